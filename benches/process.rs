@@ -1,0 +1,107 @@
+//! The server processes that are measured, and the kernel's accounting of them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::post;
+use serde_json::Value;
+
+/// A server in a process of its own; killed when dropped.
+pub struct Process {
+    child: Child,
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Process {
+    /// The real binary on the bench's agents.
+    pub fn coagent(store: &str) -> anyhow::Result<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_coagent"));
+        let agents = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/agents");
+        command.args(["serve", "--listen", "127.0.0.1:0", "--store", store, "--agents"]).arg(agents);
+        command.env("COAGENT_LOG", "warn").stdin(Stdio::null());
+        Self::start(command, &[])
+    }
+
+    /// This program again, as the handler that answers every run with `frames`.
+    pub fn pre_encoded(frames: &[u8]) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--pre-encoded").stdin(Stdio::piped());
+        Self::start(command, frames)
+    }
+
+    fn start(mut command: Command, input: &[u8]) -> anyhow::Result<Self> {
+        let mut child = command.stderr(Stdio::piped()).spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input)?;
+        }
+        let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+        let url = loop {
+            let line = lines.next().ok_or_else(|| anyhow::anyhow!("a server ended before it listened"))??;
+            if let Some(url) = line.strip_prefix("listening on ") {
+                break url.to_owned();
+            }
+        };
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Self { child, url, http })
+    }
+
+    pub async fn post(&self, agent: &str, input: &Value) -> anyhow::Result<reqwest::Response> {
+        let url = format!("{}/api/copilotkit/agent/{agent}/run", self.url);
+        Ok(self.http.post(url).json(input).send().await?.error_for_status()?)
+    }
+
+    /// A run, read to its end.
+    pub async fn drain(&self, agent: &str, input: &Value) -> anyhow::Result<()> {
+        let mut response = self.post(agent, input).await?;
+        while response.chunk().await?.is_some() {}
+        Ok(())
+    }
+
+    /// User and system time so far. The kernel counts in hundredths of a second.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the server lives");
+        let fields: Vec<&str> = stat.rsplit(") ").next().expect("a name in brackets").split(' ').collect();
+        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the server lives");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a resident size");
+        line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<u64>().ok()).expect("a number") * 1024
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A process that has ended already is what was wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The floor: reads the body, answers bytes that were encoded before.
+pub fn pre_encoded() -> anyhow::Result<()> {
+    let mut frames = Vec::new();
+    std::io::stdin().read_to_end(&mut frames)?;
+    let frames = Bytes::from(frames);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async move {
+        let answer = move |_body: Bytes| {
+            let frames = frames.clone();
+            async move { ([(CONTENT_TYPE, "text/event-stream")], frames) }
+        };
+        let routes = Router::new().route("/api/copilotkit/agent/{agent}/run", post(answer));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        eprintln!("listening on http://{}", listener.local_addr()?);
+        axum::serve(listener, routes).await?;
+        Ok(())
+    })
+}

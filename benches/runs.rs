@@ -1,0 +1,168 @@
+//! What runs cost the server: CPU and memory of the real binary, beside a minimal axum handler that sends the same
+//! events pre-encoded. Figures are the kernel's accounting of each server process; rounds are interleaved, medians shown.
+//!
+//! `cargo bench` (or `cargo bench -- quick` for one short round).
+
+mod process;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use process::Process;
+
+const WORKERS: usize = 8;
+
+fn main() -> anyhow::Result<()> {
+    if std::env::args().any(|argument| argument == "--pre-encoded") {
+        return process::pre_encoded();
+    }
+    let quick = std::env::args().any(|argument| argument == "quick");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let rounds = if quick { 1 } else { 3 };
+        cpu_per_run(rounds, if quick { 2_000 } else { 10_000 }).await?;
+        memory_per_held_stream(if quick { 200 } else { 1_000 }).await?;
+        thread_length(if quick { 200 } else { 1_000 }).await?;
+        state_size(rounds, if quick { 100 } else { 400 }).await
+    })
+}
+
+/// CPU for a run of 225 and of 15 events.
+async fn cpu_per_run(rounds: usize, runs: usize) -> anyhow::Result<()> {
+    for (agent, events) in [("run_225", 225), ("run_15", 15)] {
+        let memory = Process::coagent("memory:")?;
+        let folder = tempfile::tempdir()?;
+        let sqlite = Process::coagent(&format!("sqlite:{}", folder.path().join("bench.db").display()))?;
+        let frames = frames_of_one_run(&memory, agent).await?;
+        assert_eq!(count(&frames), events, "the bench sends the run that it says");
+        let handler = Process::pre_encoded(&frames)?;
+        let mut micros = [Vec::new(), Vec::new(), Vec::new()];
+        for _ in 0..rounds {
+            for (server, micros) in [&handler, &memory, &sqlite].into_iter().zip(&mut micros) {
+                // A durable run waits for the disk several times: fewer of them take the same time.
+                let runs = if std::ptr::eq(server, &sqlite) { runs / 10 } else { runs };
+                let before = server.cpu();
+                many_runs(server, agent, runs).await?;
+                micros.push((server.cpu() - before).as_secs_f64() * 1e6 / runs as f64);
+            }
+        }
+        let [handler, memory, sqlite] = micros.map(median);
+        println!("CPU per run of {events} events: pre-encoded handler {handler:.0} µs");
+        println!("  memory:  {memory:.0} µs  ({:.1} × the handler)", memory / handler);
+        println!("  sqlite:  {sqlite:.0} µs  ({:.1} × the handler)", sqlite / handler);
+    }
+    Ok(())
+}
+
+/// Resident memory of a run that has said something and waits.
+async fn memory_per_held_stream(streams: usize) -> anyhow::Result<()> {
+    let server = Process::coagent("memory:")?;
+    many_runs(&server, "run_15", 100).await?;
+    let before = server.resident_bytes();
+    let mut held = Vec::with_capacity(streams);
+    for n in 0..streams {
+        let mut response = server.post("held", &input(&format!("held-{n}"), &[user(0)])).await?;
+        response.chunk().await?;
+        held.push(response);
+    }
+    let grown = server.resident_bytes().saturating_sub(before);
+    println!("memory per held stream ({streams} held): {:.1} KB", grown as f64 / 1024.0 / streams as f64);
+    Ok(())
+}
+
+/// CPU of late runs of one thread beside early ones; the client sends its whole history with each, as AG-UI clients do.
+async fn thread_length(last: usize) -> anyhow::Result<()> {
+    let server = Process::coagent("memory:")?;
+    let mut messages = Vec::new();
+    let mut blocks = Vec::new();
+    for block in 0..last / 50 {
+        let before = server.cpu();
+        for n in 0..50 {
+            messages.push(user(block * 50 + n));
+            let events = events_of(&server, "run_15", &input("long", &messages)).await?;
+            let said = events.iter().find(|event| event["type"] == "TEXT_MESSAGE_START").expect("the agent speaks");
+            messages.push(json!({"id": said["messageId"], "role": "assistant", "content": "word ".repeat(10)}));
+        }
+        blocks.push((server.cpu() - before).as_secs_f64() * 1e6 / 50.0);
+    }
+    let posted = serde_json::to_vec(&messages)?.len();
+    let (early, late) = (blocks[0], blocks[blocks.len() - 1]);
+    println!("CPU per run, runs 1–50 of one thread: {early:.0} µs; runs {}–{last}: {late:.0} µs", last - 49);
+    println!("  {:.2} µs per posted KB ({} KB with the last run)", (late - early) * 1024.0 / posted as f64, posted / 1024);
+    Ok(())
+}
+
+/// CPU that 20 deltas add to a run, by the size of the state they change.
+async fn state_size(rounds: usize, runs: usize) -> anyhow::Result<()> {
+    for kilobytes in [1, 100, 1024] {
+        let server = Process::coagent("memory:")?;
+        let state: Value = (0..kilobytes).map(|n| (format!("k{n}"), Value::from("x".repeat(1000)))).collect();
+        let mut seed = input("state", &[user(0)]);
+        seed["state"] = state;
+        events_of(&server, "deltas_20", &seed).await?;
+        let mut micros = [Vec::new(), Vec::new()];
+        for round in 0..rounds {
+            for (text, micros) in ["nothing", "deltas"].into_iter().zip(&mut micros) {
+                let before = server.cpu();
+                for n in 0..runs {
+                    let id = format!("{text}-{round}-{n}");
+                    let message = json!({"id": id, "role": "user", "content": text});
+                    server.drain("deltas_20", &input("state", &[message])).await?;
+                }
+                micros.push((server.cpu() - before).as_secs_f64() * 1e6 / runs as f64);
+            }
+        }
+        let [without, with] = micros.map(median);
+        println!("20 deltas on a {kilobytes} KB state: {:.1} µs a delta (a run without: {without:.0} µs)", (with - without) / 20.0);
+    }
+    Ok(())
+}
+
+async fn many_runs(server: &Process, agent: &str, runs: usize) -> anyhow::Result<()> {
+    let agent: Arc<str> = agent.into();
+    let workers = (0..WORKERS).map(|worker| {
+        let agent = Arc::clone(&agent);
+        async move {
+            for n in 0..runs / WORKERS {
+                let thread = format!("{}-{worker}-{n}", uuid::Uuid::now_v7());
+                server.drain(&agent, &input(&thread, &[user(0)])).await?;
+            }
+            anyhow::Ok(())
+        }
+    });
+    futures_util::future::try_join_all(workers).await?;
+    Ok(())
+}
+
+async fn frames_of_one_run(server: &Process, agent: &str) -> anyhow::Result<Vec<u8>> {
+    let response = server.post(agent, &input("sample", &[user(0)])).await?;
+    Ok(tokio::time::timeout(Duration::from_secs(10), response.bytes()).await??.to_vec())
+}
+
+async fn events_of(server: &Process, agent: &str, input: &Value) -> anyhow::Result<Vec<Value>> {
+    let bytes = server.post(agent, input).await?.bytes().await?;
+    let lines = bytes.split(|&byte| byte == b'\n').filter_map(|line| line.strip_prefix(b"data: "));
+    Ok(lines.map(serde_json::from_slice).collect::<Result<_, _>>()?)
+}
+
+fn count(frames: &[u8]) -> usize {
+    frames.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"data: ")).count()
+}
+
+fn user(n: usize) -> Value {
+    json!({"id": format!("user-{n}"), "role": "user", "content": "go on"})
+}
+
+fn input(thread: &str, messages: &[Value]) -> Value {
+    json!({
+        "threadId": thread, "runId": uuid::Uuid::now_v7().to_string(), "tools": [], "context": [],
+        "forwardedProps": {}, "state": {}, "messages": messages,
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

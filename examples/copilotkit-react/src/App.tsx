@@ -1,0 +1,101 @@
+import { CopilotKitProvider } from "@copilotkit/react-core/v2";
+import { lazy, Suspense, useEffect } from "react";
+import { Header } from "./Header";
+import { useNotices } from "./notices";
+import { classic, lastAgent, runtimeUrl, threadOf, transport, usePlace } from "./place";
+import { type AgentCard, useRuntime } from "./runtime";
+import { Workspace } from "./Workspace";
+
+const Classic = lazy(() => import("./Classic"));
+const singleEndpoint = { rest: false, single: true, auto: undefined }[transport];
+
+export function App() {
+  const { notices, report, clear } = useNotices();
+  return (
+    <CopilotKitProvider runtimeUrl={runtimeUrl} useSingleEndpoint={singleEndpoint} enableInspector={false} onError={report}>
+      <Page notices={notices} clearNotices={clear} />
+    </CopilotKitProvider>
+  );
+}
+
+type PageProps = { notices: ReturnType<typeof useNotices>["notices"]; clearNotices: () => void };
+
+function Page({ notices, clearNotices }: PageProps) {
+  const { connection, agents } = useRuntime();
+  const { place, go } = usePlace();
+  const agent = choose(agents, place.agent);
+  const thread = place.agent === agent?.id ? place.thread : null;
+  const missing = agent && place.agent && place.agent !== agent.id ? place.agent : null;
+
+  useEffect(() => {
+    if (agent && !thread && !missing) go(agent.id, threadOf(agent.id), "replace");
+  }, [agent, thread, missing, go]);
+
+  return (
+    <div className="page">
+      <Header
+        connection={connection}
+        agents={agents}
+        agent={agent?.id ?? null}
+        onAgent={(id) => go(id, threadOf(id))}
+        onNewThread={agent ? () => go(agent.id, crypto.randomUUID()) : null}
+      />
+      {missing ? (
+        <Message title={`There is no agent called “${missing}” here`} testId="unknown-agent">
+          <p>Choose one of the agents above. Links made for another runtime may name an agent that this one does not have.</p>
+        </Message>
+      ) : agent && thread ? (
+        classic ? (
+          <Suspense fallback={<Message title="Opening the classic chat…" testId="opening" />}>
+            <Classic key={`${agent.id}/${thread}`} agentId={agent.id} threadId={thread} />
+          </Suspense>
+        ) : (
+          <Workspace
+            key={`${agent.id}/${thread}`}
+            agent={agent}
+            threadId={thread}
+            notices={notices}
+            clearNotices={clearNotices}
+          />
+        )
+      ) : connection === "lost" ? (
+        <Message title="The runtime does not answer" testId="runtime-lost">
+          <p>
+            This page expects it at <code>{runtimeUrl}</code>.
+          </p>
+          {notices.length > 0 && <p className="quiet">{notices[notices.length - 1]?.text}</p>}
+          <p>
+            Start it with <code>coagent</code>, then try again.
+          </p>
+          <button type="button" className="button primary" onClick={() => window.location.reload()}>
+            Try again
+          </button>
+        </Message>
+      ) : connection === "connected" ? (
+        <Message title="This runtime has no agents yet" testId="no-agents">
+          <p>Put a definition into its agents folder, then reload this page.</p>
+        </Message>
+      ) : (
+        <Message title="Connecting…" testId="connecting" />
+      )}
+    </div>
+  );
+}
+
+/** The agent the address names if it exists, else the one used last, else `default`, else the first. */
+function choose(agents: AgentCard[], wanted: string | null): AgentCard | null {
+  for (const id of [wanted, lastAgent(), "default"]) {
+    const found = agents.find((agent) => agent.id === id);
+    if (found) return found;
+  }
+  return agents[0] ?? null;
+}
+
+function Message({ title, testId, children }: { title: string; testId: string; children?: React.ReactNode }) {
+  return (
+    <main className="message" data-testid={testId}>
+      <h1>{title}</h1>
+      {children}
+    </main>
+  );
+}

@@ -1,0 +1,46 @@
+//! What answers runs: the [`Agent`] trait, the definitions that name agents, and the kinds that are built in.
+//!
+//! It knows events (`agui`) and documents (`state`); of threads, stores and HTTP routes it knows nothing.
+
+pub mod context;
+pub mod definition;
+pub mod error;
+pub mod folder;
+pub mod native;
+pub mod remote;
+
+use async_trait::async_trait;
+
+use crate::agui::{AgentCapabilities, Json, Outcome, TokenUsage};
+pub use context::{RunContext, RunInput};
+pub use error::{AgentError, StateError};
+
+/// Something that answers runs.
+///
+/// - Events are emitted through the context, in order; the runtime checks, stores and forwards them.
+/// - The run's terminal follows from the return value: `Ok` is `RUN_FINISHED`, `Err` is `RUN_ERROR`.
+/// - A stop drops the future: whatever it holds (an upstream connection, a timer) must end with it.
+#[async_trait]
+pub trait Agent: Send + Sync + 'static {
+    /// What this agent is and can do, for `/info`.
+    fn descriptor(&self) -> Descriptor;
+
+    async fn run(&self, cx: RunContext) -> Result<RunOutcome, AgentError>;
+}
+
+/// An agent's self-description.
+#[derive(Debug, Clone, Default)]
+pub struct Descriptor {
+    pub description: String,
+    /// What `/info` and `/capabilities` say; absent groups are unknown, not unsupported.
+    pub capabilities: AgentCapabilities,
+}
+
+/// How a run ended well.
+#[derive(Debug, Clone, Default)]
+pub struct RunOutcome {
+    /// Absent means success.
+    pub outcome: Option<Outcome>,
+    pub result: Option<Json>,
+    pub usage: Vec<TokenUsage>,
+}

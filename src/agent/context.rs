@@ -1,0 +1,148 @@
+//! What a running agent holds: what it was asked, its state, its voice.
+//!
+//! It deliberately knows no thread, store or transport: what an agent does becomes an [`Emission`] in an inbox,
+//! and whoever hosts the run reads them in order.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::agui::{self, Event, Message, ResumeEntry, Tool};
+use crate::state::patch::Operation;
+use crate::state::pointer::Pointer;
+
+use super::error::{AgentError, StateError};
+
+/// What a run was asked, with its history already resolved against the stored transcript.
+#[derive(Debug, Clone)]
+pub struct RunInput {
+    pub thread_id: String,
+    /// The run id that the runtime minted (UUIDv7), never the one a client posted.
+    pub run_id: String,
+    /// The context of this run in the client's order, system messages first where the definition keeps them.
+    pub messages: Vec<Arc<Message>>,
+    /// The browser's tools (`RunAgentInput.tools`).
+    pub tools: Vec<Tool>,
+    pub context: Vec<agui::Context>,
+    /// `RunAgentInput.forwardedProps`, as posted.
+    pub forwarded_props: Option<agui::Json>,
+    /// Answers to the interrupts that the thread was waiting on.
+    pub resume: Vec<ResumeEntry>,
+    /// Request headers that may travel on to an upstream, lower-case names.
+    pub headers: Vec<(String, String)>,
+    /// The state document's version when the run began; 0 while it does not exist.
+    pub state_version: u64,
+}
+
+impl RunInput {
+    /// The text of the last user message, empty when there is none.
+    pub fn last_user_text(&self) -> String {
+        self.messages
+            .iter()
+            .rev()
+            .find(|message| message.role() == agui::Role::User)
+            .map(|message| message.text())
+            .unwrap_or_default()
+    }
+}
+
+/// A value together with the document version it was read at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Versioned<T> {
+    pub version: u64,
+    pub value: T,
+}
+
+/// One thing an agent does, in the order it does them.
+#[derive(Debug)]
+pub enum Emission {
+    Event(Event),
+    State(StateRequest),
+}
+
+/// What an agent asks of its state document. A request is served after every event emitted before it is durable.
+#[derive(Debug)]
+pub enum StateRequest {
+    /// The value at a pointer (`""` = the whole document); `None` when nothing is there.
+    Read { path: Pointer, reply: oneshot::Sender<Result<Versioned<Option<Value>>, StateError>> },
+    /// RFC 6902 operations at the head, all or nothing; answers the new version.
+    Patch { ops: Vec<Operation>, if_version: Option<u64>, reply: oneshot::Sender<Result<u64, StateError>> },
+    /// A whole state made from the version `seen`: merged three-way, never an overwrite; answers the new version.
+    Propose { state: Value, seen: u64, reply: oneshot::Sender<Result<u64, StateError>> },
+}
+
+/// The handle of one run. Stopping a run drops the agent's future at its next `.await`.
+#[derive(Debug, Clone)]
+pub struct RunContext {
+    input: Arc<RunInput>,
+    out: mpsc::Sender<Emission>,
+}
+
+impl RunContext {
+    pub fn new(input: RunInput, out: mpsc::Sender<Emission>) -> Self {
+        Self { input: Arc::new(input), out }
+    }
+
+    pub fn input(&self) -> &RunInput {
+        &self.input
+    }
+
+    /// A fresh id for a message or a tool call.
+    pub fn new_id(&self) -> String {
+        uuid::Uuid::now_v7().to_string()
+    }
+
+    /// Emits one event. Waits while the runtime is behind; fails once the run is over.
+    ///
+    /// Terminals are not emitted: they follow from what [`Agent::run`](super::Agent::run) returns.
+    pub async fn emit(&self, event: Event) -> Result<(), AgentError> {
+        self.out.send(Emission::Event(event)).await.map_err(|_| AgentError::run_is_over())
+    }
+
+    /// Says a whole text as one message and answers its id.
+    pub async fn say(&self, text: &str) -> Result<String, AgentError> {
+        let id = self.new_id();
+        self.emit(Event::text_start(id.as_str())).await?;
+        self.emit(Event::text_content(id.as_str(), text)).await?;
+        self.emit(Event::text_end(id.as_str())).await?;
+        Ok(id)
+    }
+
+    /// Brackets a piece of work in `STEP_STARTED` and `STEP_FINISHED`.
+    pub async fn step<T>(&self, name: &str, work: impl Future<Output = Result<T, AgentError>>) -> Result<T, AgentError> {
+        self.emit(Event::step_started(name)).await?;
+        let outcome = work.await?;
+        self.emit(Event::step_finished(name)).await?;
+        Ok(outcome)
+    }
+
+    /// The value at `path` of the agent's state, `None` when nothing is there.
+    pub async fn read_state(&self, path: &Pointer) -> Result<Versioned<Option<Value>>, StateError> {
+        self.ask(|reply| StateRequest::Read { path: path.clone(), reply }).await
+    }
+
+    /// Commits operations to the agent's state and answers the version that holds them.
+    pub async fn patch_state(&self, ops: Vec<Operation>) -> Result<u64, StateError> {
+        self.ask(|reply| StateRequest::Patch { ops, if_version: None, reply }).await
+    }
+
+    /// As [`patch_state`](Self::patch_state), but only when the document is still at `version`.
+    pub async fn patch_state_at(&self, version: u64, ops: Vec<Operation>) -> Result<u64, StateError> {
+        self.ask(|reply| StateRequest::Patch { ops, if_version: Some(version), reply }).await
+    }
+
+    /// Proposes a whole state that was made from version `seen`.
+    pub async fn propose_state(&self, state: Value, seen: u64) -> Result<u64, StateError> {
+        self.ask(|reply| StateRequest::Propose { state, seen, reply }).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, StateError>>) -> StateRequest,
+    ) -> Result<T, StateError> {
+        let (reply, answer) = oneshot::channel();
+        self.out.send(Emission::State(request(reply))).await.map_err(|_| StateError::RunIsOver)?;
+        answer.await.map_err(|_| StateError::RunIsOver)?
+    }
+}

@@ -1,0 +1,224 @@
+//! What one file under `agents/` says: an agent's name, its kind, and the state it works on (docs/agents.md §1).
+//!
+//! It reads and checks the file; it starts nothing and opens no connection.
+
+mod fields;
+mod placeholder;
+mod problem;
+mod reader;
+mod schema;
+mod source;
+mod span;
+mod tree;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Url;
+use serde_json::Value;
+
+pub use problem::Problem;
+pub(crate) use source::{EXTENSIONS as DEFINITION_EXTENSIONS, Source};
+pub(crate) use span::parse as parse_duration;
+
+/// The longest id of an agent, in characters.
+const MAX_ID: usize = 64;
+
+/// A checked definition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition {
+    /// `^[a-z0-9][a-z0-9_-]{0,63}$`, from the file's or its folder's name.
+    pub id: String,
+    /// The id when the file gives no name.
+    pub name: String,
+    /// Empty when the file gives none.
+    pub description: String,
+    /// A disabled agent is listed nowhere and cannot be run.
+    pub enabled: bool,
+    /// Marked to answer for `default` when no agent is called that.
+    pub default: bool,
+    pub kind: Kind,
+    pub state: StateSpec,
+    /// The file it was read from.
+    pub source: PathBuf,
+    /// SHA-256 of the file, in lower-case hex: what a run keeps to know what it was started with.
+    pub hash: String,
+}
+
+/// Who does the work.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// An AG-UI endpoint elsewhere.
+    Remote(Remote),
+    /// An agent that is compiled in.
+    Native(Native),
+}
+
+impl Kind {
+    /// The word the file uses: `remote` or `native`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Remote(_) => "remote",
+            Self::Native(_) => "native",
+        }
+    }
+}
+
+/// An AG-UI endpoint and how to talk to it.
+#[derive(Clone, PartialEq)]
+pub struct Remote {
+    /// `http` or `https`, without credentials.
+    pub url: Url,
+    /// Sent with every request; they win over forwarded ones. Names are lower-case and occur once.
+    pub headers: Vec<(String, String)>,
+    pub forward_headers: ForwardHeaders,
+    pub forward_state: ForwardState,
+    pub state_mode: StateMode,
+    pub timeouts: Timeouts,
+    /// The largest single event it may send, in bytes.
+    pub max_event_bytes: usize,
+    /// Drop `RAW` events and `rawEvent` members.
+    pub strip_raw: bool,
+}
+
+impl fmt::Debug for Remote {
+    /// Names the headers without their values, which may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote")
+            .field("url", &self.url.as_str())
+            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("forward_headers", &self.forward_headers)
+            .field("forward_state", &self.forward_state)
+            .field("state_mode", &self.state_mode)
+            .field("timeouts", &self.timeouts)
+            .field("max_event_bytes", &self.max_event_bytes)
+            .field("strip_raw", &self.strip_raw)
+            .finish()
+    }
+}
+
+/// Which of the caller's headers travel on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForwardHeaders {
+    /// `authorization` and `x-*`, without those that proxies and platforms add (`true`, the default).
+    Usual,
+    /// None (`false`).
+    Nothing,
+    /// Exactly these, lower-case, each `authorization` or `x-*`.
+    Only(Vec<String>),
+}
+
+/// How much of the state is sent along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardState {
+    Full,
+    /// What `state.read` names.
+    Read,
+    Nothing,
+}
+
+/// What a `STATE_SNAPSHOT` of the endpoint means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateMode {
+    /// A proposal made from the state it was sent: what it changed is merged.
+    Merge,
+    /// The whole state as it shall be.
+    Replace,
+    /// Nothing: only `STATE_DELTA` writes.
+    DeltasOnly,
+}
+
+/// How long an endpoint may be silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    /// From the request to the first byte of the body.
+    pub first_byte: Duration,
+    /// Between two pieces of the body.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(5), first_byte: Duration::from_secs(30), idle: Duration::from_secs(120) }
+    }
+}
+
+/// An agent that is compiled in, by name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Native {
+    pub name: String,
+    /// An object; the agent itself says what may be in it.
+    pub config: Value,
+    /// Where the configuration stands in the file.
+    config_tree: Option<tree::Node>,
+}
+
+impl Native {
+    /// A configuration that was not read from a file.
+    pub fn new(name: impl Into<String>, config: Value) -> Self {
+        Self { name: name.into(), config, config_tree: None }
+    }
+}
+
+impl Definition {
+    /// A problem with the member of `agent.config` at `path` (dotted: `turns[0].do`), with its place in the file.
+    pub fn config_problem(&self, path: &str, message: &str) -> Problem {
+        let problem = Problem::of_file(&self.source, message).of_agent(&self.id);
+        let tree = match &self.kind {
+            Kind::Native(native) => native.config_tree.as_ref(),
+            Kind::Remote(_) => None,
+        };
+        let separator = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+        let problem = Problem { path: Some(format!("agent.config{separator}{path}")), ..problem };
+        match tree {
+            Some(tree) => problem.at(tree.locate(path)),
+            None => problem,
+        }
+    }
+}
+
+/// The document an agent works on.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StateSpec {
+    pub scope: Scope,
+    /// What a new document begins with; an object.
+    pub initial: Value,
+    /// Pointers to what the agent gets; `None` is everything.
+    pub read: Option<Vec<String>>,
+    /// Pointers below which the agent may write; `None` is everywhere.
+    pub write: Option<Vec<String>>,
+}
+
+/// Who shares the document.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// One document per agent and thread.
+    #[default]
+    Thread,
+    /// One document per agent.
+    Agent,
+    /// The document `shared/<id>`; the template of the id may contain `{{thread}}`.
+    Shared(String),
+}
+
+impl Scope {
+    /// The key of the document, as `type/id`.
+    pub fn document_key(&self, agent: &str, thread: &str) -> String {
+        match self {
+            Self::Thread => format!("agent/{agent}:{thread}"),
+            Self::Agent => format!("agent/{agent}"),
+            Self::Shared(template) => format!("shared/{}", template.replace(schema::THREAD, thread)),
+        }
+    }
+}
+
+/// Whether a name can be an agent's id.
+pub fn is_id(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= MAX_ID && name.starts_with(allowed) && name.chars().all(|c| allowed(c) || c == '_' || c == '-')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Which fields a definition may have, where each belongs, and which of them this version serves.
+//!
+//! A field of the format that is not served yet is refused by name rather than ignored, so that nobody relies on it.
+
+/// A mapping of a definition whose fields are fixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Root,
+    RemoteAgent,
+    NativeAgent,
+    RemoteTimeouts,
+    State,
+}
+
+/// What the format says of a field at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Accepted,
+    /// The format has it; this version does not serve it.
+    NotYet,
+    /// It belongs to agents of another kind.
+    OfKind(&'static str),
+    Unknown,
+}
+
+impl Place {
+    /// The fields that are accepted here, in the order the format lists them.
+    pub(crate) fn accepted(self) -> &'static [&'static str] {
+        match self {
+            Self::Root => &["version", "name", "description", "enabled", "default", "agent", "state"],
+            Self::RemoteAgent => &[
+                "kind",
+                "url",
+                "headers",
+                "forward_headers",
+                "forward_state",
+                "state_mode",
+                "timeouts",
+                "max_event_bytes",
+                "strip_raw",
+            ],
+            Self::NativeAgent => &["kind", "name", "config"],
+            Self::RemoteTimeouts => &["connect", "first_byte", "idle"],
+            Self::State => &["scope", "initial", "read", "write"],
+        }
+    }
+
+    fn not_yet(self) -> &'static [&'static str] {
+        match self {
+            Self::Root => &["documents", "tools", "handoffs", "triggers", "run", "hitl"],
+            Self::State => &["schema", "predict"],
+            Self::RemoteAgent | Self::NativeAgent | Self::RemoteTimeouts => &[],
+        }
+    }
+
+    fn of_other_kinds(self) -> &'static [(&'static str, &'static [&'static str])] {
+        const LLM: &[&str] = &["model", "base_url", "api_key", "api", "params", "fallback", "output", "history"];
+        const ATTACHED: &[&str] = &["token", "max_inflight", "lease", "absent"];
+        match self {
+            Self::Root => &[("llm", &["instructions"])],
+            Self::RemoteAgent => &[("llm", LLM), ("attached", ATTACHED), ("native", &["name", "config"])],
+            Self::NativeAgent => &[
+                ("remote", &["url", "forward_headers", "forward_state", "state_mode", "max_event_bytes", "strip_raw"]),
+                ("remote or llm", &["headers", "timeouts"]),
+                ("llm", LLM),
+                ("attached", ATTACHED),
+            ],
+            Self::RemoteTimeouts => &[("llm", &["first_token"])],
+            Self::State => &[],
+        }
+    }
+
+    pub(crate) fn standing(self, field: &str) -> Standing {
+        if self.accepted().contains(&field) {
+            return Standing::Accepted;
+        }
+        if self.not_yet().contains(&field) {
+            return Standing::NotYet;
+        }
+        self.of_other_kinds()
+            .iter()
+            .find(|(_, fields)| fields.contains(&field))
+            .map_or(Standing::Unknown, |(kind, _)| Standing::OfKind(kind))
+    }
+}
+
+/// The message for a field that is not accepted at a place; `None` for one that is.
+pub(crate) fn refusal(place: Place, path: &str, field: &str) -> Option<String> {
+    match place.standing(field) {
+        Standing::Accepted => None,
+        Standing::NotYet => Some(format!("`{path}` is not supported by this version yet")),
+        Standing::OfKind(kind) => Some(format!("`{path}` belongs to agents of kind {kind}, not to this one")),
+        Standing::Unknown => Some(format!("unknown field `{path}`: accepted here are {}", place.accepted().join(", "))),
+    }
+}

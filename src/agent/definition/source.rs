@@ -1,0 +1,103 @@
+//! From the bytes of one file to a definition or to the reasons why not.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::Definition;
+use super::placeholder::{self, Surroundings};
+use super::problem::Problem;
+use super::reader::Reader;
+use super::schema;
+use super::tree::{Format, Node};
+
+/// The most bytes a definition may have.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// The extensions a definition may have.
+pub(crate) const EXTENSIONS: &[&str] = &["md", "yaml", "yml", "json", "toml"];
+
+/// A file that defines the agent `id`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Source {
+    pub(crate) id: String,
+    pub(crate) path: PathBuf,
+}
+
+impl Source {
+    /// Reads, resolves and checks the file. `variable` answers environment variables.
+    pub(crate) fn read(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Definition, Vec<Problem>> {
+        let whole = |message: String| vec![Problem::of_file(&self.path, message).of_agent(&self.id)];
+        let text = read_text(&self.path).map_err(whole)?;
+        let folder = self.path.parent().unwrap_or(Path::new("")).to_owned();
+        self.check(&text, &Surroundings { variable, folder })
+    }
+
+    /// As [`read`](Self::read), for a text that is at hand.
+    pub(crate) fn check(&self, text: &str, from: &Surroundings<'_>) -> Result<Definition, Vec<Problem>> {
+        let whole = |message: &str| vec![Problem::of_file(&self.path, message).of_agent(&self.id)];
+        let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let (fields, first_line, format) = match self.path.extension().and_then(|extension| extension.to_str()) {
+            Some("md") => (front_matter(text).map_err(whole)?, 2, Format::Yaml),
+            Some("yaml" | "yml") => (text, 1, Format::Yaml),
+            Some("json") => (text, 1, Format::Json),
+            Some("toml") => (text, 1, Format::Toml),
+            _ => return Err(whole("not a definition: write .md, .yaml, .yml, .json or .toml")),
+        };
+        let mut root = Node::parse(fields, format, first_line).map_err(|error| {
+            let problem = Problem::of_file(&self.path, error.message).of_agent(&self.id);
+            vec![match error.at {
+                Some(at) => problem.at(at),
+                None => problem,
+            }]
+        })?;
+        let mut reader = Reader::new(&self.path);
+        for unresolved in placeholder::resolve(&mut root, from) {
+            reader.note(unresolved.at, &unresolved.path, unresolved.message);
+        }
+        let definition = schema::definition(&mut reader, &root, &self.id, &self.path, hash);
+        match definition {
+            Some(definition) if reader.problems.is_empty() => Ok(definition),
+            _ => {
+                let mut problems = reader.problems;
+                problems.sort_by_key(|problem| (problem.line, problem.column));
+                // One wrong value is told once, by whoever saw it first.
+                problems.dedup_by(|later, earlier| {
+                    (later.line, later.column, &later.path) == (earlier.line, earlier.column, &earlier.path)
+                });
+                Err(problems.into_iter().map(|problem| problem.of_agent(&self.id)).collect())
+            }
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_BYTES {
+        return Err("is larger than 1 MiB".to_owned());
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|error| format!("is not UTF-8: {}", error.utf8_error()))?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
+}
+
+/// The YAML between the first line `---` and the next one. The body below is documentation for people:
+/// no kind of agent that this version serves has instructions.
+fn front_matter(text: &str) -> Result<&str, &'static str> {
+    let mut lines = text.split_inclusive('\n');
+    let first = lines.next().unwrap_or_default();
+    if first.trim_end() != "---" {
+        return Err("has no front matter: its first line must be `---`, then YAML fields, then `---`");
+    }
+    let mut end = first.len();
+    for line in lines {
+        if line.trim_end() == "---" {
+            return Ok(&text[first.len()..end]);
+        }
+        end += line.len();
+    }
+    Err("the front matter is not closed: end it with a line `---`")
+}

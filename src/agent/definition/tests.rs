@@ -1,0 +1,319 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::placeholder::Surroundings;
+use super::*;
+
+/// Reads `text` as the file `name`, with `HOST` and `KEY` as the only environment variables.
+fn read(name: &str, text: &str) -> Result<Definition, Vec<Problem>> {
+    let variable = |name: &str| match name {
+        "HOST" => Some("http://upstream.test:9000".to_owned()),
+        "KEY" => Some("s3cret".to_owned()),
+        _ => None,
+    };
+    let from = Surroundings { variable: &variable, folder: PathBuf::new() };
+    Source { id: "a".to_owned(), path: PathBuf::from(name) }.check(text, &from)
+}
+
+fn accepted(name: &str, text: &str) -> Definition {
+    read(name, text).unwrap_or_else(|problems| panic!("{name}: {text}\n{problems:#?}"))
+}
+
+/// Checks the problems of a file, as they are printed.
+fn check(name: &str, text: &str, expected: &[&str]) {
+    let problems = match read(name, text) {
+        Ok(definition) => panic!("accepted: {text}\n{definition:?}"),
+        Err(problems) => problems,
+    };
+    let printed: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(printed.len(), expected.len(), "{text}\n{printed:#?}");
+    for (printed, expected) in printed.iter().zip(expected) {
+        assert!(printed.starts_with(expected), "{text}\nfound    {printed}\nexpected {expected}");
+    }
+    assert!(problems.iter().all(|problem| problem.agent.as_deref() == Some("a")), "{problems:?}");
+}
+
+fn remote(definition: &Definition) -> &Remote {
+    match &definition.kind {
+        Kind::Remote(remote) => remote,
+        Kind::Native(native) => panic!("native: {native:?}"),
+    }
+}
+
+#[test]
+fn the_smallest_definitions_have_the_documented_defaults() {
+    let text = "agent: { kind: remote, url: http://127.0.0.1:9000/researcher }";
+    let definition = accepted("a.yaml", text);
+    assert_eq!((definition.name.as_str(), definition.description.as_str()), ("a", ""));
+    assert_eq!((definition.enabled, definition.default), (true, false));
+    assert_eq!(definition.state, StateSpec { scope: Scope::Thread, initial: json!({}), read: None, write: None });
+    assert_eq!(
+        remote(&definition),
+        &Remote {
+            url: "http://127.0.0.1:9000/researcher".parse().expect("an address"),
+            headers: Vec::new(),
+            forward_headers: ForwardHeaders::Usual,
+            forward_state: ForwardState::Full,
+            state_mode: StateMode::Merge,
+            timeouts: Timeouts {
+                connect: Duration::from_secs(5),
+                first_byte: Duration::from_secs(30),
+                idle: Duration::from_secs(120),
+            },
+            max_event_bytes: 1024 * 1024,
+            strip_raw: true,
+        }
+    );
+    assert_eq!(definition.hash.len(), 64);
+    assert_ne!(definition.hash, accepted("a.yaml", &format!("{text}\n")).hash, "the hash is that of the file");
+
+    let native = accepted("a.yaml", "agent: { kind: native, name: counter }");
+    let Kind::Native(native) = native.kind else { panic!("not native") };
+    assert_eq!((native.name.as_str(), native.config), ("counter", json!({})));
+}
+
+#[test]
+fn every_field_that_is_served_is_read() {
+    let definition = accepted(
+        "a.yaml",
+        r#"
+version: 1
+name: Trip planner
+description: Plans trips
+enabled: false
+default: true
+agent:
+  kind: remote
+  url: ${env:HOST}/plan
+  headers: { X-Team: travel, Authorization: "Bearer ${env:KEY}" }
+  forward_headers: [X-Tenant, authorization]
+  forward_state: read
+  state_mode: deltas_only
+  timeouts: { connect: 500ms, first_byte: 2m, idle: 1h }
+  max_event_bytes: 2048
+  strip_raw: false
+state:
+  scope: "shared/board-{{ thread }}"
+  initial: { trip: { days: [] } }
+  read: [/trip, "", /a~1b]
+  write: [/trip]
+"#,
+    );
+    assert_eq!((definition.name.as_str(), definition.description.as_str()), ("Trip planner", "Plans trips"));
+    assert_eq!((definition.enabled, definition.default), (false, true));
+    let remote = remote(&definition);
+    assert_eq!(remote.url.as_str(), "http://upstream.test:9000/plan");
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(remote.headers, [header("x-team", "travel"), header("authorization", "Bearer s3cret")]);
+    let only = ForwardHeaders::Only(vec!["x-tenant".to_owned(), "authorization".to_owned()]);
+    assert_eq!(remote.forward_headers, only);
+    assert_eq!((remote.forward_state, remote.state_mode), (ForwardState::Read, StateMode::DeltasOnly));
+    assert_eq!(remote.timeouts.connect, Duration::from_millis(500));
+    assert_eq!(remote.timeouts.first_byte, Duration::from_secs(120));
+    assert_eq!(remote.timeouts.idle, Duration::from_secs(3600));
+    assert_eq!((remote.max_event_bytes, remote.strip_raw), (2048, false));
+    assert_eq!(definition.state.scope, Scope::Shared("board-{{thread}}".to_owned()));
+    assert_eq!(definition.state.initial, json!({"trip": {"days": []}}));
+    let texts = |texts: &[&str]| Some(texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>());
+    assert_eq!(definition.state.read, texts(&["/trip", "", "/a~1b"]));
+    assert_eq!(definition.state.write, texts(&["/trip"]));
+    assert!(!format!("{definition:?}").contains("s3cret"), "secrets are not printed");
+}
+
+#[test]
+fn all_four_formats_say_the_same() {
+    let yaml = "name: N\nagent:\n  kind: native\n  name: counter\n  config: { step: 2 }\n";
+    let json = r#"{"name": "N", "agent": {"kind": "native", "name": "counter", "config": {"step": 2}}}"#;
+    let toml = "name = \"N\"\n[agent]\nkind = \"native\"\nname = \"counter\"\nconfig = { step = 2 }\n";
+    let plain = |name: &str, text: &str| {
+        let definition = accepted(name, text);
+        let Kind::Native(native) = definition.kind else { panic!("not native") };
+        (definition.name, native.name, native.config, definition.state)
+    };
+    let expected = plain("a.yaml", yaml);
+    assert_eq!(plain("a.yml", yaml), expected);
+    assert_eq!(plain("a.json", json), expected);
+    assert_eq!(plain("a.toml", toml), expected);
+    assert_eq!(plain("a.md", &format!("---\n{yaml}---\nHow to use it.\n")), expected);
+    assert_eq!(plain("a.md", &format!("---\r\n{}---\r\n", yaml.replace('\n', "\r\n"))), expected);
+}
+
+#[test]
+fn a_document_is_named_by_its_scope() {
+    let key = |scope: Scope| scope.document_key("planner", "t1");
+    assert_eq!(key(Scope::Thread), "agent/planner:t1");
+    assert_eq!(key(Scope::Agent), "agent/planner");
+    assert_eq!(key(Scope::Shared("board-{{thread}}".to_owned())), "shared/board-t1");
+}
+
+#[test]
+fn a_broken_file_is_told_with_its_line_and_column() {
+    check("a.yaml", "name: x\nagent: [\n", &["a.yaml:"]);
+    check("a.yaml", "name: a\nname: b\nagent: { kind: native, name: x }", &["a.yaml:2:1: duplicate"]);
+    check("a.json", "{\"name\": 1,\n}", &["a.json:2:1: "]);
+    check("a.json", "name: not json\n", &["a.json:1:2: expected"]);
+    check("a.toml", "name = \"x\"\nagent = \n", &["a.toml:2:9: "]);
+    check("a.md", "# Planner\n", &["a.md: has no front matter"]);
+    check("a.md", "---\nname: x\n", &["a.md: the front matter is not closed"]);
+    check("a.md", "---\nname: x\nagent: [\n---\n", &["a.md:3:8: unclosed"]);
+    check("a.yaml", "", &["a.yaml:1:1: `agent` is missing"]);
+    check("a.yaml", "- x\n", &["a.yaml:1:1: the file must be a mapping, found a list"]);
+}
+
+#[test]
+fn an_unknown_field_is_told_with_what_is_accepted() {
+    let at_root = "unknown field `nmae`: accepted here are version, name, description, enabled, default, agent, state";
+    check("a.yaml", "nmae: x\nagent: { kind: native, name: x }", &[&format!("a.yaml:1:1: {at_root}")]);
+    check(
+        "a.json",
+        "{\"agent\": {\"kind\": \"native\", \"name\": \"x\"},\n \"nmae\": 1}",
+        &[&format!("a.json:2:2: {at_root}")],
+    );
+    check("a.toml", "nmae = 1\nagent = { kind = \"native\", name = \"x\" }", &[&format!("a.toml:1:1: {at_root}")]);
+    check("a.md", "---\nagent: { kind: native, name: x }\nnmae: x\n---\n", &[&format!("a.md:3:1: {at_root}")]);
+    let remote = "agent: { kind: remote, url: http://x/, ";
+    check(
+        "a.yaml",
+        &format!("{remote} retries: 3 }}"),
+        &["a.yaml:1:41: unknown field `agent.retries`: accepted here are kind, url,"],
+    );
+    check(
+        "a.yaml",
+        &format!("{remote} timeouts: {{ total: 3s }} }}"),
+        &["a.yaml:1:53: unknown field `agent.timeouts.total`"],
+    );
+    check(
+        "a.yaml",
+        "agent: { kind: native, name: x }\nstate: { skope: thread }",
+        &["a.yaml:2:10: unknown field `state.skope`"],
+    );
+}
+
+#[test]
+fn what_this_version_does_not_serve_is_refused_by_name() {
+    let native = "agent: { kind: native, name: x }";
+    for field in ["documents", "tools", "handoffs", "triggers", "run", "hitl"] {
+        let refusal = format!("a.yaml:2:1: `{field}` is not supported by this version yet");
+        check("a.yaml", &format!("{native}\n{field}: x"), &[&refusal]);
+    }
+    for field in ["schema", "predict"] {
+        let refusal = format!("a.yaml:2:10: `state.{field}` is not supported by this version yet");
+        check("a.yaml", &format!("{native}\nstate: {{ {field}: x }}"), &[&refusal]);
+    }
+    for kind in ["llm", "attached"] {
+        let refusal = format!("a.yaml:1:16: kind `{kind}` is not supported by this version yet");
+        check("a.yaml", &format!("agent: {{ kind: {kind}, model: m }}"), &[&refusal]);
+    }
+    check(
+        "a.yaml",
+        &format!("{native}\nstate: {{ scope: trigger }}"),
+        &["a.yaml:2:17: the scope `trigger` is not supported"],
+    );
+    check(
+        "a.yaml",
+        &format!("{native}\ninstructions: x"),
+        &["a.yaml:2:1: `instructions` belongs to agents of kind llm"],
+    );
+    check("a.yaml", &format!("version: 2\n{native}"), &["a.yaml:1:10: `version` must be 1, found 2"]);
+    check(
+        "a.yaml",
+        "agent: { kind: remote, url: http://x/, model: m }",
+        &["a.yaml:1:40: `agent.model` belongs to agents of kind llm"],
+    );
+    check(
+        "a.yaml",
+        "agent: { kind: native, name: x, url: y }",
+        &["a.yaml:1:33: `agent.url` belongs to agents of kind remote"],
+    );
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_told_with_what_is_expected() {
+    let native = "agent: { kind: native, name: x }";
+    for (line, refusal) in [
+        ("name: 3", "a.yaml:2:7: `name` must be a text, found a number 3"),
+        ("enabled: \"yes\"", "a.yaml:2:10: `enabled` must be true or false, found a text"),
+        ("state: thread", "a.yaml:2:8: `state` must be a mapping, found a text"),
+        ("state: { scope: room }", "a.yaml:2:17: unknown scope `room`: write thread, agent or shared/<id>"),
+        ("state: { scope: shared/ }", "a.yaml:2:17: the id after `shared/`"),
+        ("state: { scope: \"shared/{{user}}\" }", "a.yaml:2:17: unknown placeholder `user`"),
+        ("state: { initial: [] }", "a.yaml:2:19: `state.initial` must be a mapping, found a list"),
+        ("state: { read: /a }", "a.yaml:2:16: `state.read` must be a list of texts, found a text"),
+        ("state: { write: [/a, b] }", "a.yaml:2:22: `b` is not a JSON Pointer"),
+        ("state: { write: [/a~2] }", "a.yaml:2:18: `/a~2` is not a JSON Pointer"),
+    ] {
+        check("a.yaml", &format!("{native}\n{line}"), &[refusal]);
+    }
+    for (agent, refusal) in [
+        ("remote", "a.yaml:1:8: `agent` must be a mapping, found a text"),
+        ("{ url: http://x }", "a.yaml:1:8: `agent.kind` is missing"),
+        ("{ kind: robot }", "a.yaml:1:16: unknown kind `robot`"),
+        ("{ kind: native }", "a.yaml:1:8: `agent.name` is missing"),
+        ("{ kind: native, name: x, config: [] }", "a.yaml:1:41: `agent.config` must be a mapping"),
+        ("{ kind: remote }", "a.yaml:1:8: `agent.url` is missing"),
+        ("{ kind: remote, url: ftp://x/ }", "a.yaml:1:29: `agent.url` must begin with http:// or https://"),
+        ("{ kind: remote, url: localhost }", "a.yaml:1:29: `agent.url` is not an address"),
+        ("{ kind: remote, url: http://u:p@x/ }", "a.yaml:1:29: `agent.url` must not contain a user name"),
+        (
+            "{ kind: remote, url: http://x/, timeouts: { idle: 5 } }",
+            "a.yaml:1:58: `agent.timeouts.idle` must be a duration",
+        ),
+        ("{ kind: remote, url: http://x/, timeouts: { idle: 5d } }", "a.yaml:1:58: `5d` is not a duration"),
+        (
+            "{ kind: remote, url: http://x/, timeouts: { idle: 0s } }",
+            "a.yaml:1:58: `agent.timeouts.idle` must be longer",
+        ),
+        (
+            "{ kind: remote, url: http://x/, max_event_bytes: 0 }",
+            "a.yaml:1:57: `agent.max_event_bytes` must be a whole number from 1024",
+        ),
+        (
+            "{ kind: remote, url: http://x/, state_mode: x }",
+            "a.yaml:1:52: `agent.state_mode` cannot be `x`: write merge, replace, deltas_only",
+        ),
+        ("{ kind: remote, url: http://x/, headers: { host: x } }", "a.yaml:1:51: the header `host` is set by"),
+        ("{ kind: remote, url: http://x/, headers: { A: x, a: y } }", "a.yaml:1:57: the header `a` is given twice"),
+        ("{ kind: remote, url: http://x/, headers: { a: \"x\\ny\" } }", "a.yaml:1:54: the value of the header `a`"),
+        (
+            "{ kind: remote, url: http://x/, forward_headers: [cookie] }",
+            "a.yaml:1:58: the header `cookie` is never forwarded",
+        ),
+        (
+            "{ kind: remote, url: http://x/, forward_headers: all }",
+            "a.yaml:1:57: `agent.forward_headers` must be true, false or a list",
+        ),
+        ("{ kind: remote, url: \"${env:NOWHERE}\" }", "a.yaml:1:29: the environment variable `NOWHERE` is not set"),
+    ] {
+        check("a.yaml", &format!("agent: {agent}"), &[refusal]);
+    }
+}
+
+#[test]
+fn all_problems_of_a_file_are_told_at_once_in_order() {
+    check(
+        "a.yaml",
+        "nmae: x\nagent: { kind: remote, url: ftp://x/, modle: y }\nstate: { read: 3 }\n",
+        &["a.yaml:1:1: unknown", "a.yaml:2:29: `agent.url`", "a.yaml:2:39: unknown", "a.yaml:3:16: `state.read`"],
+    );
+}
+
+#[test]
+fn a_problem_of_the_configuration_is_told_where_it_stands() {
+    let definition =
+        accepted("a.md", "---\nagent:\n  kind: native\n  name: x\n  config:\n    turns:\n      - do: []\n---\n");
+    let problem = definition.config_problem("turns[0].do", "must not be empty");
+    assert_eq!(problem.to_string(), "a.md:7:13: must not be empty");
+    assert_eq!(problem.path.as_deref(), Some("agent.config.turns[0].do"));
+}
+
+#[test]
+fn an_id_has_at_most_64_small_letters_digits_and_dashes() {
+    for id in ["a", "0", "trip-planner_2", &"x".repeat(64)] {
+        assert!(is_id(id), "{id}");
+    }
+    for id in ["", "-a", "_a", "A", "a.b", "é", "a b", &"x".repeat(65)] {
+        assert!(!is_id(id), "{id}");
+    }
+}

@@ -1,0 +1,157 @@
+//! The folder of definitions: which files are agents, and what each of them says. One bad file disables one agent.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::definition::{DEFINITION_EXTENSIONS, Definition, Problem, Source, is_id};
+
+/// Folders of the format that this version does not read.
+const NOT_YET: &[&str] = &["_types", "_shared"];
+
+/// The folder that holds the definitions.
+#[derive(Debug, Clone, Copy)]
+pub struct Folder;
+
+/// What a folder holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Loaded {
+    /// By id; disabled ones included.
+    pub definitions: Vec<Definition>,
+    /// By file and place.
+    pub problems: Vec<Problem>,
+}
+
+impl Folder {
+    /// Reads every definition under `dir`; placeholders see the environment of this process.
+    pub fn load(dir: &Path) -> Loaded {
+        Self::load_with(dir, &|name| std::env::var(name).ok())
+    }
+
+    /// As [`load`](Self::load), with `variable` in place of the environment.
+    pub fn load_with(dir: &Path, variable: &dyn Fn(&str) -> Option<String>) -> Loaded {
+        let (sources, mut problems) = find(dir);
+        let mut definitions = Vec::new();
+        for (id, mut paths) in sources {
+            paths.sort();
+            if let [path] = paths.as_slice() {
+                match (Source { id, path: path.clone() }).read(variable) {
+                    Ok(definition) => definitions.push(definition),
+                    Err(found) => problems.extend(found),
+                }
+                continue;
+            }
+            for path in &paths {
+                let others = paths.iter().filter(|other| *other != path);
+                let others = others.map(|other| other.display().to_string()).collect::<Vec<_>>().join(", ");
+                let message = format!("agent `{id}` is defined twice, also in {others}: keep one of them");
+                problems.push(Problem::of_file(path, message).of_agent(&id));
+            }
+        }
+        problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        Loaded { definitions, problems }
+    }
+}
+
+/// The agent that answers for `default`: the one called that, else the first marked `default: true`, else the first
+/// by id. Disabled agents do not count.
+pub fn default_agent(definitions: &[Definition]) -> Option<&Definition> {
+    let enabled = || definitions.iter().filter(|definition| definition.enabled);
+    let first = |wanted: &dyn Fn(&Definition) -> bool| {
+        enabled().filter(|definition| wanted(definition)).min_by(|a, b| a.id.cmp(&b.id))
+    };
+    first(&|definition| definition.id == "default")
+        .or_else(|| first(&|definition| definition.default))
+        .or_else(|| first(&|_| true))
+}
+
+/// The files that define agents, by id, and what is wrong with the others.
+fn find(dir: &Path) -> (BTreeMap<String, Vec<PathBuf>>, Vec<Problem>) {
+    let mut sources: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    let mut problems = Vec::new();
+    let entries = match list(dir) {
+        Ok(entries) => entries,
+        Err(error) => {
+            problems.push(Problem::of_file(dir, unreadable_folder(&error)));
+            return (sources, problems);
+        }
+    };
+    for (name, path) in entries {
+        if NOT_YET.contains(&name.as_str()) {
+            let message = format!("the folder `{name}` is not supported by this version yet");
+            problems.push(Problem::of_file(path, message));
+            continue;
+        }
+        if is_set_aside(&name) {
+            continue;
+        }
+        let is_folder = path.is_dir();
+        let id = if is_folder { name.as_str() } else { stem_of_definition(&name).unwrap_or_default() };
+        if id.is_empty() {
+            continue;
+        }
+        if !is_id(id) {
+            let message = format!(
+                "`{id}` cannot be an agent's id: use at most 64 of a-z, 0-9, `_` and `-`, beginning with a letter or \
+                 digit; or begin the name with `_` if it is not an agent"
+            );
+            problems.push(Problem::of_file(path, message));
+        } else if is_folder {
+            match agent_files(&path) {
+                Ok(files) if files.is_empty() => {
+                    let message = "holds no agent.md, agent.yaml, agent.yml, agent.json or agent.toml: add one, or \
+                                   begin the folder's name with `_` if it is not an agent";
+                    problems.push(Problem::of_file(path, message).of_agent(id));
+                }
+                Ok(files) => sources.entry(id.to_owned()).or_default().extend(files),
+                Err(error) => {
+                    let message = format!("cannot be read: {error}");
+                    problems.push(Problem::of_file(path, message).of_agent(id));
+                }
+            }
+        } else {
+            sources.entry(id.to_owned()).or_default().push(path);
+        }
+    }
+    (sources, problems)
+}
+
+/// Files and folders that are nobody's definition.
+fn is_set_aside(name: &str) -> bool {
+    name.starts_with(['_', '.']) || name.eq_ignore_ascii_case("readme.md")
+}
+
+fn stem_of_definition(name: &str) -> Option<&str> {
+    name.rsplit_once('.').filter(|(_, extension)| DEFINITION_EXTENSIONS.contains(extension)).map(|(stem, _)| stem)
+}
+
+fn agent_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = list(folder)?.into_iter();
+    Ok(entries.filter(|(name, _)| stem_of_definition(name) == Some("agent")).map(|(_, path)| path).collect())
+}
+
+/// The entries of a folder by name. A name that is not UTF-8 is kept in a readable form and fails the grammar of ids.
+fn list(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        entries.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+fn unreadable_folder(error: &io::Error) -> String {
+    let what = match error.kind() {
+        io::ErrorKind::NotFound => "the folder of agents does not exist".to_owned(),
+        io::ErrorKind::NotADirectory => "the folder of agents is a file".to_owned(),
+        _ => format!("the folder of agents cannot be read: {error}"),
+    };
+    format!(
+        "{what}: create it with one file per agent (for example echo.yaml with \
+         `agent: {{ kind: remote, url: http://127.0.0.1:9000/ }}`), or name another one with --agents"
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! AG-UI 1.0: events, messages and input, the rules of their sequence, compaction, and SSE framing. Pure: it does no IO,
+//! reads no clock, draws no randomness, and knows no other layer.
+
+mod admit;
+mod capabilities;
+mod compact;
+mod construct;
+mod content;
+mod dialect;
+mod event;
+mod ids;
+mod input;
+mod json;
+mod kinds;
+mod legacy;
+mod message;
+mod outcome;
+mod patch;
+mod read;
+mod record;
+pub mod sse;
+pub mod transcript;
+
+pub use admit::{Admission, Closing, PendingCall, SequenceError};
+pub use capabilities::*;
+pub use compact::{Compacted, Compactor};
+pub use content::*;
+pub use dialect::Dialect;
+pub use event::*;
+pub use ids::IdKind;
+pub use input::{Context, InputError, Issue, ResumeEntry, ResumeStatus, RunAgentInput, Tool};
+pub use json::{Json, Object, to_json};
+pub use message::*;
+pub use outcome::*;
+pub use patch::{PatchOp, PatchOperation};
+pub use transcript::Reducer;

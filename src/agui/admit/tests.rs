@@ -1,0 +1,1 @@
+//! What agents send and what goes out, event by event.

@@ -1,0 +1,150 @@
+//! Compaction of a run's events without changing their order: all deltas of one message or call become one, at the
+//! place of the first. Sequence is `admit`'s business and state has no place here.
+
+use std::collections::HashMap;
+
+use crate::agui::event::{Base, Event};
+
+/// Joins events as they are pushed, in the order of their positions.
+///
+/// Promises: what a reader builds from the output is what it builds from the input; every event but deltas stands
+/// untouched in its order; `STATE_*` and empty deltas vanish; deltas are not joined over a `MESSAGES_SNAPSHOT` or a
+/// terminal, nor when their attribution differs; a joined delta has the first one's time, all metadata, no provider event.
+#[derive(Debug, Default)]
+pub struct Compactor {
+    entries: Vec<Entry>,
+    /// The delta that further deltas of this message go to, as an index of `entries`.
+    messages: HashMap<String, usize>,
+    /// The same for calls.
+    calls: HashMap<String, usize>,
+    /// Positions that nothing stands for, in order.
+    vanished: Vec<u64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    event: Event,
+    first: u64,
+    last: u64,
+}
+
+/// One event of the compacted run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compacted {
+    pub event: Event,
+    /// The greatest position `p` such that this event and those before it stand for exactly the input up to `p`: who
+    /// has seen that much may go on with the next event. `None` where a joined delta reaches over.
+    pub cut: Option<u64>,
+}
+
+impl Compactor {
+    /// Takes the event at a position, which must be greater than all before.
+    pub fn push(&mut self, position: u64, event: &Event) {
+        let targets = match event {
+            Event::StateSnapshot(_) | Event::StateDelta(_) => return self.vanished.push(position),
+            Event::TextMessageContent(_) | Event::ReasoningMessageContent(_) => &mut self.messages,
+            Event::ToolCallArgs(_) => &mut self.calls,
+            other => {
+                self.forget(other);
+                let event = other.clone();
+                return self.entries.push(Entry { event, first: position, last: position });
+            }
+        };
+        let Some((id, delta)) = delta_of(event) else { return };
+        if delta.is_empty() && event.base().metadata.is_none() {
+            return self.vanished.push(position);
+        }
+        if let Some(entry) = targets.get(id).map(|index| &mut self.entries[*index])
+            && join(&mut entry.event, event)
+        {
+            entry.last = position;
+            return;
+        }
+        targets.insert(id.to_owned(), self.entries.len());
+        let mut event = event.clone();
+        event.base_mut().raw_event = None;
+        self.entries.push(Entry { event, first: position, last: position });
+    }
+
+    /// The compacted run.
+    pub fn finish(self) -> Vec<Compacted> {
+        // From the back: the first position that comes after each entry's.
+        let mut next_first = u64::MAX;
+        let mut borders = vec![u64::MAX; self.entries.len()];
+        for (border, entry) in borders.iter_mut().zip(&self.entries).rev() {
+            *border = next_first;
+            next_first = next_first.min(entry.first);
+        }
+        let mut vanished = self.vanished.into_iter().peekable();
+        let mut covered = 0;
+        let mut compacted = Vec::with_capacity(self.entries.len());
+        for (Entry { event, last, .. }, border) in self.entries.into_iter().zip(borders) {
+            covered = covered.max(last);
+            let mut cut = None;
+            if covered < border {
+                while let Some(position) = vanished.next_if(|position| *position < border) {
+                    covered = covered.max(position);
+                }
+                cut = Some(covered);
+            }
+            compacted.push(Compacted { event, cut });
+        }
+        compacted
+    }
+
+    /// What begins, ends or replaces a message or call ends the joining of its deltas.
+    fn forget(&mut self, event: &Event) {
+        if matches!(event, Event::MessagesSnapshot(_) | Event::RunStarted(_)) || event.is_terminal() {
+            self.messages.clear();
+            self.calls.clear();
+        }
+        if let Some(id) = event.message_id() {
+            self.messages.remove(id);
+        }
+        if let Some(id) = event.tool_call_id() {
+            self.calls.remove(id);
+        }
+    }
+}
+
+fn delta_of(event: &Event) -> Option<(&str, &str)> {
+    match event {
+        Event::TextMessageContent(event) => Some((&event.message_id, &event.delta)),
+        Event::ReasoningMessageContent(event) => Some((&event.message_id, &event.delta)),
+        Event::ToolCallArgs(event) => Some((&event.tool_call_id, &event.delta)),
+        _ => None,
+    }
+}
+
+/// Appends a delta of the same kind, id and attribution; `false` if it is not one.
+fn join(known: &mut Event, event: &Event) -> bool {
+    if known.base().subagent_run_id != event.base().subagent_run_id {
+        return false;
+    }
+    let (text, base, delta, later) = match (known, event) {
+        (Event::TextMessageContent(known), Event::TextMessageContent(event)) => {
+            (&mut known.delta, &mut known.base, &event.delta, &event.base)
+        }
+        (Event::ReasoningMessageContent(known), Event::ReasoningMessageContent(event)) => {
+            (&mut known.delta, &mut known.base, &event.delta, &event.base)
+        }
+        (Event::ToolCallArgs(known), Event::ToolCallArgs(event)) => {
+            (&mut known.delta, &mut known.base, &event.delta, &event.base)
+        }
+        _ => return false,
+    };
+    text.push_str(delta);
+    merge_metadata(base, later);
+    true
+}
+
+fn merge_metadata(base: &mut Base, later: &Base) {
+    match (&mut base.metadata, &later.metadata) {
+        (Some(known), Some(metadata)) => known.merge(metadata),
+        (known @ None, metadata) => known.clone_from(metadata),
+        (Some(_), None) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

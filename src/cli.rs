@@ -1,0 +1,36 @@
+//! The command line: `coagent serve | check`.
+
+mod check;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Hosts AI agents whose state is the application's shared state.
+#[derive(Debug, Parser)]
+#[command(name = "coagent", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the agents of a folder to CopilotKit
+    Serve(crate::config::Flags),
+    /// Check agent definitions: exit 0 when they are clean, 1 with one `file:line:column: message` per error
+    Check(check::Flags),
+}
+
+/// Exit code for a configuration that cannot be used.
+const BAD_CONFIGURATION: u8 = 2;
+
+impl Cli {
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Serve(flags) => serve::run(flags),
+            Command::Check(flags) => check::run(&flags),
+        }
+    }
+}

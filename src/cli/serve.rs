@@ -1,0 +1,103 @@
+//! `coagent serve`: the process from its configuration to its end.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Flags};
+use crate::runtime::{Agents, Runtime};
+use crate::{server, store, telemetry};
+
+use super::BAD_CONFIGURATION;
+
+/// Whatever hangs, the process is gone by then.
+const LAST_RESORT: Duration = Duration::from_secs(9);
+
+pub(super) fn run(flags: Flags) -> ExitCode {
+    telemetry::init();
+    let config = match Config::load(flags) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("coagent: {error}");
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let served = runtime.context("the async runtime could not start").and_then(|runtime| {
+        let ended = runtime.block_on(serve(&config));
+        runtime.shutdown_timeout(Duration::from_millis(500));
+        ended
+    });
+    match served {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("coagent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
+    let store = match store::open(&config.store) {
+        Ok(store) => store,
+        Err(error) => {
+            eprintln!("coagent: {error}");
+            return Ok(ExitCode::from(BAD_CONFIGURATION));
+        }
+    };
+    let agents = Agents::load(&config.agents);
+    for problem in agents.problems() {
+        tracing::error!("{problem}");
+    }
+    let runtime = Runtime::start(store, agents).await.context("the store could not be read")?;
+    let runtime = Arc::new(runtime);
+    let listener = match TcpListener::bind(config.listen).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            eprintln!("coagent: cannot listen on {}: {error}", config.listen);
+            return Ok(ExitCode::from(BAD_CONFIGURATION));
+        }
+    };
+    let address = listener.local_addr().context("the listening address is unknown")?;
+    announce(config, &runtime, address);
+
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(server::serve(listener, server::routes(config, &runtime), stop.clone()));
+    stop_signal().await?;
+    tracing::info!("stopping: no new connections, live runs are closed and stored");
+    stop.cancel();
+    let ended = tokio::time::timeout(LAST_RESORT, async {
+        runtime.shut_down().await.context("the store could not be closed")?;
+        serving.await.context("the server crashed")?.context("the server failed")
+    });
+    match ended.await {
+        Ok(ended) => ended.map(|()| ExitCode::SUCCESS),
+        Err(_) => anyhow::bail!("the server did not end in time"),
+    }
+}
+
+/// Says where everything is. `listening on` comes last, when requests are answered.
+fn announce(config: &Config, runtime: &Runtime, address: std::net::SocketAddr) {
+    eprintln!("coagent {} · agents {} · store {}", env!("CARGO_PKG_VERSION"), config.agents.display(), config.store);
+    for agent in runtime.agents().all() {
+        eprintln!("  {:<16} {:<8} {}", agent.id(), agent.kind(), agent.description());
+    }
+    eprintln!("start page      http://{address}/");
+    eprintln!("CopilotKit URL  http://{address}{}", config.base_path);
+    eprintln!("listening on http://{address}");
+}
+
+async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

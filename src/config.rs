@@ -1,0 +1,222 @@
+//! The process's configuration: flags over environment over `coagent.toml` over defaults (docs/state-api.md §0).
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+use thiserror::Error;
+
+/// What can be given as flags and environment variables.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Flags {
+    /// Address to listen on; port 0 picks a free one and prints it [default: 127.0.0.1:7070]
+    #[arg(long, env = "COAGENT_LISTEN", value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Folder with agent definitions [default: ./agents]
+    #[arg(long, env = "COAGENT_AGENTS", value_name = "DIR")]
+    pub agents: Option<PathBuf>,
+    /// Where threads and documents are kept: `sqlite:PATH` or `memory:` [default: sqlite:./data/coagent.db]
+    #[arg(long, env = "COAGENT_STORE", value_name = "URL")]
+    pub store: Option<String>,
+    /// Path under which CopilotKit's routes are served [default: /api/copilotkit]
+    #[arg(long, env = "COAGENT_BASE_PATH", value_name = "PATH")]
+    pub base_path: Option<String>,
+    /// Browser origins that may call, separated by commas, or `*` [default: loopback origins]
+    #[arg(long, env = "COAGENT_CORS_ORIGINS", value_name = "LIST")]
+    pub cors_origins: Option<String>,
+    /// Configuration file; without this flag `./coagent.toml` is read when it exists
+    #[arg(long, env = "COAGENT_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The same settings in `coagent.toml`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: Option<String>,
+    agents: Option<PathBuf>,
+    store: Option<String>,
+    base_path: Option<String>,
+    cors_origins: Option<String>,
+}
+
+/// A complete, checked configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub agents: PathBuf,
+    pub store: String,
+    /// Begins with `/` and does not end with one, or is empty for the root.
+    pub base_path: String,
+    pub cors_origins: CorsOrigins,
+}
+
+/// Whose pages may call this server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// Pages served from this machine.
+    Loopback,
+    /// Any page, without credentials.
+    Any,
+    /// Exactly these origins, lower-case.
+    List(Vec<String>),
+}
+
+/// A setting that cannot be used; printed in one line, exit code 2.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("{file}: {reason}")]
+    File { file: String, reason: String },
+    #[error("listen address `{given}` is not an address and port such as 127.0.0.1:7070")]
+    Listen { given: String },
+    #[error("refusing to listen on {given}: this server has no authentication configured, so it listens on loopback addresses only (127.0.0.1 or [::1])")]
+    NotLoopback { given: SocketAddr },
+    #[error("base path `{given}` must begin with `/` and hold only letters, digits, `-`, `_`, `.`, `~` and `/`")]
+    BasePath { given: String },
+    #[error("CORS origin `{given}` is not an origin such as https://app.example.com (scheme, host and port, nothing after them)")]
+    Origin { given: String },
+}
+
+impl Config {
+    /// Puts the sources together and checks the result.
+    pub fn load(flags: Flags) -> Result<Self, ConfigError> {
+        let file = match &flags.config {
+            Some(path) => File::read(path)?,
+            None if Path::new("coagent.toml").exists() => File::read(Path::new("coagent.toml"))?,
+            None => File::default(),
+        };
+        let listen = flags.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:7070".to_owned());
+        let cors_origins = flags.cors_origins.or(file.cors_origins);
+        Ok(Self {
+            listen: loopback(&listen)?,
+            agents: flags.agents.or(file.agents).unwrap_or_else(|| PathBuf::from("./agents")),
+            store: flags.store.or(file.store).unwrap_or_else(|| "sqlite:./data/coagent.db".to_owned()),
+            base_path: base_path(flags.base_path.or(file.base_path).as_deref().unwrap_or("/api/copilotkit"))?,
+            cors_origins: cors_origins.as_deref().map_or(Ok(CorsOrigins::Loopback), CorsOrigins::parse)?,
+        })
+    }
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let refused = |reason: String| ConfigError::File { file: path.display().to_string(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
+        toml::from_str(&text).map_err(|error| refused(error.to_string().replace('\n', " ")))
+    }
+}
+
+fn loopback(given: &str) -> Result<SocketAddr, ConfigError> {
+    let spelled = given.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let address: SocketAddr =
+        spelled.as_deref().unwrap_or(given).parse().map_err(|_| ConfigError::Listen { given: given.to_owned() })?;
+    if address.ip().is_loopback() { Ok(address) } else { Err(ConfigError::NotLoopback { given: address }) }
+}
+
+fn base_path(given: &str) -> Result<String, ConfigError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "-_.~/".contains(c);
+    if !given.starts_with('/') || !given.chars().all(legal) || given.contains("//") {
+        return Err(ConfigError::BasePath { given: given.to_owned() });
+    }
+    Ok(given.trim_end_matches('/').to_owned())
+}
+
+impl CorsOrigins {
+    fn parse(given: &str) -> Result<Self, ConfigError> {
+        if given.trim() == "*" {
+            return Ok(Self::Any);
+        }
+        let origins: Result<Vec<_>, _> =
+            given.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(origin).collect();
+        Ok(Self::List(origins?))
+    }
+
+    /// Whether a page of this origin may call.
+    pub fn allows(&self, origin: &str) -> bool {
+        let origin = origin.to_ascii_lowercase();
+        match self {
+            Self::Any => true,
+            Self::List(list) => list.contains(&origin),
+            Self::Loopback => {
+                let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+                host.is_some_and(is_loopback_host)
+            }
+        }
+    }
+}
+
+fn origin(given: &str) -> Result<String, ConfigError> {
+    let refused = || ConfigError::Origin { given: given.to_owned() };
+    let url = reqwest::Url::parse(given).map_err(|_| refused())?;
+    let bare = url.host_str().is_some() && url.path() == "/" && url.query().is_none() && url.username().is_empty();
+    if !bare || !matches!(url.scheme(), "http" | "https") || given.ends_with('/') {
+        return Err(refused());
+    }
+    Ok(given.to_ascii_lowercase())
+}
+
+/// Whether `host[:port]` names this machine: `localhost`, a 127.x address or `[::1]`.
+pub fn is_loopback_host(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((name, port)) if port.is_empty() || is_port(port) => name,
+            _ => return false,
+        },
+        None => match host.split_once(':') {
+            Some((name, port)) if port.parse::<u16>().is_ok() => name,
+            Some(_) => return false,
+            None => host,
+        },
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn is_port(text: &str) -> bool {
+    text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_pass_as_hosts() {
+        for host in ["localhost", "LOCALHOST:7070", "127.0.0.1", "127.0.0.1:80", "127.1.2.3:1", "[::1]", "[::1]:7070"] {
+            assert!(is_loopback_host(host), "{host}");
+        }
+        for host in ["localhost.evil.example", "evil.example", "127.0.0.1.evil.example", "[::1].evil", "localhost:x", "::1:", "0.0.0.0", ""] {
+            assert!(!is_loopback_host(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn origins_are_compared_whole() {
+        let list = CorsOrigins::parse("https://app.example.com, http://localhost:3000").expect("a good list");
+        assert!(list.allows("https://app.example.com") && list.allows("HTTP://localhost:3000"));
+        for origin in ["https://app.example.com.evil", "https://app.example.com:444", "http://app.example.com", "null", ""] {
+            assert!(!list.allows(origin), "{origin}");
+        }
+        assert!(CorsOrigins::Loopback.allows("http://localhost:5173") && CorsOrigins::Loopback.allows("http://[::1]:1"));
+        assert!(!CorsOrigins::Loopback.allows("null") && !CorsOrigins::Loopback.allows("http://localhost.evil"));
+    }
+
+    #[test]
+    fn a_bad_setting_is_said_in_one_line() {
+        for flags in [
+            Flags { listen: Some("0.0.0.0:7070".to_owned()), ..Flags::default() },
+            Flags { listen: Some("nowhere".to_owned()), ..Flags::default() },
+            Flags { base_path: Some("api".to_owned()), ..Flags::default() },
+            Flags { cors_origins: Some("https://x/y".to_owned()), ..Flags::default() },
+            Flags { config: Some(PathBuf::from("/nonexistent/coagent.toml")), ..Flags::default() },
+        ] {
+            let error = Config::load(flags).expect_err("a bad setting").to_string();
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_base_path_loses_its_trailing_slash() {
+        assert_eq!(base_path("/api/copilotkit/").expect("legal"), "/api/copilotkit");
+        assert_eq!(base_path("/").expect("legal"), "");
+    }
+}

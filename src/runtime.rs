@@ -1,0 +1,211 @@
+//! Life: threads and documents while they live, the runs on them, and the streams that readers follow.
+//!
+//! It authorizes nothing by itself and knows no HTTP; the server layer turns requests into the calls below.
+
+mod agents;
+mod clock;
+mod document;
+mod janitor;
+mod registry;
+mod suggestion;
+mod thread;
+mod view;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::access::Principal;
+use crate::agui::{Dialect, RunAgentInput};
+use crate::store::{Kind, Store, StoreError};
+
+pub use agents::{Agents, Hosted};
+pub use thread::StopOutcome;
+pub use view::{ThreadItem, ThreadPage};
+
+use document::{DocumentHandle, DocumentRef, DocumentUnavailable, Documents};
+use janitor::Janitor;
+use thread::{Follow, Replay, ThreadHandle, ThreadRef, Threads};
+
+/// The runtime: one per process.
+#[derive(Debug)]
+pub struct Runtime {
+    services: Arc<Services>,
+    agents: Agents,
+}
+
+/// What every owner of a thread or document needs.
+#[derive(Debug)]
+struct Services {
+    store: Arc<dyn Store>,
+    documents: Arc<Documents>,
+    threads: Threads,
+    janitor: Janitor,
+}
+
+/// A request to run an agent on a thread.
+#[derive(Debug)]
+pub struct StartRun {
+    pub principal: Principal,
+    pub agent: Arc<Hosted>,
+    pub input: RunAgentInput,
+    /// Request headers that may travel on to an upstream agent, lower-case names.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A request to see a thread from its beginning, or from where a client was cut.
+#[derive(Debug)]
+pub struct Connect {
+    pub principal: Principal,
+    pub agent: Arc<Hosted>,
+    pub thread_id: String,
+    /// Names the synthetic run of a thread without runs.
+    pub run_id: String,
+    pub dialect: Dialect,
+    /// `<log epoch>.<position>` as a frame carried it.
+    pub last_event_id: Option<String>,
+}
+
+/// Why a run did not start.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StartError {
+    #[error("agent `{agent}` does not exist")]
+    UnknownAgent { agent: String },
+    #[error("a thread id has 1 to 190 characters and no control characters")]
+    InvalidThreadId,
+    #[error("run {run_id} is live on this thread")]
+    Busy { run_id: String },
+    #[error("{reason}")]
+    Unavailable { reason: String },
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+/// Why something could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReadError {
+    #[error("{reason}")]
+    Unavailable { reason: String },
+    #[error("a thread id has 1 to 190 characters and no control characters")]
+    InvalidThreadId,
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable { reason: error.to_string() }
+    }
+}
+
+impl From<DocumentUnavailable> for ReadError {
+    fn from(error: DocumentUnavailable) -> Self {
+        Self::Unavailable { reason: error.reason }
+    }
+}
+
+/// SSE frames of a run or of a whole thread.
+#[derive(Debug)]
+pub struct FrameStream(Source);
+
+#[derive(Debug)]
+enum Source {
+    Follow(Box<Follow>),
+    Replay(Box<Replay>),
+    Suggestion(Box<suggestion::Suggestion>),
+}
+
+impl FrameStream {
+    fn follow(follow: Follow) -> Self {
+        Self(Source::Follow(Box::new(follow)))
+    }
+
+    fn replay(replay: Replay) -> Self {
+        Self(Source::Replay(Box::new(replay)))
+    }
+
+    /// The next bytes to send, several frames together when they wait; `None` at the end. Cancel safe.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        match &mut self.0 {
+            Source::Follow(follow) => follow.next().await,
+            Source::Replay(replay) => replay.next().await,
+            Source::Suggestion(suggestion) => suggestion.next().await,
+        }
+    }
+}
+
+impl Services {
+    fn document(self: &Arc<Self>, name: &DocumentRef) -> Arc<DocumentHandle> {
+        DocumentHandle::open(&self.documents, &self.store, name)
+    }
+}
+
+impl Runtime {
+    /// Starts on a store: runs that a crash cut off are closed before this returns.
+    pub async fn start(store: Arc<dyn Store>, agents: Agents) -> Result<Self, StoreError> {
+        let janitor = Janitor::start(Arc::clone(&store));
+        let services =
+            Arc::new(Services { store, documents: Arc::new(Documents::new()), threads: Threads::new(), janitor });
+        for log in services.store.open_streams(Kind::Log).await? {
+            let head = services.store.head(&log).await?;
+            let thread = ThreadRef::of(&log);
+            if head.as_ref().is_some_and(|head| head.summary.as_ref().is_some_and(|summary| !summary.is_empty())) {
+                // Loading a thread closes its cut-off run.
+                if let Err(error) = ThreadHandle::open(&services, &thread).view().await {
+                    tracing::error!(thread = %thread.id, %error, "a cut-off run could not be closed");
+                }
+            } else if let Some(head) = head {
+                services.janitor.trim_later(thread, head.seq.0);
+            }
+        }
+        Ok(Self { services, agents })
+    }
+
+    pub fn agents(&self) -> &Agents {
+        &self.agents
+    }
+
+    /// Whether the store answers.
+    pub async fn is_ready(&self) -> bool {
+        self.services.store.ping().await.is_ok()
+    }
+
+    /// Starts a run, or answers a suggestion request, which leaves no trace.
+    pub async fn run(&self, request: StartRun) -> Result<FrameStream, StartError> {
+        if suggestion::is_suggestion(&request.input) {
+            return Ok(FrameStream(Source::Suggestion(Box::new(suggestion::Suggestion::start(request)))));
+        }
+        let thread = thread_ref(&request.principal, &request.input.thread_id).ok_or(StartError::InvalidThreadId)?;
+        ThreadHandle::open(&self.services, &thread).start(request).await
+    }
+
+    pub async fn connect(&self, request: Connect) -> Result<FrameStream, ReadError> {
+        let thread = thread_ref(&request.principal, &request.thread_id).ok_or(ReadError::InvalidThreadId)?;
+        ThreadHandle::open(&self.services, &thread).connect(request).await
+    }
+
+    /// Stops the live run of a thread; on return its terminal is durable.
+    pub async fn stop(
+        &self,
+        principal: &Principal,
+        thread_id: &str,
+        run_id: Option<&str>,
+    ) -> Result<StopOutcome, ReadError> {
+        let thread = thread_ref(principal, thread_id).ok_or(ReadError::InvalidThreadId)?;
+        ThreadHandle::open(&self.services, &thread).stop(run_id.map(str::to_owned)).await
+    }
+
+    /// Ends every live run as interrupted, durably, and closes the store. Streams end with their runs.
+    pub async fn shut_down(&self) -> Result<(), StoreError> {
+        let handles = self.services.threads.handles();
+        futures_util::future::join_all(handles.iter().map(|thread| thread.shut_down())).await;
+        self.services.store.close().await
+    }
+}
+
+const THREAD_ID_CHARACTERS: usize = 190;
+
+/// The thread of this id that belongs to `principal`.
+fn thread_ref(principal: &Principal, id: &str) -> Option<ThreadRef> {
+    let legal = !id.is_empty() && id.chars().count() <= THREAD_ID_CHARACTERS && !id.chars().any(char::is_control);
+    legal.then(|| ThreadRef { tenant: principal.tenant.clone(), owner: principal.subject.clone(), id: id.to_owned() })
+}

@@ -1,0 +1,367 @@
+//! The task that owns a live document: it decides on its copy, appends, and only then answers and shows.
+//!
+//! Changes that wait together are committed together. A commit that the store refuses is undone before anybody saw it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::to_raw_value;
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::agent::StateError;
+use crate::agent::context::{StateRequest, Versioned};
+use crate::agui::{Event, sse};
+use crate::state::document::Commit;
+use crate::state::limits::Limits;
+use crate::state::patch::{self, Applied, Operation};
+use crate::state::{json, merge};
+use crate::store::{Append, NewEntry, Seq, Store};
+
+use super::super::clock::now;
+use super::decide::{self, Decided};
+use super::deltas::{Delta, DeltaTail};
+use super::load::Live;
+use super::past::undo;
+use super::{Author, Begun, Command, DocumentRef, DocumentUnavailable, Documents, Evidence, Refused, Snapshot};
+
+/// At most this many commands are taken at once.
+const BATCH: usize = 64;
+/// A document that nobody asked anything for this long leaves memory.
+const IDLE: Duration = Duration::from_secs(60);
+/// A snapshot is stored when the log since the last one outgrows this, and twice the document.
+const SNAPSHOT_AFTER_BYTES: usize = 64 << 10;
+
+/// A change that is decided and not stored yet.
+pub(super) struct Pending {
+    commit: Commit,
+    size_before: usize,
+}
+
+/// Whom to tell when everything decided before is durable.
+enum Done {
+    Agent(oneshot::Sender<Result<u64, StateError>>, u64),
+    Nobody,
+}
+
+/// The store failed under the document.
+pub(super) struct Broken {
+    pub(super) reason: String,
+}
+
+pub(super) async fn run(
+    documents: Arc<Documents>,
+    store: Arc<dyn Store>,
+    name: DocumentRef,
+    deltas: Arc<DeltaTail>,
+    mut inbox: mpsc::Receiver<Command>,
+) {
+    let ended = match Live::load(store, name.stream(), deltas).await {
+        Ok(mut live) => live.serve(&documents, &name, &mut inbox).await,
+        Err(broken) => Err(broken),
+    };
+    if let Err(broken) = ended {
+        tracing::error!(document = %name.name, reason = %broken.reason, "a document lost its store");
+        documents.discard(&name);
+        inbox.close();
+        while let Some(command) = inbox.recv().await {
+            refuse(command, &broken.reason);
+        }
+    }
+}
+
+fn refuse(command: Command, reason: &str) {
+    let reason = reason.to_owned();
+    match command {
+        Command::Begin { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
+        Command::Agent { request: StateRequest::Read { reply, .. }, .. } => {
+            drop(reply.send(Err(StateError::Unavailable { reason })));
+        }
+        Command::Agent { request: StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. }, .. } => {
+            drop(reply.send(Err(StateError::Unavailable { reason })));
+        }
+        Command::Snapshots { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
+        Command::Body { reply } => drop(reply.send(Err(DocumentUnavailable { reason }))),
+    }
+}
+
+impl Live {
+    async fn serve(
+        &mut self,
+        documents: &Documents,
+        name: &DocumentRef,
+        inbox: &mut mpsc::Receiver<Command>,
+    ) -> Result<(), Broken> {
+        let mut commands = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                taken = inbox.recv_many(&mut commands, BATCH) => {
+                    if taken == 0 {
+                        return Ok(());
+                    }
+                    self.obey(&mut commands).await?;
+                }
+                () = tokio::time::sleep(IDLE) => {
+                    if documents.retire(name) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Changes that stand next to each other share a commit; whatever else is asked sees only what is durable.
+    async fn obey(&mut self, commands: &mut Vec<Command>) -> Result<(), Broken> {
+        let mut waiting = Vec::new();
+        for command in commands.drain(..) {
+            match command {
+                Command::Agent { request: StateRequest::Patch { ops, if_version, reply }, author } => {
+                    match self.patch(&ops, if_version, &author) {
+                        Ok(version) => waiting.push(Done::Agent(reply, version)),
+                        Err(refused) => drop(reply.send(Err(refused.into()))),
+                    }
+                }
+                Command::Agent { request: StateRequest::Propose { state, seen, reply }, author } => {
+                    self.flush(&mut waiting).await?;
+                    match self.take_posted(&state, Evidence::AtLeast(seen), &author).await? {
+                        Ok(version) => waiting.push(Done::Agent(reply, version)),
+                        Err(refused) => drop(reply.send(Err(refused.into()))),
+                    }
+                }
+                Command::Agent { request: StateRequest::Read { path, reply }, .. } => {
+                    self.flush(&mut waiting).await?;
+                    let value = if self.version == 0 { None } else { path.get(&self.body).cloned() };
+                    drop(reply.send(Ok(Versioned { version: self.version, value })));
+                }
+                Command::Begin { initial, posted, author, reply } => {
+                    self.flush(&mut waiting).await?;
+                    let rejected = self.begin(initial, posted, &author).await?;
+                    waiting.push(Done::Nobody);
+                    self.flush(&mut waiting).await?;
+                    drop(reply.send(Ok(Begun { snapshot: self.head_snapshot(), rejected })));
+                }
+                Command::Snapshots { versions, reply } => {
+                    self.flush(&mut waiting).await?;
+                    drop(reply.send(Ok(self.snapshots(&versions).await?)));
+                }
+                Command::Body { reply } => {
+                    self.flush(&mut waiting).await?;
+                    drop(reply.send(Ok(Versioned { version: self.version, value: self.body.clone() })));
+                }
+            }
+        }
+        self.flush(&mut waiting).await
+    }
+
+    /// What a run begins with: the document, created if need be, with the client's edits in it.
+    async fn begin(
+        &mut self,
+        initial: Value,
+        posted: Option<(Value, Evidence)>,
+        author: &Author,
+    ) -> Result<Option<Refused>, Broken> {
+        if self.version == 0 {
+            let seeded = match &posted {
+                Some((state, _)) if state.is_object() => over(initial.clone(), state),
+                Some(_) | None => initial.clone(),
+            };
+            let mut rejected = posted.filter(|(state, _)| !state.is_object()).map(|_| self.not_an_object());
+            if let Err(refused) = self.create(seeded, author) {
+                rejected = Some(refused);
+                self.create(initial, author).map_err(|refused| Broken { reason: refused.message })?;
+            }
+            return Ok(rejected);
+        }
+        match posted {
+            None => Ok(None),
+            Some((state, _)) if !state.is_object() => Ok(Some(self.not_an_object())),
+            Some((state, evidence)) => Ok(self.take_posted(&state, evidence, author).await?.err()),
+        }
+    }
+
+    fn not_an_object(&self) -> Refused {
+        let message = "the state of an agent is an object".to_owned();
+        Refused { code: "schema_invalid", message, path: Some(String::new()), version: self.version }
+    }
+
+    /// Version 1, from `{}`; an empty object needs no document.
+    fn create(&mut self, body: Value, author: &Author) -> Result<u64, Refused> {
+        let Value::Object(members) = body else { return Err(self.not_an_object()) };
+        let ops: Vec<Operation> = members
+            .into_iter()
+            .map(|(member, value)| Operation::Add { path: crate::state::pointer::Pointer::root().join(member), value })
+            .collect();
+        self.patch(&ops, None, author)
+    }
+
+    async fn take_posted(
+        &mut self,
+        state: &Value,
+        evidence: Evidence,
+        author: &Author,
+    ) -> Result<Result<u64, Refused>, Broken> {
+        if let Err(error) = json::check(state, &Limits::default()) {
+            let code = if error.is_too_large() { "too_large" } else { "invalid_json" };
+            return Ok(Err(Refused { code, message: error.to_string(), path: None, version: self.version }));
+        }
+        let inverses = match evidence {
+            Evidence::AtLeast(since) => self.past.back_to(since, self.version, self.store.as_ref(), &self.stream).await,
+            Evidence::Unknown => Ok(None),
+        };
+        let inverses = inverses.map_err(|error| Broken { reason: error.to_string() })?;
+        let past = inverses.as_deref().map_or(merge::Past::Unknown, merge::Past::Since);
+        let ops = decide::posted(&self.body, state, past, author.may_write.as_deref());
+        Ok(self.patch(&ops, None, author))
+    }
+
+    /// Applies operations to the copy in memory; [`flush`](Self::flush) makes them durable.
+    fn patch(&mut self, ops: &[Operation], if_version: Option<u64>, author: &Author) -> Result<u64, Refused> {
+        if let Some(expected) = if_version.filter(|&expected| expected != self.version) {
+            let message = format!("the document is at version {}, not {expected}; read it again", self.version);
+            return Err(Refused { code: "version_conflict", message, path: None, version: self.version });
+        }
+        let decided = decide::patched(&mut self.body, ops, author.may_write.as_deref(), self.version)?;
+        let Decided::Changed(Applied { effects, inverse, .. }) = decided else { return Ok(self.version) };
+        let size_before = self.size;
+        let size = patch::size_after(self.size, &self.body, &effects, &inverse);
+        if !self.body.is_object() || size > Limits::default().max_bytes {
+            undo(&mut self.body, &inverse);
+            return Err(if size > Limits::default().max_bytes { self.too_large() } else { self.not_an_object() });
+        }
+        self.size = size;
+        self.version += 1;
+        self.pending.push(Pending {
+            size_before,
+            commit: Commit {
+                version: self.version,
+                base: None,
+                ops: effects,
+                inverse,
+                actor: author.actor.clone(),
+                run_id: author.run_id.clone(),
+                mutation_id: None,
+                reason: None,
+                at: now(),
+                conflicts: Vec::new(),
+            },
+        });
+        Ok(self.version)
+    }
+
+    fn too_large(&self) -> Refused {
+        let message = format!("the document may have at most {} bytes", Limits::default().max_bytes);
+        Refused { code: "too_large", message, path: None, version: self.version }
+    }
+
+    /// Appends everything decided, shows it, and tells those who wait.
+    async fn flush(&mut self, waiting: &mut Vec<Done>) -> Result<(), Broken> {
+        if !self.pending.is_empty() {
+            self.append().await?;
+        }
+        for done in waiting.drain(..) {
+            match done {
+                Done::Agent(reply, version) => drop(reply.send(Ok(version))),
+                Done::Nobody => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn append(&mut self) -> Result<(), Broken> {
+        let encode = |pending: &Pending| serde_json::to_vec(&pending.commit).expect("a commit is plain data");
+        let entries: Vec<_> = self.pending.iter().map(|pending| NewEntry::one(encode(pending))).collect();
+        self.log_bytes += entries.iter().map(|entry| entry.body.len()).sum::<usize>();
+        let is_due = self.log_bytes > SNAPSHOT_AFTER_BYTES.max(2 * self.size);
+        let mut append = Append::to(self.stream.clone(), Seq(self.version - self.pending.len() as u64));
+        append.entries = entries;
+        append.snapshot = is_due.then(|| serde_json::to_vec(&self.body).expect("a value is JSON").into());
+        if let Err(error) = self.store.commit(append.into()).await {
+            self.take_back();
+            return Err(Broken { reason: error.to_string() });
+        }
+        if is_due {
+            self.log_bytes = 0;
+        }
+        let deltas: Vec<_> = self
+            .pending
+            .drain(..)
+            .map(|Pending { commit, .. }| {
+                self.past.push(commit.inverse);
+                Delta::new(commit.version, commit.ops.into())
+            })
+            .collect();
+        self.snapshot = None;
+        self.deltas.publish(self.version, deltas);
+        Ok(())
+    }
+
+    /// Nobody has seen what the store refused.
+    fn take_back(&mut self) {
+        for Pending { commit, size_before } in self.pending.drain(..).rev() {
+            undo(&mut self.body, &commit.inverse);
+            self.version = commit.version - 1;
+            self.size = size_before;
+        }
+    }
+
+    fn head_snapshot(&mut self) -> Snapshot {
+        let (version, body) = (self.version, &self.body);
+        self.snapshot.get_or_insert_with(|| snapshot(version, body)).clone()
+    }
+
+    async fn snapshots(&mut self, versions: &[u64]) -> Result<Vec<Snapshot>, Broken> {
+        let oldest = versions.iter().copied().filter(|&version| version < self.version).min();
+        let inverses = match oldest {
+            None => None,
+            Some(oldest) => {
+                let found = self.past.back_to(oldest, self.version, self.store.as_ref(), &self.stream).await;
+                found.map_err(|error| Broken { reason: error.to_string() })?
+            }
+        };
+        let mut older: Vec<Snapshot> = Vec::new();
+        if let Some(inverses) = inverses {
+            let mut body = self.body.clone();
+            for (version, inverse) in (0..self.version).rev().zip(&inverses) {
+                undo(&mut body, inverse);
+                if versions.contains(&version) {
+                    older.push(snapshot(version, &body));
+                }
+            }
+        }
+        let head = self.head_snapshot();
+        let find = |wanted: &u64| older.iter().find(|found| found.version == *wanted).unwrap_or(&head).clone();
+        Ok(versions.iter().map(find).collect())
+    }
+}
+
+fn snapshot(version: u64, body: &Value) -> Snapshot {
+    let json = to_raw_value(body).expect("a value is JSON");
+    let mut frame = Vec::with_capacity(json.get().len() + 64);
+    sse::write_frame(&mut frame, &Event::state_snapshot(json), None);
+    Snapshot { version, frame: frame.into() }
+}
+
+/// `posted` over `initial`: members of objects one by one, everything else as posted.
+fn over(initial: Value, posted: &Value) -> Value {
+    match (initial, posted) {
+        (Value::Object(mut members), Value::Object(posted)) => {
+            for (member, value) in posted {
+                let below = members.remove(member).unwrap_or(Value::Null);
+                members.insert(member.clone(), over(below, value));
+            }
+            Value::Object(members)
+        }
+        (_, posted) => posted.clone(),
+    }
+}
+
+impl From<Refused> for StateError {
+    fn from(Refused { code, message, version, .. }: Refused) -> Self {
+        Self::Refused { code, message, version }
+    }
+}
+
+/// An absent document shows as `{}`.
+pub(super) fn absent() -> Value {
+    Value::Object(Map::new())
+}

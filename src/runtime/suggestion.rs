@@ -1,0 +1,159 @@
+//! Suggestion requests: a run whose history is taken as posted and which leaves no trace.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::agent::context::{Emission, StateRequest, Versioned};
+use crate::agent::{AgentError, RunContext, RunInput, StateError};
+use crate::agui::{Admission, Closing, Dialect, Event, RunAgentInput, sse};
+
+use super::StartRun;
+use super::thread::{AgentTask, EMISSIONS};
+
+/// The tool that CopilotKit's suggestion requests ask for.
+const SUGGEST: &str = "copilotkitSuggest";
+
+#[derive(Debug, Deserialize)]
+struct Forwarded {
+    #[serde(rename = "toolChoice")]
+    tool_choice: Option<ToolChoice>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ToolChoice {
+    function: Option<Function>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Function {
+    name: Option<String>,
+}
+
+/// Whether a run's tool choice or only tool is the suggestion tool, whatever route it came by.
+pub(super) fn is_suggestion(input: &RunAgentInput) -> bool {
+    if let [tool] = input.tools.as_slice() {
+        return tool.name == SUGGEST;
+    }
+    let forwarded = input.forwarded_props.as_ref().and_then(|props| serde_json::from_str::<Forwarded>(props.get()).ok());
+    let chosen = forwarded.and_then(|props| props.tool_choice?.function?.name);
+    chosen.as_deref() == Some(SUGGEST)
+}
+
+/// The stream of a suggestion. Dropping it stops the agent.
+#[derive(Debug)]
+pub(super) struct Suggestion {
+    admission: Admission,
+    dialect: Dialect,
+    emissions: mpsc::Receiver<Emission>,
+    task: AgentTask,
+    /// As posted; what the agent writes to it is refused.
+    state: Value,
+    opening: Option<Event>,
+    ended: bool,
+}
+
+impl Suggestion {
+    pub(super) fn start(request: StartRun) -> Self {
+        let StartRun { agent, input, headers, .. } = request;
+        let dialect = input.dialect();
+        let state = input.state.as_ref().and_then(|state| serde_json::from_str(state.get()).ok()).unwrap_or(Value::Null);
+        let (thread, run) = (input.thread_id.clone(), input.run_id.clone());
+        let (out, emissions) = mpsc::channel(EMISSIONS);
+        let cx = RunContext::new(as_posted(input, headers), out);
+        let task = AgentTask(tokio::spawn(async move { agent.run(cx).await }));
+        Self {
+            admission: Admission::new(&thread, &run),
+            dialect,
+            emissions,
+            task,
+            state,
+            opening: Some(Event::run_started(thread, run)),
+            ended: false,
+        }
+    }
+
+    /// The next frames; `None` at the end. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        let mut out = Vec::new();
+        if let Some(opening) = self.opening.take() {
+            out.push(opening);
+            return Some(self.encode(&out));
+        }
+        while out.is_empty() {
+            if self.ended {
+                return None;
+            }
+            tokio::select! {
+                biased;
+                Some(emission) = self.emissions.recv() => self.take(emission, &mut out),
+                ended = &mut self.task.0 => {
+                    while let Ok(emission) = self.emissions.try_recv() {
+                        self.take(emission, &mut out);
+                    }
+                    let crashed = |_| Err(AgentError::new("internal", "the agent crashed"));
+                    self.end(ended.unwrap_or_else(crashed).map(|_| ()), &mut out);
+                }
+            }
+        }
+        Some(self.encode(&out))
+    }
+
+    fn take(&mut self, emission: Emission, out: &mut Vec<Event>) {
+        match emission {
+            Emission::Event(event) if event.is_state() => {}
+            Emission::Event(event) => {
+                if let Err(error) = self.admission.admit(event, out) {
+                    self.end(Err(AgentError::new("invalid_sequence", error.to_string())), out);
+                }
+            }
+            Emission::State(StateRequest::Read { path, reply }) => {
+                let value = path.get(&self.state).cloned();
+                let _ = reply.send(Ok(Versioned { version: 0, value }));
+            }
+            Emission::State(StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. }) => {
+                let message = "a suggestion writes no state".to_owned();
+                let _ = reply.send(Err(StateError::Refused { code: "forbidden", message, version: 0 }));
+            }
+        }
+    }
+
+    fn end(&mut self, result: Result<(), AgentError>, out: &mut Vec<Event>) {
+        self.ended = true;
+        let terminal = match result {
+            Ok(()) => Event::run_finished("", ""),
+            Err(error) => {
+                let closing = Closing::Failed { reason: error.code.clone(), message: error.message.clone() };
+                self.admission.close(&closing, &|_| true, out);
+                Event::run_error(error.message, error.code)
+            }
+        };
+        // The gate closes what is open before a terminal, and swallows a second one.
+        if let Err(error) = self.admission.admit(terminal, out) {
+            tracing::warn!(%error, "a suggestion ended out of sequence");
+        }
+    }
+
+    fn encode(&self, events: &[Event]) -> Bytes {
+        let mut bytes = Vec::with_capacity(256);
+        for event in events.iter().filter_map(|event| event.for_dialect(self.dialect)) {
+            sse::write_frame(&mut bytes, &event, None);
+        }
+        bytes.into()
+    }
+}
+
+fn as_posted(input: RunAgentInput, headers: Vec<(String, String)>) -> RunInput {
+    RunInput {
+        thread_id: input.thread_id,
+        run_id: uuid::Uuid::now_v7().to_string(),
+        messages: input.messages.into_iter().map(std::sync::Arc::new).collect(),
+        tools: input.tools,
+        context: input.context,
+        forwarded_props: input.forwarded_props,
+        resume: input.resume,
+        headers,
+        state_version: 0,
+    }
+}

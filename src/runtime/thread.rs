@@ -1,0 +1,158 @@
+//! A thread while it lives: how others name it, what they may ask of it, and the handle they hold.
+//!
+//! One task owns each live thread; it decides, appends to the store, and only then shows.
+
+mod actor;
+mod chunk;
+mod follow;
+mod live;
+mod load;
+mod record;
+mod replay;
+mod start;
+mod tail;
+mod transcript;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::agui::Message;
+use crate::store::{Kind, Owner, StreamKey, Tenant};
+
+use super::registry::Registry;
+use super::{Connect, FrameStream, ReadError, Services, StartError, StartRun};
+pub(crate) use actor::EMISSIONS;
+pub(crate) use follow::Follow;
+pub(crate) use live::AgentTask;
+pub(crate) use load::Summary;
+pub(crate) use replay::Replay;
+
+/// Names a thread. Another tenant's or user's thread of the same id is another thread.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct ThreadRef {
+    pub(crate) tenant: String,
+    pub(crate) owner: String,
+    pub(crate) id: String,
+}
+
+impl ThreadRef {
+    /// The stream of finished runs; its summary is what lists show.
+    pub(crate) fn runs(&self) -> StreamKey {
+        self.stream(Kind::Thread)
+    }
+
+    /// The stream of raw log entries; its summary describes the live run.
+    pub(crate) fn log(&self) -> StreamKey {
+        self.stream(Kind::Log)
+    }
+
+    pub(crate) fn of(stream: &StreamKey) -> Self {
+        Self { tenant: stream.tenant.to_string(), owner: stream.owner.to_string(), id: stream.id.to_string() }
+    }
+
+    fn stream(&self, kind: Kind) -> StreamKey {
+        StreamKey { tenant: Tenant::new(self.tenant.as_str()), owner: Owner::new(self.owner.as_str()), kind, id: self.id.as_str().into() }
+    }
+}
+
+/// The answer to a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopOutcome {
+    Stopped,
+    NothingRunning,
+    /// A run is live, but not the one that was named.
+    OtherRun,
+}
+
+/// What a thread's messages and last agent are.
+#[derive(Debug, Default)]
+pub(crate) struct ThreadView {
+    pub(crate) messages: Vec<Arc<Message>>,
+    pub(crate) last_agent: Option<String>,
+}
+
+/// The closed set of things a thread's task answers.
+#[derive(Debug)]
+enum Command {
+    Start { request: Box<StartRun>, reply: oneshot::Sender<Result<Follow, StartError>> },
+    Connect { request: Box<Connect>, reply: oneshot::Sender<Result<Replay, ReadError>> },
+    Stop { run_id: Option<String>, reply: oneshot::Sender<Result<StopOutcome, ReadError>> },
+    View { reply: oneshot::Sender<Result<ThreadView, ReadError>> },
+    /// Ends the live run as interrupted and stops the task.
+    ShutDown { done: oneshot::Sender<()> },
+}
+
+/// How the rest of the runtime holds a live thread.
+#[derive(Debug)]
+pub(crate) struct ThreadHandle {
+    inbox: mpsc::Sender<Command>,
+}
+
+pub(crate) type Threads = Registry<ThreadRef, ThreadHandle>;
+
+const INBOX: usize = 64;
+
+impl ThreadHandle {
+    /// The live thread, its task started now if need be.
+    pub(crate) fn open(services: &Arc<Services>, thread: &ThreadRef) -> Arc<Self> {
+        services.threads.get_or_start(thread, || {
+            let (inbox, commands) = mpsc::channel(INBOX);
+            tokio::spawn(actor::run(Arc::clone(services), thread.clone(), commands));
+            Self { inbox }
+        })
+    }
+
+    /// Starts a run; the answer comes when `RUN_STARTED` is durable.
+    pub(crate) async fn start(&self, request: StartRun) -> Result<FrameStream, StartError> {
+        let gone = || StartError::Unavailable { reason: "the thread's owner has stopped; try again".to_owned() };
+        let (reply, answer) = oneshot::channel();
+        let request = Box::new(request);
+        self.inbox.send(Command::Start { request, reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?.map(FrameStream::follow)
+    }
+
+    pub(crate) async fn connect(&self, request: Connect) -> Result<FrameStream, ReadError> {
+        let request = Box::new(request);
+        self.ask(|reply| Command::Connect { request, reply }).await.map(FrameStream::replay)
+    }
+
+    /// The frames of the finished runs, in pieces.
+    pub(crate) async fn finished(&self, request: Connect) -> Result<Vec<Bytes>, ReadError> {
+        let request = Box::new(request);
+        let mut replay = self.ask(|reply| Command::Connect { request, reply }).await?.without_live();
+        let mut frames = Vec::new();
+        while let Some(bytes) = replay.next().await {
+            frames.push(bytes);
+        }
+        Ok(frames)
+    }
+
+    pub(crate) async fn stop(&self, run_id: Option<String>) -> Result<StopOutcome, ReadError> {
+        self.ask(|reply| Command::Stop { run_id, reply }).await
+    }
+
+    pub(crate) async fn view(&self) -> Result<ThreadView, ReadError> {
+        self.ask(|reply| Command::View { reply }).await
+    }
+
+    /// Waits until the live run, if any, is closed and stored.
+    pub(crate) async fn shut_down(&self) {
+        let (done, ended) = oneshot::channel();
+        if self.inbox.send(Command::ShutDown { done }).await.is_ok() {
+            // An error means that the task ended without answering: nothing is left to wait for.
+            let _ = ended.await;
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, ReadError>>) -> Command,
+    ) -> Result<T, ReadError> {
+        let gone = || ReadError::Unavailable { reason: "the thread's owner has stopped; try again".to_owned() };
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(command(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}

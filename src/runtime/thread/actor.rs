@@ -1,0 +1,430 @@
+//! The task that owns a live thread: one loop over everything that can wake it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::agent::context::Emission;
+use crate::agent::{AgentError, RunOutcome};
+use crate::agui::Event;
+use crate::store::{Append, Batch, CommitError, Seq};
+
+use super::super::{ReadError, Services, StartError};
+use super::chunk::Chunk;
+use super::live::{Ending, LiveRun};
+use super::load::Summary;
+use super::record::{RunFacts, RunRecord, RunStart};
+use super::tail::Tail;
+use super::transcript::Transcript;
+use super::{Command, StopOutcome, ThreadRef, ThreadView};
+
+/// Streamed text is stored after this time or this many bytes, whichever comes first.
+const TEXT_DELAY: Duration = Duration::from_millis(100);
+const TEXT_BYTES: usize = 4096;
+/// At most this many emissions are taken at once, and as many wait before an agent has to.
+pub(crate) const EMISSIONS: usize = 256;
+/// A thread that nobody asked anything for this long leaves memory.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Everything a live thread knows.
+#[derive(Debug)]
+pub(super) struct Thread {
+    pub(super) services: Arc<Services>,
+    pub(super) name: ThreadRef,
+    pub(super) summary: Summary,
+    pub(super) transcript: Transcript,
+    /// Finished runs in order; a run's place here is its place in the thread's stream, from 0.
+    pub(super) runs: Vec<RunNote>,
+    /// Last stored sequence number of the stream of runs.
+    pub(super) runs_seq: Seq,
+    /// Last stored position of the log.
+    pub(super) log_seq: Seq,
+    /// Last position given out, stored or not.
+    pub(super) position: u64,
+    /// State versions of log entries never go back.
+    pub(super) state_version: u64,
+    pub(super) tail: Arc<Tail>,
+    pub(super) live: Option<LiveRun>,
+}
+
+/// What stays in memory of a finished run.
+#[derive(Debug, Clone)]
+pub(super) struct RunNote {
+    pub(super) agent: String,
+    pub(super) document: super::super::document::DocumentRef,
+    pub(super) state_sent: u64,
+    pub(super) state_end: u64,
+    pub(super) first_position: u64,
+    pub(super) last_position: u64,
+    pub(super) superseded: bool,
+    pub(super) interrupts: Vec<String>,
+}
+
+impl From<&RunFacts> for RunNote {
+    fn from(facts: &RunFacts) -> Self {
+        Self {
+            agent: facts.start.agent.clone(),
+            document: facts.start.document.clone(),
+            state_sent: facts.start.state_sent,
+            state_end: facts.state_end,
+            first_position: facts.start.first_position,
+            last_position: facts.last_position,
+            superseded: false,
+            interrupts: facts.interrupts.iter().map(|interrupt| interrupt.id.clone()).collect(),
+        }
+    }
+}
+
+/// The store failed under the thread: its memory is no longer worth keeping.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) reason: String,
+}
+
+impl From<CommitError> for Broken {
+    fn from(error: CommitError) -> Self {
+        Self { reason: error.to_string() }
+    }
+}
+
+/// Runs a thread's task until it is idle, broken or shut down.
+pub(super) async fn run(services: Arc<Services>, name: ThreadRef, mut inbox: mpsc::Receiver<Command>) {
+    let mut thread = match Thread::load(Arc::clone(&services), name.clone()).await {
+        Ok(thread) => thread,
+        Err(broken) => return refuse_all(&services, &name, inbox, &broken).await,
+    };
+    match thread.serve(&mut inbox).await {
+        Ok(()) => {}
+        Err(broken) => {
+            thread.abandon(&broken);
+            refuse_all(&services, &name, inbox, &broken).await;
+        }
+    }
+}
+
+/// Answers what still waits and makes room for a fresh owner.
+async fn refuse_all(services: &Services, name: &ThreadRef, mut inbox: mpsc::Receiver<Command>, broken: &Broken) {
+    tracing::error!(thread = %name.id, reason = %broken.reason, "a thread lost its store");
+    services.threads.discard(name);
+    inbox.close();
+    while let Some(command) = inbox.recv().await {
+        let reason = broken.reason.clone();
+        match command {
+            Command::Start { reply, .. } => drop(reply.send(Err(StartError::Unavailable { reason }))),
+            Command::Connect { reply, .. } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
+            Command::Stop { reply, .. } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
+            Command::View { reply } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
+            Command::ShutDown { done } => drop(done.send(())),
+        }
+    }
+}
+
+/// The closed set of things that wake a thread.
+enum Wake {
+    Command(Option<Command>),
+    Emissions(VecDeque<Emission>),
+    AgentEnded(Result<RunOutcome, AgentError>),
+    TextIsDue,
+    Idle,
+}
+
+impl Thread {
+    pub(super) fn new(services: Arc<Services>, name: ThreadRef, summary: Summary, runs_seq: Seq, log_seq: Seq) -> Self {
+        Self {
+            services,
+            name,
+            summary,
+            transcript: Transcript::default(),
+            runs: Vec::new(),
+            runs_seq,
+            log_seq,
+            position: log_seq.0,
+            state_version: 0,
+            tail: Arc::new(Tail::new(log_seq.0)),
+            live: None,
+        }
+    }
+
+    async fn serve(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Result<(), Broken> {
+        loop {
+            match self.wake(inbox).await {
+                Wake::Command(Some(Command::ShutDown { done })) => {
+                    let ended = self.finish(Ending::Interrupted).await;
+                    let _ = done.send(());
+                    return ended;
+                }
+                Wake::Command(Some(command)) => self.obey(command).await?,
+                Wake::Command(None) => return Ok(()),
+                Wake::Emissions(emissions) => self.absorb(emissions).await?,
+                Wake::AgentEnded(result) => self.agent_ended(result).await?,
+                Wake::TextIsDue => self.append(Vec::new()).await?,
+                Wake::Idle if self.services.threads.retire(&self.name) => return Ok(()),
+                Wake::Idle => {}
+            }
+        }
+    }
+
+    async fn wake(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Wake {
+        let Some(live) = &mut self.live else {
+            return tokio::select! {
+                command = inbox.recv() => Wake::Command(command),
+                () = tokio::time::sleep(IDLE) => Wake::Idle,
+            };
+        };
+        let text_is_due = live.text.since.map(|since| since + TEXT_DELAY);
+        let mut emissions = Vec::new();
+        tokio::select! {
+            command = inbox.recv() => Wake::Command(command),
+            taken = live.emissions.recv_many(&mut emissions, EMISSIONS), if !live.emissions.is_closed() || !live.emissions.is_empty() => {
+                debug_assert!(taken == emissions.len());
+                Wake::Emissions(emissions.into())
+            }
+            ended = &mut live.task.0 => Wake::AgentEnded(ended.unwrap_or_else(|error| Err(crashed(error)))),
+            () = until(text_is_due), if text_is_due.is_some() => Wake::TextIsDue,
+        }
+    }
+
+    async fn obey(&mut self, command: Command) -> Result<(), Broken> {
+        match command {
+            Command::Start { request, reply } => {
+                let started = self.start(*request).await;
+                let (answer, outcome) = match started {
+                    Ok(follow) => (Ok(follow), Ok(())),
+                    Err(super::start::StartFailure::Refused(error)) => (Err(error), Ok(())),
+                    Err(super::start::StartFailure::Broken(broken)) => {
+                        (Err(StartError::Unavailable { reason: broken.reason.clone() }), Err(broken))
+                    }
+                };
+                let _ = reply.send(answer);
+                outcome
+            }
+            Command::Connect { request, reply } => {
+                let _ = reply.send(self.replay(*request).await);
+                Ok(())
+            }
+            Command::Stop { run_id, reply } => {
+                let outcome = self.stop_outcome(run_id.as_deref());
+                let ended = if outcome == StopOutcome::Stopped { self.finish(Ending::Stopped).await } else { Ok(()) };
+                let answer = ended.as_ref().map(|()| outcome);
+                let _ = reply.send(answer.map_err(|broken| ReadError::Unavailable { reason: broken.reason.clone() }));
+                ended
+            }
+            Command::View { reply } => {
+                let messages = self.transcript.messages().cloned().collect();
+                let _ = reply.send(Ok(ThreadView { messages, last_agent: self.summary.agent.clone() }));
+                Ok(())
+            }
+            Command::ShutDown { done } => {
+                let _ = done.send(());
+                Ok(())
+            }
+        }
+    }
+
+    fn stop_outcome(&self, run_id: Option<&str>) -> StopOutcome {
+        match (&self.live, run_id) {
+            (None, _) => StopOutcome::NothingRunning,
+            (Some(live), Some(run_id)) if live.start.client_run_id != run_id && live.start.run_id != run_id => {
+                StopOutcome::OtherRun
+            }
+            (Some(_), _) => StopOutcome::Stopped,
+        }
+    }
+
+    /// Takes what the agent emitted, in order.
+    async fn absorb(&mut self, emissions: VecDeque<Emission>) -> Result<(), Broken> {
+        let mut out = Vec::with_capacity(emissions.len());
+        for emission in emissions {
+            let Some(live) = &mut self.live else { return Ok(()) };
+            match emission {
+                Emission::Event(event) => {
+                    if let Err(error) = live.story().admit(event, &self.transcript, &mut out) {
+                        self.append(out).await?;
+                        return self.finish(Ending::Failed(AgentError::new("invalid_sequence", error.to_string()))).await;
+                    }
+                }
+                Emission::State(request) => {
+                    self.show(std::mem::take(&mut out)).await?;
+                    self.append(Vec::new()).await?;
+                    if let Some(live) = &self.live {
+                        live.document.serve(request, live.author()).await;
+                    }
+                }
+            }
+        }
+        self.show(out).await
+    }
+
+    /// Shows admitted events: streamed text at once, everything else when it is durable.
+    async fn show(&mut self, events: Vec<Event>) -> Result<(), Broken> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        if !events.iter().all(Event::is_streamed_text) {
+            return self.append(events).await;
+        }
+        let Some(live) = &mut self.live else { return Ok(()) };
+        let first = self.position + 1;
+        self.position += events.len() as u64;
+        self.state_version = self.state_version.max(live.document.deltas().version());
+        live.story().record(first, &events);
+        let chunk = Chunk::encode(&events, first, self.state_version, None);
+        live.text.push(first, events, chunk.bytes());
+        let is_due = live.text.bytes >= TEXT_BYTES;
+        self.tail.publish_provisional(Arc::new(chunk));
+        if is_due { self.append(Vec::new()).await } else { Ok(()) }
+    }
+
+    /// Makes streamed text and `events` durable, in one commit, and shows them.
+    async fn append(&mut self, events: Vec<Event>) -> Result<(), Broken> {
+        let chunks = self.number(events);
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        self.commit_log(chunks, None, None).await
+    }
+
+    /// Gives positions to `events` and encodes them together with the streamed text before them.
+    fn number(&mut self, events: Vec<Event>) -> Vec<Arc<Chunk>> {
+        let Some(live) = &mut self.live else { return Vec::new() };
+        let epoch = &self.summary.log_epoch;
+        let mut chunks = Vec::with_capacity(2);
+        if let Some((first, text)) = live.text.take() {
+            chunks.push(Arc::new(Chunk::encode(&text, first, self.state_version, Some(epoch))));
+        }
+        if !events.is_empty() {
+            let first = self.position + 1;
+            self.position += events.len() as u64;
+            self.state_version = self.state_version.max(live.document.deltas().version());
+            live.story().record(first, &events);
+            chunks.push(Arc::new(Chunk::encode(&events, first, self.state_version, Some(epoch))));
+        }
+        chunks
+    }
+
+    /// Appends to the log (and, with a run's start or end, to the other stream), then publishes.
+    pub(super) async fn commit_log(
+        &mut self,
+        chunks: Vec<Arc<Chunk>>,
+        live_summary: Option<bytes::Bytes>,
+        runs: Option<Append>,
+    ) -> Result<(), Broken> {
+        let mut log = Append::to(self.name.log(), self.log_seq);
+        log.entries = chunks.iter().map(|chunk| chunk.to_entry()).collect();
+        log.summary = live_summary;
+        // Open while raw entries exist: a restart finds what to close or to trim.
+        log.open = runs.is_some().then_some(true);
+        let appended_runs = runs.as_ref().map_or(0, |runs| runs.entries.len() as u64);
+        let appends = std::iter::once(log).chain(runs).collect();
+        self.services.store.commit(Batch { appends, remember: Vec::new() }).await?;
+        self.runs_seq = Seq(self.runs_seq.0 + appended_runs);
+        if let Some(last) = chunks.last() {
+            self.log_seq = Seq(last.last());
+        }
+        self.tail.publish(chunks);
+        Ok(())
+    }
+
+    async fn agent_ended(&mut self, result: Result<RunOutcome, AgentError>) -> Result<(), Broken> {
+        let mut rest = VecDeque::new();
+        if let Some(live) = &mut self.live {
+            while let Ok(emission) = live.emissions.try_recv() {
+                rest.push_back(emission);
+            }
+        }
+        self.absorb(rest).await?;
+        self.finish(match result {
+            Ok(outcome) => Ending::Returned(outcome),
+            Err(error) => Ending::Failed(error),
+        })
+        .await
+    }
+
+    /// Ends the live run: closers and terminal, the stored record, the transcript.
+    pub(super) async fn finish(&mut self, ending: Ending) -> Result<(), Broken> {
+        let Some(live) = &mut self.live else { return Ok(()) };
+        live.emissions.close();
+        live.task.0.abort();
+        let mut out = Vec::new();
+        let status = match live.story().end(ending, &mut out) {
+            Ok(status) => status,
+            Err(error) => {
+                let failed = AgentError::new("invalid_sequence", error.to_string());
+                live.story().end(Ending::Failed(failed), &mut out).map_err(|error| Broken { reason: error.to_string() })?
+            }
+        };
+        let chunks = self.number(out);
+        let live = self.live.take().expect("it was there at the start of this function");
+        let (start, story) = live.into_story();
+        let compacted = story.compacted();
+        let facts = RunFacts::new(start, status, self.state_version, self.position, &compacted);
+        let record = RunRecord::new(facts, &compacted, &self.summary.log_epoch);
+        self.store_run(chunks, record).await
+    }
+
+    pub(super) async fn store_run(&mut self, chunks: Vec<Arc<Chunk>>, record: RunRecord) -> Result<(), Broken> {
+        self.summary.updated_at.clone_from(&record.facts.finished_at);
+        let mut runs = self.summary_append();
+        runs.entries.push(record.to_entry());
+        self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs)).await?;
+        self.services.janitor.trim_later(self.name.clone(), self.position);
+        self.remember(&record.facts);
+        Ok(())
+    }
+
+    /// Takes a finished run into memory.
+    pub(super) fn remember(&mut self, facts: &RunFacts) {
+        let run = self.runs.len();
+        for edit in &facts.start.edits {
+            self.transcript.edit(edit);
+        }
+        if let Some(from) = facts.start.supersedes_from {
+            self.supersede_from(from);
+        }
+        for message in facts.start.input.iter().chain(&facts.output) {
+            self.transcript.add(run, Arc::clone(message));
+        }
+        self.runs.push(RunNote::from(facts));
+    }
+
+    pub(super) fn supersede_from(&mut self, run: usize) {
+        self.transcript.supersede_from(run);
+        for note in self.runs.iter_mut().skip(run) {
+            note.superseded = true;
+        }
+    }
+
+    /// Tells live readers that the run is lost with its store; a restart of the thread closes it properly.
+    fn abandon(&mut self, broken: &Broken) {
+        if self.live.take().is_some() {
+            let error = Event::run_error(
+                format!("the run was lost because its store failed: {}", broken.reason),
+                "internal",
+            );
+            let chunk = Chunk::encode(&[error], self.position + 1, self.state_version, None);
+            self.tail.publish_provisional(Arc::new(chunk));
+        }
+    }
+
+    /// The run that is live, as a start that refuses a second one names it.
+    pub(super) fn live_start(&self) -> Option<&RunStart> {
+        self.live.as_ref().map(|live| &live.start)
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due.into()).await;
+    }
+}
+
+fn crashed(error: tokio::task::JoinError) -> AgentError {
+    if error.is_panic() {
+        AgentError::new("internal", "the agent crashed; its run cannot go on")
+    } else {
+        AgentError::run_is_over()
+    }
+}
+

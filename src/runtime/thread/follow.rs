@@ -1,0 +1,251 @@
+//! Following a live run: a cursor over the thread's log and one over its document's commits, read as one stream.
+//!
+//! The order that both logs have in common (design §5): every entry names the document version it was appended at, so
+//! the deltas up to that version go out before it.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::watch;
+
+use crate::agui::Dialect;
+use crate::store::{Limit, Seq, Store};
+
+use super::super::Services;
+use super::super::document::{DocumentHandle, Snapshot};
+use super::ThreadRef;
+use super::chunk::Chunk;
+use super::live::LiveRun;
+use super::tail::{Found, Tail};
+
+/// A reader that fell behind reads the store in pages of this size.
+const CATCH_UP: Limit = Limit { entries: 256, bytes: 256 << 10 };
+
+/// The stream of one live run.
+#[derive(Debug)]
+pub(crate) struct Follow {
+    store: Arc<dyn Store>,
+    thread: ThreadRef,
+    tail: Arc<Tail>,
+    document: Arc<DocumentHandle>,
+    dialect: Dialect,
+    /// Position of `RUN_STARTED`.
+    opening: u64,
+    /// Last position that went out.
+    position: u64,
+    /// The run's terminal when it is known to have ended already.
+    last: Option<u64>,
+    /// What the stream shows first; a late reader has none and gets the state as it is then.
+    first_snapshot: Option<Snapshot>,
+    /// Document version the client has; `None` before its first snapshot.
+    state: Option<u64>,
+    new_entries: watch::Receiver<u64>,
+    new_versions: watch::Receiver<u64>,
+    ended: bool,
+}
+
+impl Follow {
+    /// The stream of the client that started the run.
+    pub(super) fn own_run(
+        services: &Services,
+        thread: &ThreadRef,
+        tail: &Arc<Tail>,
+        live: &LiveRun,
+        dialect: Dialect,
+    ) -> Self {
+        let mut follow = Self::late(services, thread, tail, live, dialect);
+        follow.first_snapshot = Some(live.snapshot.clone());
+        follow
+    }
+
+    /// A second reader of a live run, from its beginning.
+    pub(super) fn late(
+        services: &Services,
+        thread: &ThreadRef,
+        tail: &Arc<Tail>,
+        live: &LiveRun,
+        dialect: Dialect,
+    ) -> Self {
+        Self::new(services, thread, tail, Arc::clone(&live.document), dialect, live.start.first_position)
+    }
+
+    pub(super) fn new(
+        services: &Services,
+        thread: &ThreadRef,
+        tail: &Arc<Tail>,
+        document: Arc<DocumentHandle>,
+        dialect: Dialect,
+        opening: u64,
+    ) -> Self {
+        Self {
+            store: Arc::clone(&services.store),
+            thread: thread.clone(),
+            new_entries: tail.subscribe(),
+            new_versions: document.deltas().subscribe(),
+            tail: Arc::clone(tail),
+            document,
+            dialect,
+            opening,
+            position: opening - 1,
+            last: None,
+            first_snapshot: None,
+            state: None,
+            ended: false,
+        }
+    }
+
+    /// Goes on after `position`, for a client that has what came before; the run's terminal is `last` if it ended.
+    pub(super) fn resuming(mut self, position: u64, last: Option<u64>) -> Self {
+        self.position = position;
+        self.last = last;
+        self
+    }
+
+    /// The next bytes to send, several frames together when they wait; `None` when the run has ended.
+    ///
+    /// Cancel safe: what a dropped call had found is found again.
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if self.ended || self.last.is_some_and(|last| self.position >= last) {
+                return None;
+            }
+            self.new_entries.mark_unchanged();
+            self.new_versions.mark_unchanged();
+            let chunks = match self.tail.after(self.position) {
+                Found::Chunks(chunks) => chunks,
+                Found::InStore => match self.read_store().await {
+                    Some(chunks) => chunks,
+                    None => return None,
+                },
+                Found::Nothing => {
+                    match self.state {
+                        Some(state) if self.document.deltas().version() > state => {
+                            return self.deltas_up_to(state, self.document.deltas().version()).await;
+                        }
+                        _ => self.wait().await?,
+                    }
+                    continue;
+                }
+            };
+            let bytes = self.show(&chunks).await?;
+            if !bytes.is_empty() {
+                return Some(bytes);
+            }
+        }
+    }
+
+    /// Waits for an entry or a version. `None` when both logs are closed for good.
+    async fn wait(&mut self) -> Option<()> {
+        tokio::select! {
+            changed = self.new_entries.changed() => changed.ok(),
+            changed = self.new_versions.changed() => changed.ok(),
+        }
+    }
+
+    async fn read_store(&self) -> Option<Vec<Arc<Chunk>>> {
+        let entries = match self.store.read(&self.thread.log(), Seq(self.position), CATCH_UP).await {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::warn!(%error, "a stream ends because its log cannot be read");
+                return None;
+            }
+        };
+        let chunks: Result<Vec<_>, _> = entries.iter().map(|entry| Chunk::from_entry(entry).map(Arc::new)).collect();
+        match chunks {
+            Ok(chunks) if chunks.first().is_some_and(|chunk| chunk.first <= self.position + 1) => Some(chunks),
+            Ok(_) => {
+                tracing::warn!(thread = %self.thread.id, "a stream ends because it fell behind what the log keeps");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "a stream ends because its log cannot be read");
+                None
+            }
+        }
+    }
+
+    /// Renders chunks with the state before them. Changes the cursor only at the end, in one go.
+    async fn show(&mut self, chunks: &[Arc<Chunk>]) -> Option<Bytes> {
+        let mut out = Pieces::default();
+        let mut state = self.state;
+        let mut position = self.position;
+        let mut ended = false;
+        for chunk in chunks {
+            if self.last.is_some_and(|last| chunk.first > last) {
+                break;
+            }
+            let to = self.last.map_or(chunk.last(), |last| last.min(chunk.last()));
+            if position < self.opening {
+                position = self.opening;
+                out.push(chunk.frames(self.dialect, self.opening - 1, self.opening));
+            }
+            if state.is_none() {
+                let snapshot = match &self.first_snapshot {
+                    Some(snapshot) => snapshot.clone(),
+                    None => self.snapshot().await?,
+                };
+                state = Some(snapshot.version);
+                out.push(snapshot.frame);
+            }
+            let shown = state.expect("the line above set it");
+            if chunk.state_version > shown {
+                let (version, frames) = self.catch_up(shown, chunk.state_version).await?;
+                state = Some(version);
+                frames.into_iter().for_each(|frame| out.push(frame));
+            }
+            out.push(chunk.frames(self.dialect, position, to));
+            position = to;
+            if chunk.terminal && to == chunk.last() {
+                ended = true;
+                break;
+            }
+        }
+        (self.position, self.state, self.ended) = (position, state, ended);
+        Some(out.joined())
+    }
+
+    async fn deltas_up_to(&mut self, state: u64, version: u64) -> Option<Bytes> {
+        let (version, frames) = self.catch_up(state, version).await?;
+        let mut out = Pieces::default();
+        frames.into_iter().for_each(|frame| out.push(frame));
+        self.state = Some(version);
+        Some(out.joined())
+    }
+
+    /// The deltas from `state` to `version`, or one snapshot when some have left memory.
+    async fn catch_up(&self, state: u64, version: u64) -> Option<(u64, Vec<Bytes>)> {
+        match self.document.deltas().between(state, version) {
+            Some(deltas) => Some((version, deltas.iter().map(|delta| delta.frame()).collect())),
+            None => self.snapshot().await.map(|snapshot| (snapshot.version, vec![snapshot.frame])),
+        }
+    }
+
+    async fn snapshot(&self) -> Option<Snapshot> {
+        let snapshot = self.document.snapshot().await;
+        snapshot.inspect_err(|error| tracing::warn!(%error, "a stream ends because its document cannot be read")).ok()
+    }
+}
+
+/// Frames to be written together; one piece goes out as it is.
+#[derive(Debug, Default)]
+struct Pieces(Vec<Bytes>);
+
+impl Pieces {
+    fn push(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.0.push(bytes);
+        }
+    }
+
+    fn joined(mut self) -> Bytes {
+        match self.0.len() {
+            0 => Bytes::new(),
+            1 => self.0.remove(0),
+            _ => {
+                let mut joined = BytesMut::with_capacity(self.0.iter().map(Bytes::len).sum());
+                self.0.iter().for_each(|piece| joined.extend_from_slice(piece));
+                joined.freeze()
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The run that is live on a thread: the gate its events pass, what it has said so far, and the agent's task.
+//!
+//! Pure bookkeeping: it decides what is to be appended; the thread's task appends it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::agent::context::Emission;
+use crate::agent::{AgentError, RunOutcome};
+use crate::agui::{Admission, Closing, Compacted, Compactor, Event, IdKind, Json, Outcome, SequenceError, Success, TokenUsage};
+
+use super::super::agents::Hosted;
+use super::super::document::{Author, DocumentHandle, Snapshot};
+use super::record::{RunStart, RunStatus};
+use super::transcript::Transcript;
+
+/// Why a run ends.
+#[derive(Debug)]
+pub(super) enum Ending {
+    Returned(RunOutcome),
+    Failed(AgentError),
+    Stopped,
+    /// The process ends or has crashed under it.
+    Interrupted,
+}
+
+#[derive(Debug)]
+pub(super) struct LiveRun {
+    pub(super) start: RunStart,
+    pub(super) agent: Arc<Hosted>,
+    pub(super) document: Arc<DocumentHandle>,
+    /// What this run's own stream shows after `RUN_STARTED`.
+    pub(super) snapshot: Snapshot,
+    pub(super) emissions: mpsc::Receiver<Emission>,
+    pub(super) task: AgentTask,
+    pub(super) text: StreamedText,
+    story: Story,
+}
+
+/// The agent's task; dropping it stops the agent.
+#[derive(Debug)]
+pub(crate) struct AgentTask(pub(crate) JoinHandle<Result<RunOutcome, AgentError>>);
+
+impl Drop for AgentTask {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Text that readers have already seen and the store has not.
+#[derive(Debug, Default)]
+pub(super) struct StreamedText {
+    pub(super) events: Vec<Event>,
+    pub(super) first: u64,
+    pub(super) bytes: usize,
+    pub(super) since: Option<Instant>,
+}
+
+/// A run's events on their way: admitted, numbered, compacted.
+#[derive(Debug)]
+pub(super) struct Story {
+    admission: Admission,
+    compactor: Compactor,
+    renamed: HashMap<(IdKind, String), String>,
+    client_tools: HashSet<String>,
+    run_id: String,
+}
+
+impl LiveRun {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a run are made in one place and named there")]
+    pub(super) fn new(
+        start: RunStart,
+        agent: Arc<Hosted>,
+        document: Arc<DocumentHandle>,
+        snapshot: Snapshot,
+        emissions: mpsc::Receiver<Emission>,
+        task: AgentTask,
+        story: Story,
+    ) -> Self {
+        Self { start, agent, document, snapshot, emissions, task, text: StreamedText::default(), story }
+    }
+
+    pub(super) fn story(&mut self) -> &mut Story {
+        &mut self.story
+    }
+
+    /// How this run's commits are signed.
+    pub(super) fn author(&self) -> Author {
+        Author {
+            actor: format!("agent:{}", self.start.agent),
+            run_id: Some(self.start.run_id.clone()),
+            may_write: self.agent.may_write(),
+        }
+    }
+
+    pub(super) fn into_story(self) -> (RunStart, Story) {
+        (self.start, self.story)
+    }
+}
+
+impl Story {
+    pub(super) fn new(thread_id: &str, start: &RunStart, client_tools: HashSet<String>) -> Self {
+        Self {
+            admission: Admission::new(thread_id, &start.client_run_id),
+            compactor: Compactor::default(),
+            renamed: HashMap::new(),
+            client_tools,
+            run_id: start.run_id.clone(),
+        }
+    }
+
+    /// Checks one event of the agent and pushes what may go out.
+    pub(super) fn admit(
+        &mut self,
+        mut event: Event,
+        transcript: &Transcript,
+        out: &mut Vec<Event>,
+    ) -> Result<(), SequenceError> {
+        if event.is_state() {
+            // State lives in documents; agents change it through their context.
+            return Ok(());
+        }
+        self.rename(&mut event, transcript);
+        self.admission.admit(event, out)
+    }
+
+    /// Takes the events of a stored chunk back, as they were admitted before.
+    pub(super) fn replay(&mut self, first: u64, events: Vec<Event>) -> Result<(), SequenceError> {
+        self.record(first, &events);
+        let mut again = Vec::with_capacity(events.len());
+        events.into_iter().try_for_each(|event| self.admission.admit(event, &mut again))
+    }
+
+    /// Takes events as they were appended, the first at `position`.
+    pub(super) fn record(&mut self, position: u64, events: &[Event]) {
+        for (event, position) in events.iter().zip(position..) {
+            self.compactor.push(position, event);
+        }
+    }
+
+    /// The closers and the terminal of `ending`.
+    pub(super) fn end(&mut self, ending: Ending, out: &mut Vec<Event>) -> Result<RunStatus, SequenceError> {
+        match ending {
+            Ending::Returned(RunOutcome { outcome, result, usage }) => {
+                let interrupted = matches!(outcome, Some(Outcome::Interrupt(_)));
+                let outcome = outcome.or_else(|| self.pending_calls());
+                self.admission.admit(finished(outcome, result, usage), out)?;
+                Ok(if interrupted { RunStatus::Waiting } else { RunStatus::Succeeded })
+            }
+            Ending::Failed(error) => {
+                self.close(&Closing::Failed { reason: error.code.clone(), message: error.message.clone() }, out);
+                self.admission.admit(Event::run_error(error.message, error.code), out)?;
+                Ok(RunStatus::Failed)
+            }
+            Ending::Stopped => {
+                self.close(&Closing::Stopped, out);
+                let cancelled = Some(Outcome::cancelled());
+                self.admission.admit(finished(cancelled, None, Vec::new()), out)?;
+                Ok(RunStatus::Cancelled)
+            }
+            Ending::Interrupted => {
+                self.close(&Closing::Interrupted, out);
+                let message = "the run was interrupted because the server stopped; send the message again to retry";
+                self.admission.admit(Event::run_error(message, "interrupted"), out)?;
+                Ok(RunStatus::Failed)
+            }
+        }
+    }
+
+    pub(super) fn compacted(self) -> Vec<Compacted> {
+        self.compactor.finish()
+    }
+
+    fn close(&mut self, closing: &Closing, out: &mut Vec<Event>) {
+        let client_tools = &self.client_tools;
+        self.admission.close(closing, &|tool| client_tools.contains(tool), out);
+    }
+
+    /// Calls that the browser has to answer, for clients that can be told.
+    fn pending_calls(&self) -> Option<Outcome> {
+        let ids: Vec<String> = self.admission.pending_tool_calls().into_iter().map(|call| call.id).collect();
+        (!ids.is_empty()).then_some(Outcome::Success(Success { pending_tool_call_ids: Some(ids) }))
+    }
+
+    /// An id that another run of the thread already used would merge two messages in every client: this run's gets a
+    /// new one, which its later events follow.
+    fn rename(&mut self, event: &mut Event, transcript: &Transcript) {
+        let (renamed, run_id) = (&mut self.renamed, &self.run_id);
+        event.map_ids(|kind, id, opens| {
+            let key = (kind, id.to_owned());
+            if let Some(new) = renamed.get(&key) {
+                return Some(new.clone());
+            }
+            let taken = match kind {
+                IdKind::Message => transcript.contains(id),
+                IdKind::ToolCall => transcript.knows_call(id),
+            };
+            (opens && taken).then(|| {
+                let new = format!("{id}-{run_id}");
+                renamed.insert(key, new.clone());
+                new
+            })
+        });
+    }
+}
+
+/// The gate fills in the ids.
+fn finished(outcome: Option<Outcome>, result: Option<Json>, usage: Vec<TokenUsage>) -> Event {
+    let mut event = Event::run_finished_with("", "", outcome);
+    if let Event::RunFinished(finished) = &mut event {
+        finished.result = result;
+        finished.usage = (!usage.is_empty()).then_some(usage);
+    }
+    event
+}
+
+impl StreamedText {
+    pub(super) fn push(&mut self, position: u64, events: Vec<Event>, bytes: usize) {
+        if self.events.is_empty() {
+            self.first = position;
+            self.since = Some(Instant::now());
+        }
+        self.events.extend(events);
+        self.bytes += bytes;
+    }
+
+    pub(super) fn take(&mut self) -> Option<(u64, Vec<Event>)> {
+        let text = std::mem::take(self);
+        (!text.events.is_empty()).then_some((text.first, text.events))
+    }
+}

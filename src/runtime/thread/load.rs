@@ -1,0 +1,151 @@
+//! Bringing a thread back from the store, and closing a run that a crash cut off.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::agui::{Event, Reading, sse};
+use crate::store::{Append, Head, Limit, Seq, StoreError};
+
+use super::super::Services;
+use super::super::clock::now;
+use super::ThreadRef;
+use super::actor::{Broken, Thread};
+use super::chunk::Chunk;
+use super::live::{Ending, Story};
+use super::record::{RunFacts, RunRecord, RunStart};
+
+/// Read in pages of this size, so that a long thread is never in memory twice.
+pub(super) const PAGE: Limit = Limit { entries: 256, bytes: 1 << 20 };
+
+/// A frame of a log can be as large as the largest event.
+const FRAME_BYTES: usize = 64 << 20;
+
+/// What lists of threads show, stored beside the thread's runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Summary {
+    /// One lineage of log positions; the first half of SSE ids.
+    pub(crate) log_epoch: String,
+    /// The agent of the last run, by its own id.
+    pub(crate) agent: Option<String>,
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) archived: bool,
+    pub(crate) created_at: String,
+    pub(crate) updated_at: String,
+}
+
+impl Summary {
+    fn new() -> Self {
+        let created_at = now();
+        let random = uuid::Uuid::new_v4().simple().to_string();
+        Self {
+            log_epoch: random[..12].to_owned(),
+            agent: None,
+            name: None,
+            archived: false,
+            updated_at: created_at.clone(),
+            created_at,
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Bytes {
+        serde_json::to_vec(self).expect("a summary is plain data").into()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+}
+
+impl From<StoreError> for Broken {
+    fn from(error: StoreError) -> Self {
+        Self { reason: error.to_string() }
+    }
+}
+
+impl Thread {
+    pub(super) async fn load(services: Arc<Services>, name: ThreadRef) -> Result<Self, Broken> {
+        let store = Arc::clone(&services.store);
+        let unreadable = |reason: &dyn std::fmt::Display| Broken { reason: format!("thread {}: {reason}", name.id) };
+        let (Some(runs), Some(log)) = (store.head(&name.runs()).await?, store.head(&name.log()).await?) else {
+            return Ok(Self::new(services, name.clone(), Summary::new(), Seq(0), Seq(0)));
+        };
+        let summary = runs.summary.as_deref().unwrap_or_default();
+        let summary = Summary::decode(summary).map_err(|error| unreadable(&error))?;
+        let mut thread = Self::new(services, name.clone(), summary, runs.seq, log.seq);
+        let mut after = Seq(0);
+        while after < runs.seq {
+            let page = store.read(&name.runs(), after, PAGE).await?;
+            let Some(last) = page.last() else {
+                return Err(unreadable(&"the store holds fewer runs than it says"));
+            };
+            after = last.seq;
+            for entry in &page {
+                let record = RunRecord::from_entry(&entry.body).map_err(|error| unreadable(&error))?;
+                thread.remember(&record.facts);
+            }
+        }
+        thread.close_cut_off_run(&log).await?;
+        Ok(thread)
+    }
+
+    /// A run that was live when the process died gets its closers and `RUN_ERROR interrupted`.
+    async fn close_cut_off_run(&mut self, log: &Head) -> Result<(), Broken> {
+        let Some(start) = log.summary.as_deref().filter(|summary| !summary.is_empty()) else { return Ok(()) };
+        let broken = |reason: String| Broken { reason };
+        let start: RunStart = serde_json::from_slice(start).map_err(|error| broken(error.to_string()))?;
+        tracing::info!(thread = %self.name.id, run = %start.run_id, "closing a run that was cut off");
+        let mut story = Story::new(&self.name.id, &start, HashSet::new());
+        let mut state_version = start.state_sent;
+        let mut after = Seq(start.first_position - 1);
+        while after < log.seq {
+            let page = self.services.store.read(&self.name.log(), after, PAGE).await?;
+            let Some(last) = page.last() else {
+                return Err(broken("the log of a cut-off run is shorter than the store says".to_owned()));
+            };
+            after = last.seq;
+            for entry in &page {
+                let chunk = Chunk::from_entry(entry).map_err(|error| broken(error.to_string()))?;
+                state_version = state_version.max(chunk.state_version);
+                story.replay(chunk.first, events_of(&chunk)?).map_err(|error| broken(error.to_string()))?;
+            }
+        }
+        let mut out = Vec::new();
+        let status = story.end(Ending::Interrupted, &mut out).map_err(|error| broken(error.to_string()))?;
+        let first = self.position + 1;
+        story.record(first, &out);
+        self.position += out.len() as u64;
+        let chunk = Chunk::encode(&out, first, state_version, Some(&self.summary.log_epoch));
+        let compacted = story.compacted();
+        let facts = RunFacts::new(start, status, state_version, self.position, &compacted);
+        let record = RunRecord::new(facts, &compacted, &self.summary.log_epoch);
+        self.store_run(vec![Arc::new(chunk)], record).await
+    }
+
+    /// The append to the stream of runs that updates what lists show.
+    pub(super) fn summary_append(&self) -> Append {
+        let mut append = Append::to(self.name.runs(), self.runs_seq);
+        append.summary = Some(self.summary.encode());
+        append
+    }
+}
+
+/// The events of a stored chunk.
+fn events_of(chunk: &Chunk) -> Result<Vec<Event>, Broken> {
+    let mut decoder = sse::Decoder::new(FRAME_BYTES);
+    decoder.push(chunk.full_frames());
+    let mut events = Vec::with_capacity(chunk.len() as usize);
+    while let Some(frame) = decoder.next_frame() {
+        let frame = frame.map_err(|error| Broken { reason: error.to_string() })?;
+        match Event::read(&frame.data).map_err(|error| Broken { reason: error.to_string() })? {
+            Reading::Event(event) => events.push(event),
+            Reading::Unknown { event_type } => {
+                return Err(Broken { reason: format!("the log holds an event of unknown type {event_type}") });
+            }
+        }
+    }
+    Ok(events)
+}

@@ -1,0 +1,209 @@
+//! A finished run as the thread's stream keeps it: facts for the runtime, and frames that a replay copies.
+//!
+//! Layout of an entry: length of the header (4 bytes), header as JSON, length of the frames (4 bytes), frames, legacy
+//! frames. STATE events are in none of them; the header says where a replay splices the state in.
+
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::agui::{Compacted, Dialect, Interrupt, Message, Reducer, sse};
+use crate::store::NewEntry;
+
+use super::super::clock::now;
+use super::super::document::DocumentRef;
+
+/// What is known of a run from its start: enough to close it properly after a crash.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RunStart {
+    /// Minted by the runtime.
+    pub(crate) run_id: String,
+    /// As the client posted it; may repeat within a thread.
+    pub(crate) client_run_id: String,
+    pub(crate) agent: String,
+    pub(crate) document: DocumentRef,
+    /// The document's version in the run's first `STATE_SNAPSHOT`.
+    pub(crate) state_sent: u64,
+    /// Position of `RUN_STARTED` in the thread's log.
+    pub(crate) first_position: u64,
+    pub(crate) started_at: String,
+    /// Messages the client added with this run.
+    #[serde(with = "messages")]
+    pub(crate) input: Vec<Arc<Message>>,
+    /// User messages of earlier runs whose text the client changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "messages")]
+    pub(crate) edits: Vec<Arc<Message>>,
+    /// The first run (its place in the thread, from 0) that this run answers anew; it and all after it are not replayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) supersedes_from: Option<usize>,
+}
+
+/// How a run ended. Derived from its log, never from shared state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RunStatus {
+    Succeeded,
+    /// Ended on interrupts that a person has to answer.
+    Waiting,
+    Cancelled,
+    Failed,
+}
+
+/// The facts of a finished run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RunFacts {
+    pub(crate) start: RunStart,
+    pub(crate) status: RunStatus,
+    pub(crate) finished_at: String,
+    /// The document's version when the run ended.
+    pub(crate) state_end: u64,
+    /// Position of the terminal in the thread's log.
+    pub(crate) last_position: u64,
+    /// Messages the run produced.
+    #[serde(with = "messages")]
+    pub(crate) output: Vec<Arc<Message>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) interrupts: Vec<Interrupt>,
+}
+
+/// The frames of a finished run in one dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Replay {
+    bytes: Bytes,
+    /// Where the last frame (the terminal) begins.
+    terminal: usize,
+}
+
+/// A finished run, as read back.
+#[derive(Debug, Clone)]
+pub(crate) struct RunRecord {
+    pub(crate) facts: RunFacts,
+    current: Replay,
+    legacy: Option<Replay>,
+}
+
+#[derive(Debug, Error)]
+pub(crate) enum RecordError {
+    #[error("a run of this thread is cut short in the store")]
+    CutShort,
+    #[error("a run of this thread cannot be read: {0}")]
+    Header(#[from] serde_json::Error),
+}
+
+impl RunFacts {
+    /// The facts of a run that ended with these events.
+    pub(crate) fn new(
+        start: RunStart,
+        status: RunStatus,
+        state_end: u64,
+        last_position: u64,
+        events: &[Compacted],
+    ) -> Self {
+        let mut reducer = Reducer::new(Vec::new());
+        events.iter().for_each(|item| reducer.apply(&item.event));
+        let interrupts = events.last().map_or(Vec::new(), |item| item.event.interrupts().to_vec());
+        let output = reducer.into_messages().into_iter().map(Arc::new).collect();
+        Self { start, status, finished_at: now(), state_end, last_position, output, interrupts }
+    }
+}
+
+impl RunRecord {
+    /// Encodes a run's compacted events for replay.
+    pub(crate) fn new(facts: RunFacts, events: &[Compacted], epoch: &str) -> Self {
+        let current = Replay::encode(events, Dialect::V1, epoch);
+        let legacy =
+            events.iter().any(|item| item.event.differs_in_legacy()).then(|| Replay::encode(events, Dialect::Legacy, epoch));
+        Self { facts, current, legacy }
+    }
+
+    pub(crate) fn replay(&self, dialect: Dialect) -> &Replay {
+        match dialect {
+            Dialect::V1 => &self.current,
+            Dialect::Legacy => self.legacy.as_ref().unwrap_or(&self.current),
+        }
+    }
+
+    pub(crate) fn to_entry(&self) -> NewEntry {
+        let header = serde_json::to_vec(&self.facts).expect("run facts are plain data");
+        let legacy = self.legacy.as_ref().map(|replay| &replay.bytes[..]).unwrap_or_default();
+        let mut body = BytesMut::with_capacity(8 + header.len() + self.current.bytes.len() + legacy.len());
+        body.put_u32(u32::try_from(header.len()).expect("a run is bounded far below 4 GiB"));
+        body.put_slice(&header);
+        body.put_u32(u32::try_from(self.current.bytes.len()).expect("a run is bounded far below 4 GiB"));
+        body.put_slice(&self.current.bytes);
+        body.put_slice(legacy);
+        NewEntry::one(body)
+    }
+
+    pub(crate) fn from_entry(body: &Bytes) -> Result<Self, RecordError> {
+        let mut body = body.clone();
+        let header = take_sized(&mut body)?;
+        let facts = serde_json::from_slice(&header)?;
+        let current = Replay::locate(take_sized(&mut body)?);
+        let legacy = (!body.is_empty()).then(|| Replay::locate(body));
+        Ok(Self { facts, current, legacy })
+    }
+}
+
+fn take_sized(body: &mut Bytes) -> Result<Bytes, RecordError> {
+    if body.len() < 4 {
+        return Err(RecordError::CutShort);
+    }
+    let length = body.get_u32() as usize;
+    if body.len() < length {
+        return Err(RecordError::CutShort);
+    }
+    Ok(body.split_to(length))
+}
+
+impl Replay {
+    fn encode(events: &[Compacted], dialect: Dialect, epoch: &str) -> Self {
+        let mut bytes = Vec::new();
+        for item in events {
+            let id = item.cut.map(|position| (epoch, position));
+            match item.event.for_dialect(dialect) {
+                Some(event) => sse::write_frame(&mut bytes, &event, id),
+                None if id.is_some() => sse::write_gap(&mut bytes, id),
+                None => {}
+            }
+        }
+        Self::locate(bytes.into())
+    }
+
+    fn locate(bytes: Bytes) -> Self {
+        let before_last = bytes.len().saturating_sub(2);
+        let terminal = bytes[..before_last].windows(2).rposition(|pair| pair == b"\n\n").map_or(0, |at| at + 2);
+        Self { bytes, terminal }
+    }
+
+    /// Everything up to the terminal.
+    pub(crate) fn body(&self) -> Bytes {
+        self.bytes.slice(..self.terminal)
+    }
+
+    pub(crate) fn terminal(&self) -> Bytes {
+        self.bytes.slice(self.terminal..)
+    }
+}
+
+/// Messages are read by the rules of AG-UI, which are not serde's.
+mod messages {
+    use std::sync::Arc;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::value::RawValue;
+
+    use crate::agui::Message;
+
+    pub(super) fn serialize<S: Serializer>(messages: &[Arc<Message>], serializer: S) -> Result<S::Ok, S::Error> {
+        messages.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Arc<Message>>, D::Error> {
+        let texts = Vec::<Box<RawValue>>::deserialize(deserializer)?;
+        texts.iter().map(|text| Message::read(text.get()).map(Arc::new).map_err(D::Error::custom)).collect()
+    }
+}

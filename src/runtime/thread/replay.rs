@@ -1,0 +1,231 @@
+//! Connecting to a thread: its finished runs as they are stored, then the live one, then the end.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::agui::{Dialect, Event, sse};
+use crate::store::{Seq, Store};
+
+use super::super::document::{DocumentHandle, DocumentRef};
+use super::super::{Connect, ReadError};
+use super::ThreadRef;
+use super::actor::{RunNote, Thread};
+use super::follow::Follow;
+use super::load::PAGE;
+use super::record::RunRecord;
+use super::start::opening;
+
+/// The last run and this many before it are replayed with the state they ended with.
+const RUNS_WITH_STATE: usize = 21;
+
+/// The stream of a connect.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    store: Arc<dyn Store>,
+    thread: ThreadRef,
+    dialect: Dialect,
+    /// What goes out before any run.
+    preface: VecDeque<Bytes>,
+    /// The rest of the run in which the client was cut.
+    rest: Option<Follow>,
+    /// Runs `[next, end)` by place; those in `skip` were superseded.
+    next: usize,
+    end: usize,
+    skip: Vec<bool>,
+    /// `STATE_SNAPSHOT` frames by place of the run they close.
+    states: HashMap<usize, Bytes>,
+    ready: VecDeque<Bytes>,
+    live: Option<Follow>,
+}
+
+/// Where a client that was cut goes on.
+enum Resume {
+    /// Everything, because nothing is known of what it has.
+    FromStart,
+    /// Everything, after telling the client to forget what it has.
+    Anew,
+    /// Raw entries after this position of this run, then the runs after it.
+    Inside { run: usize, position: u64 },
+    /// The runs from this place on.
+    FromRun(usize),
+    /// The live run after this position.
+    Live { position: u64 },
+}
+
+impl Thread {
+    /// Plans a replay. What the plan names is immutable or followed live, so that it can be read at leisure.
+    pub(super) async fn replay(&mut self, request: Connect) -> Result<Replay, ReadError> {
+        let document = request.agent.document(&request.principal, &self.name);
+        let ran = |note: &RunNote| note.agent == request.agent.id();
+        let live_agent = self.live_start().is_some_and(|start| start.agent == request.agent.id());
+        if !live_agent && !self.runs.iter().any(ran) {
+            return self.without_runs(&request, &document).await;
+        }
+        let resume = self.resume_point(request.last_event_id.as_deref()).await?;
+        let mut replay = self.empty_replay(request.dialect);
+        replay.end = self.runs.len();
+        replay.live = self.live.as_ref().map(|live| {
+            Follow::late(&self.services, &self.name, &self.tail, live, request.dialect)
+        });
+        match resume {
+            Resume::FromStart => {}
+            Resume::Anew => replay.preface.push_back(frame(&Event::messages_snapshot(Vec::new()))),
+            Resume::FromRun(run) => replay.next = run,
+            Resume::Inside { run, position } => {
+                replay.next = run + 1;
+                replay.rest = Some(self.rest_of(run, position, request.dialect));
+            }
+            Resume::Live { position } => {
+                replay.next = replay.end;
+                replay.live = replay.live.take().map(|live| live.resuming(position, None));
+            }
+        }
+        replay.states = self.states_to_show(replay.next).await?;
+        Ok(replay)
+    }
+
+    fn empty_replay(&self, dialect: Dialect) -> Replay {
+        Replay {
+            store: Arc::clone(&self.services.store),
+            thread: self.name.clone(),
+            dialect,
+            preface: VecDeque::new(),
+            rest: None,
+            next: 0,
+            end: 0,
+            skip: self.runs.iter().map(|note| note.superseded).collect(),
+            states: HashMap::new(),
+            ready: VecDeque::new(),
+            live: None,
+        }
+    }
+
+    /// An agent that never ran here: nothing, or the state of a document that exists already, in a run that is not stored.
+    async fn without_runs(&self, request: &Connect, document: &DocumentRef) -> Result<Replay, ReadError> {
+        let mut replay = self.empty_replay(request.dialect);
+        let snapshot = self.services.document(document).snapshot().await?;
+        if self.runs.is_empty() && self.live.is_none() && snapshot.version > 0 {
+            let (thread, run) = (&self.name.id, &request.run_id);
+            replay.preface.push_back(frame(&opening(thread, run, None, Vec::new())));
+            replay.preface.push_back(snapshot.frame);
+            replay.preface.push_back(frame(&Event::run_finished(thread.as_str(), run.as_str())));
+        }
+        Ok(replay)
+    }
+
+    fn rest_of(&self, run: usize, position: u64, dialect: Dialect) -> Follow {
+        let note = &self.runs[run];
+        let document = self.services.document(&note.document);
+        Follow::new(&self.services, &self.name, &self.tail, document, dialect, note.first_position)
+            .resuming(position, Some(note.last_position))
+    }
+
+    async fn resume_point(&self, last_event_id: Option<&str>) -> Result<Resume, ReadError> {
+        let Some(position) = last_event_id.and_then(|id| self.position_of(id)) else { return Ok(Resume::FromStart) };
+        if let Some(live) = self.live_start().filter(|live| position >= live.first_position) {
+            debug_assert!(live.first_position <= position);
+            return Ok(Resume::Live { position });
+        }
+        let Some(run) = self.runs.iter().position(|note| position <= note.last_position) else {
+            return Ok(Resume::FromRun(self.runs.len()));
+        };
+        let note = &self.runs[run];
+        if note.superseded {
+            return Ok(Resume::Anew);
+        }
+        if position == note.last_position {
+            let later_superseded = self.runs[run..].iter().any(|note| note.superseded);
+            return Ok(if later_superseded { Resume::Anew } else { Resume::FromRun(run + 1) });
+        }
+        let log = self.services.store.head(&self.name.log()).await?;
+        let kept = log.is_some_and(|log| log.trimmed.0 <= position);
+        Ok(if kept { Resume::Inside { run, position } } else { Resume::Anew })
+    }
+
+    /// The position that an SSE id of this log names.
+    fn position_of(&self, id: &str) -> Option<u64> {
+        let (epoch, position) = id.rsplit_once('.')?;
+        let position = position.parse().ok()?;
+        (epoch == self.summary.log_epoch && position >= 1 && position <= self.position).then_some(position)
+    }
+
+    /// For the last finished run the head, for those before it the versions they ended with.
+    async fn states_to_show(&self, from: usize) -> Result<HashMap<usize, Bytes>, ReadError> {
+        let shown: Vec<usize> =
+            (from..self.runs.len()).rev().filter(|&run| !self.runs[run].superseded).take(RUNS_WITH_STATE).collect();
+        let mut by_document: HashMap<&DocumentRef, Vec<(usize, u64)>> = HashMap::new();
+        for (nth, &run) in shown.iter().enumerate() {
+            let note = &self.runs[run];
+            let is_last = nth == 0 && self.live.is_none();
+            let version = if is_last { u64::MAX } else { note.state_end };
+            by_document.entry(&note.document).or_default().push((run, version));
+        }
+        let mut states = HashMap::with_capacity(shown.len());
+        for (document, wanted) in by_document {
+            let document: Arc<DocumentHandle> = self.services.document(document);
+            let snapshots = document.snapshots(wanted.iter().map(|&(_, version)| version).collect()).await?;
+            states.extend(wanted.iter().zip(snapshots).map(|(&(run, _), snapshot)| (run, snapshot.frame)));
+        }
+        Ok(states)
+    }
+}
+
+impl Replay {
+    /// Ends with the finished runs.
+    pub(crate) fn without_live(mut self) -> Self {
+        self.live = None;
+        self
+    }
+
+    /// The next bytes to send; `None` at the end. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(bytes) = self.preface.pop_front().or_else(|| self.ready.pop_front()) {
+                return Some(bytes);
+            }
+            if let Some(rest) = &mut self.rest {
+                match rest.next().await {
+                    Some(bytes) => return Some(bytes),
+                    None => self.rest = None,
+                }
+            } else if self.next < self.end {
+                if let Err(reason) = self.read_page().await {
+                    tracing::error!(thread = %self.thread.id, reason, "a replay ends because the thread cannot be read");
+                    return None;
+                }
+            } else {
+                return self.live.as_mut()?.next().await;
+            }
+        }
+    }
+
+    /// Reads stored runs and takes the frames that go out. Changes the cursor only at the end, in one go.
+    async fn read_page(&mut self) -> Result<(), String> {
+        let page = self.store.read(&self.thread.runs(), Seq(self.next as u64), PAGE).await;
+        let page = page.map_err(|error| error.to_string())?;
+        if page.is_empty() {
+            return Err("the store holds fewer runs than it says".to_owned());
+        }
+        let (mut next, mut ready) = (self.next, VecDeque::new());
+        for entry in page.into_iter().take(self.end - self.next) {
+            if !self.skip[next] {
+                let record = RunRecord::from_entry(&entry.body).map_err(|error| error.to_string())?;
+                let frames = record.replay(self.dialect);
+                ready.push_back(frames.body());
+                ready.extend(self.states.get(&next).cloned());
+                ready.push_back(frames.terminal());
+            }
+            next += 1;
+        }
+        (self.next, self.ready) = (next, ready);
+        Ok(())
+    }
+}
+
+fn frame(event: &Event) -> Bytes {
+    let mut bytes = Vec::with_capacity(128);
+    sse::write_frame(&mut bytes, event, None);
+    bytes.into()
+}

@@ -1,0 +1,233 @@
+//! Starting a run: who answers, what it is asked, which state it begins with (design §5).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::agent::{AgentError, RunContext, RunInput};
+use crate::agui::{Event, Message, ResumeEntry, RunAgentInput};
+use crate::state::json;
+use crate::state::limits::Limits;
+
+use super::super::clock::now;
+use super::super::document::{Author, Begun, DocumentRef, Evidence, Refused};
+use super::super::{StartError, StartRun};
+use super::actor::{Broken, EMISSIONS, Thread};
+use super::chunk::Chunk;
+use super::follow::Follow;
+use super::live::{AgentTask, LiveRun, Story};
+use super::record::RunStart;
+use super::transcript::Resolved;
+
+/// Why a run did not start.
+#[derive(Debug)]
+pub(super) enum StartFailure {
+    Refused(StartError),
+    Broken(Broken),
+}
+
+impl From<Broken> for StartFailure {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+impl Thread {
+    /// Starts a run and answers with its stream; on return `RUN_STARTED` is durable.
+    pub(super) async fn start(&mut self, request: StartRun) -> Result<Follow, StartFailure> {
+        if let Some(live) = self.live_start() {
+            return Err(StartFailure::Refused(StartError::Busy { run_id: live.run_id.clone() }));
+        }
+        let StartRun { principal, agent, input, headers } = request;
+        let dialect = input.dialect();
+        let document_ref = agent.document(&principal, &self.name);
+        let document = self.services.document(&document_ref);
+        let resolved = self.transcript.resolve(input.messages.clone(), !input.resume.is_empty());
+        let evidence = self.evidence(&input, &resolved, &document_ref);
+        let author = Author { actor: principal.actor(), run_id: None, may_write: None };
+        let (posted, unreadable) = posted_state(&input);
+        let begun = document.begin(agent.initial_state(), posted.map(|state| (state, evidence)), author).await;
+        let Begun { snapshot, rejected } = begun.map_err(|error| {
+            StartFailure::Refused(StartError::Unavailable { reason: error.reason })
+        })?;
+        let start = RunStart {
+            run_id: uuid::Uuid::now_v7().to_string(),
+            client_run_id: input.run_id.clone(),
+            agent: agent.id().to_owned(),
+            document: document_ref,
+            state_sent: snapshot.version,
+            first_position: self.position + 1,
+            started_at: now(),
+            input: added(&resolved),
+            edits: resolved.edits.clone(),
+            supersedes_from: resolved.regenerates.as_ref().map(|again| again.from_run),
+        };
+        let unanswered = self.unanswered_interrupts(&input.resume);
+        let client_tools: HashSet<String> = input.tools.iter().map(|tool| tool.name.clone()).collect();
+        let mut story = Story::new(&self.name.id, &start, client_tools);
+        self.open_log(&mut story, &start, &input, unreadable.or(rejected)).await?;
+
+        let (out, emissions) = mpsc::channel(EMISSIONS);
+        let cx = RunContext::new(run_input(&self.name.id, &start, input, resolved.context, headers), out);
+        let answering = Arc::clone(&agent);
+        let task = AgentTask(tokio::spawn(async move {
+            match unanswered {
+                Some(refusal) => Err(refusal),
+                None => answering.run(cx).await,
+            }
+        }));
+        let live = LiveRun::new(start, agent, document, snapshot, emissions, task, story);
+        let follow = Follow::own_run(&self.services, &self.name, &self.tail, &live, dialect);
+        self.live = Some(live);
+        Ok(follow)
+    }
+
+    /// Makes the start durable and takes its messages into the transcript.
+    async fn open_log(
+        &mut self,
+        story: &mut Story,
+        start: &RunStart,
+        input: &RunAgentInput,
+        rejected: Option<Refused>,
+    ) -> Result<(), Broken> {
+        let mut events = vec![opening(
+            &self.name.id,
+            &start.client_run_id,
+            input.parent_run_id.as_deref(),
+            start.input.iter().map(|message| Message::clone(message)).collect(),
+        )];
+        events.extend(rejected.map(state_rejected));
+        story.record(start.first_position, &events);
+        self.tail.clear();
+        self.position += events.len() as u64;
+        let chunk = Chunk::encode(&events, start.first_position, start.state_sent, Some(&self.summary.log_epoch));
+        self.state_version = start.state_sent;
+        self.summary.agent = Some(start.agent.clone());
+        self.summary.updated_at.clone_from(&start.started_at);
+        let summary = serde_json::to_vec(start).expect("a run's start is plain data");
+        let runs = self.summary_append();
+        self.commit_log(vec![Arc::new(chunk)], Some(summary.into()), Some(runs)).await?;
+        for edit in &start.edits {
+            self.transcript.edit(edit);
+        }
+        if let Some(from) = start.supersedes_from {
+            self.supersede_from(from);
+        }
+        for message in &start.input {
+            self.transcript.add(self.runs.len(), Arc::clone(message));
+        }
+        Ok(())
+    }
+
+    /// Which version of the document the client saw at least.
+    fn evidence(&self, input: &RunAgentInput, resolved: &Resolved, document: &DocumentRef) -> Evidence {
+        if let Some(exact) = seen_state_version(input) {
+            return Evidence::AtLeast(exact);
+        }
+        let on_document = |run: usize| self.runs.get(run).filter(|note| note.document == *document);
+        let seen = resolved.latest_run_seen.and_then(|latest| (0..=latest).rev().find_map(on_document));
+        match seen.map(|note| note.state_end).or_else(|| self.first_sent(document)) {
+            Some(version) => Evidence::AtLeast(version),
+            None => Evidence::Unknown,
+        }
+    }
+
+    fn first_sent(&self, document: &DocumentRef) -> Option<u64> {
+        self.runs.iter().find(|note| note.document == *document).map(|note| note.state_sent)
+    }
+
+    /// A resume has to answer interrupts that the thread waits for, all of them.
+    fn unanswered_interrupts(&self, resume: &[ResumeEntry]) -> Option<AgentError> {
+        if resume.is_empty() {
+            return None;
+        }
+        let waiting = self.runs.iter().rev().find(|note| !note.superseded).map(|note| &note.interrupts[..]);
+        let waiting = waiting.unwrap_or_default();
+        let refused = |message: String| Some(AgentError::new("invalid_resume", message));
+        if let Some(entry) = resume.iter().find(|entry| !waiting.contains(&entry.interrupt_id)) {
+            return refused(format!("the thread does not wait for an answer to interrupt `{}`", entry.interrupt_id));
+        }
+        let left = waiting.iter().find(|id| !resume.iter().any(|entry| entry.interrupt_id == **id))?;
+        refused(format!("interrupt `{left}` has no answer; one resume answers every interrupt of the thread"))
+    }
+}
+
+/// `RUN_STARTED` with what a reload needs of its input: the run's new messages, nothing else of what was posted.
+pub(super) fn opening(thread_id: &str, run_id: &str, parent_run_id: Option<&str>, messages: Vec<Message>) -> Event {
+    let input = RunAgentInput {
+        thread_id: thread_id.to_owned(),
+        run_id: run_id.to_owned(),
+        messages,
+        ..RunAgentInput::default()
+    };
+    let mut event = Event::run_started(thread_id, run_id);
+    if let Event::RunStarted(started) = &mut event {
+        started.parent_run_id = parent_run_id.map(str::to_owned);
+        started.input = Some(input);
+    }
+    event
+}
+
+/// The document version that a client says it saw (`forwardedProps.coagent.stateVersion`).
+fn seen_state_version(input: &RunAgentInput) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Props {
+        coagent: Coagent,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Coagent {
+        state_version: u64,
+    }
+    let props = input.forwarded_props.as_ref()?;
+    serde_json::from_str::<Props>(props.get()).ok().map(|props| props.coagent.state_version)
+}
+
+/// New messages of the run, those first that a regenerated run has to bring again.
+fn added(resolved: &Resolved) -> Vec<Arc<Message>> {
+    let carried = resolved.regenerates.iter().flat_map(|again| &again.carried);
+    carried.chain(&resolved.added).cloned().collect()
+}
+
+/// The posted state, when there is something in it, or why it cannot be read.
+fn posted_state(input: &RunAgentInput) -> (Option<Value>, Option<Refused>) {
+    let Some(state) = &input.state else { return (None, None) };
+    match json::read(state.get().as_bytes(), &Limits::default()) {
+        Ok(Value::Null) => (None, None),
+        Ok(Value::Object(members)) if members.is_empty() => (None, None),
+        Ok(state) => (Some(state), None),
+        Err(error) => {
+            let code = if error.is_too_large() { "too_large" } else { "invalid_json" };
+            (None, Some(Refused { code, message: error.to_string(), path: None, version: 0 }))
+        }
+    }
+}
+
+/// Tells the browser that its edit was not taken; the run goes on from the head.
+fn state_rejected(refused: Refused) -> Event {
+    let path = refused.path.unwrap_or_default();
+    let value = serde_json::json!({"code": refused.code, "errors": [{"path": path, "message": refused.message}]});
+    Event::custom("coagent.state_rejected", serde_json::value::to_raw_value(&value).expect("a value is JSON"))
+}
+
+fn run_input(
+    thread_id: &str,
+    start: &RunStart,
+    input: RunAgentInput,
+    messages: Vec<Arc<Message>>,
+    headers: Vec<(String, String)>,
+) -> RunInput {
+    RunInput {
+        thread_id: thread_id.to_owned(),
+        run_id: start.run_id.clone(),
+        messages,
+        tools: input.tools,
+        context: input.context,
+        forwarded_props: input.forwarded_props,
+        resume: input.resume,
+        headers,
+        state_version: start.state_sent,
+    }
+}

@@ -1,0 +1,138 @@
+//! Looking at threads without running anything: lists, messages, events, state.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::access::Principal;
+use crate::agui::{Dialect, Message};
+use crate::store::{Kind, Owner, Scope, Tenant};
+
+use super::thread::{Summary, ThreadHandle};
+use super::{Connect, ReadError, Runtime, thread_ref};
+
+/// One thread in a list.
+#[derive(Debug, Clone)]
+pub struct ThreadItem {
+    pub id: String,
+    pub name: Option<String>,
+    /// The agent of the last run.
+    pub agent: String,
+    pub archived: bool,
+    /// RFC 3339.
+    pub created_at: String,
+    pub updated_at: String,
+}
+
+/// One page of threads, last touched first.
+#[derive(Debug, Default)]
+pub struct ThreadPage {
+    pub threads: Vec<ThreadItem>,
+    /// Where the next page begins, when there is one.
+    pub next: Option<u64>,
+}
+
+/// Read from the store at once while filtering.
+const PAGE: usize = 200;
+
+impl Runtime {
+    /// The principal's threads, last touched first, from `before` on.
+    pub async fn threads(
+        &self,
+        principal: &Principal,
+        agent: Option<&str>,
+        include_archived: bool,
+        mut before: Option<u64>,
+        limit: usize,
+    ) -> Result<ThreadPage, ReadError> {
+        let scope = Scope {
+            tenant: Tenant::new(principal.tenant.as_str()),
+            owner: Owner::new(principal.subject.as_str()),
+            kind: Kind::Thread,
+        };
+        let mut page = ThreadPage::default();
+        loop {
+            let listed = self.services.store.list(&scope, before, PAGE).await?;
+            let is_last_page = listed.len() < PAGE;
+            for stream in listed {
+                if page.threads.len() == limit {
+                    page.next = before;
+                    return Ok(page);
+                }
+                before = Some(stream.head.touched);
+                let summary = stream.head.summary.as_deref().unwrap_or_default();
+                let summary = Summary::decode(summary).map_err(|error| ReadError::Unavailable {
+                    reason: format!("thread {} cannot be read: {error}", stream.key.id),
+                })?;
+                let Some(last_agent) = summary.agent else { continue };
+                if agent.is_none_or(|agent| agent == last_agent) && (include_archived || !summary.archived) {
+                    page.threads.push(ThreadItem {
+                        id: stream.key.id.to_string(),
+                        name: summary.name,
+                        agent: last_agent,
+                        archived: summary.archived,
+                        created_at: summary.created_at,
+                        updated_at: summary.updated_at,
+                    });
+                }
+            }
+            if is_last_page {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// The transcript of a thread; empty when there is no such thread.
+    pub async fn messages(&self, principal: &Principal, thread_id: &str) -> Result<Vec<Arc<Message>>, ReadError> {
+        let Some(thread) = self.existing(principal, thread_id).await? else { return Ok(Vec::new()) };
+        Ok(thread.view().await?.messages)
+    }
+
+    /// The state that an agent, by default the last one that ran, has on a thread; `None` where there is none.
+    pub async fn thread_state(
+        &self,
+        principal: &Principal,
+        thread_id: &str,
+        agent: Option<&str>,
+    ) -> Result<Option<Value>, ReadError> {
+        let Some(name) = thread_ref(principal, thread_id) else { return Ok(None) };
+        let Some(thread) = self.existing(principal, thread_id).await? else { return Ok(None) };
+        let last_agent = thread.view().await?.last_agent;
+        let agent = agent.map(str::to_owned).or(last_agent).and_then(|agent| self.agents.find(&agent));
+        let Some(agent) = agent else { return Ok(None) };
+        let state = self.services.document(&agent.document(principal, &name)).body().await?;
+        Ok((state.version > 0).then_some(state.value))
+    }
+
+    /// The events of a thread's finished runs, compacted, with the live run's after them as far as it is.
+    pub async fn events(&self, principal: &Principal, thread_id: &str) -> Result<Vec<Box<RawValue>>, ReadError> {
+        let Some(thread) = self.existing(principal, thread_id).await? else { return Ok(Vec::new()) };
+        let Some(agent) = thread.view().await?.last_agent.and_then(|agent| self.agents.find(&agent)) else {
+            return Ok(Vec::new());
+        };
+        let request = Connect {
+            principal: principal.clone(),
+            agent,
+            thread_id: thread_id.to_owned(),
+            run_id: String::new(),
+            dialect: Dialect::V1,
+            last_event_id: None,
+        };
+        let frames = thread.finished(request).await?;
+        Ok(frames.iter().flat_map(|bytes| data_lines(bytes)).collect())
+    }
+
+    /// A thread that has been stored; looking does not create one.
+    async fn existing(&self, principal: &Principal, thread_id: &str) -> Result<Option<Arc<ThreadHandle>>, ReadError> {
+        let Some(thread) = thread_ref(principal, thread_id) else { return Ok(None) };
+        let head = self.services.store.head(&thread.runs()).await?;
+        Ok(head.map(|_| ThreadHandle::open(&self.services, &thread)))
+    }
+}
+
+/// The events in SSE bytes.
+fn data_lines(bytes: &[u8]) -> impl Iterator<Item = Box<RawValue>> {
+    let lines = bytes.split(|&byte| byte == b'\n').filter_map(|line| line.strip_prefix(b"data: "));
+    lines.filter_map(|json| serde_json::from_slice(json).ok())
+}

@@ -1,0 +1,36 @@
+//! The edges: bytes in, calls to the runtime, bytes out. No decisions are made here.
+
+mod copilotkit;
+mod error;
+mod listen;
+mod origin;
+mod pages;
+mod stream;
+
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::runtime::Runtime;
+
+use error::Problem;
+
+/// Every route of the server, on one page.
+pub fn routes(config: &Config, runtime: &Arc<Runtime>) -> Router {
+    let origins = Arc::new(config.cors_origins.clone());
+    Router::new()
+        .merge(pages::routes(&config.base_path, Arc::clone(runtime)))
+        .merge(copilotkit::routes(&config.base_path, Arc::clone(runtime)))
+        .fallback(|| async { Problem::not_found() })
+        .layer(from_fn_with_state(origins, origin::guard))
+}
+
+/// Serves until `stop` is cancelled and open connections have ended.
+pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> io::Result<()> {
+    listen::serve(listener, routes, stop).await
+}

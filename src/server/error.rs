@@ -1,0 +1,128 @@
+//! The only place that knows HTTP statuses: every refusal of the layers below becomes one answer here.
+//!
+//! CopilotKit's routes answer `{"error": …}` bodies as its client expects them (docs/copilotkit §1).
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+use crate::runtime::{ReadError, StartError};
+
+/// An answer that is not a success.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    body: Map<String, Value>,
+    allow: Option<HeaderValue>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, error: &str) -> Self {
+        let mut body = Map::new();
+        body.insert("error".to_owned(), error.into());
+        Self { status, body, allow: None }
+    }
+
+    fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.body.insert(key.to_owned(), value.into());
+        self
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Not found")
+    }
+
+    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+        let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed");
+        problem.allow = Some(HeaderValue::from_static(allow));
+        problem
+    }
+
+    pub(super) fn agent_not_found(agent: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "Agent not found").with("message", format!("Agent '{agent}' does not exist"))
+    }
+
+    pub(super) fn invalid_body(details: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Invalid request body").with("details", details.into())
+    }
+
+    pub(super) fn too_large(limit_bytes: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request body too large")
+            .with("code", "too_large")
+            .with("message", format!("the body may have at most {limit_bytes} bytes"))
+    }
+
+    pub(super) fn invalid_stop(error: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+
+    pub(super) fn bad_query(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Invalid query").with("message", message)
+    }
+
+    /// A single-route envelope that cannot be read (docs/copilotkit §1.12).
+    pub(super) fn envelope(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::new(status, "invalid_request").with("message", message.into())
+    }
+
+    pub(super) fn foreign_origin() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Origin not allowed").with("code", "origin_not_allowed").with(
+            "message",
+            "pages of this origin may not call this server; name the origin in --cors-origins or COAGENT_CORS_ORIGINS",
+        )
+    }
+
+    pub(super) fn foreign_host() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Host not allowed").with("code", "host_not_allowed").with(
+            "message",
+            "a server without authentication answers only to loopback names such as localhost and 127.0.0.1",
+        )
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(Value::Object(self.body))).into_response();
+        if let Some(allow) = self.allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        response
+    }
+}
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::UnknownAgent { agent } => Self::agent_not_found(&agent),
+            StartError::InvalidThreadId => Self::invalid_thread_id(),
+            StartError::Busy { run_id } => Self::new(StatusCode::CONFLICT, "Thread is busy")
+                .with("code", "thread_busy")
+                .with("run_id", run_id)
+                .with("message", "another run is live on this thread; wait for it or stop it"),
+            StartError::Unavailable { reason } => Self::unavailable(&reason),
+            StartError::ShuttingDown => Self::unavailable("the server is shutting down"),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable { reason } => Self::unavailable(&reason),
+            ReadError::InvalidThreadId => Self::invalid_thread_id(),
+        }
+    }
+}
+
+impl Problem {
+    fn invalid_thread_id() -> Self {
+        Self::invalid_body("/threadId: must have 1 to 190 characters and no control characters")
+    }
+
+    fn unavailable(reason: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable")
+            .with("code", "unavailable")
+            .with("message", reason)
+    }
+}

@@ -1,0 +1,68 @@
+//! Which pages may call: the Origin rule, the Host rule against DNS rebinding, and CORS (docs/copilotkit §9).
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HOST, ORIGIN, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::config::{CorsOrigins, is_loopback_host};
+
+use super::error::Problem;
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS");
+const DEFAULT_HEADERS: HeaderValue = HeaderValue::from_static("Content-Type, Authorization, Last-Event-ID");
+const VARY_BY: HeaderValue =
+    HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
+const TWO_HOURS: HeaderValue = HeaderValue::from_static("7200");
+
+/// Middleware around every route: refuses foreign pages, answers preflights, adds the CORS headers.
+pub(super) async fn guard(State(origins): State<Arc<CorsOrigins>>, request: Request, next: Next) -> Response {
+    if !names_this_machine(&request) {
+        return Problem::foreign_host().into_response();
+    }
+    let Some(origin) = request.headers().get(ORIGIN).cloned() else {
+        return next.run(request).await;
+    };
+    let allowed = origin.to_str().is_ok_and(|origin| origins.allows(origin));
+    if !allowed {
+        return Problem::foreign_origin().into_response();
+    }
+    let mut response = if request.method() == Method::OPTIONS {
+        preflight(request.headers())
+    } else {
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    if *origins == CorsOrigins::Any {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    } else {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+    headers.insert(VARY, VARY_BY);
+    response
+}
+
+/// A server without authentication trusts its own machine, so a name that an outsider controls must not reach it.
+fn names_this_machine(request: &Request) -> bool {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    host.or(authority).is_none_or(is_loopback_host)
+}
+
+/// Names the requested headers, because `*` does not cover `Authorization`.
+fn preflight(asked: &HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let allowed = asked.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned().unwrap_or(DEFAULT_HEADERS);
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    headers.insert(ACCESS_CONTROL_MAX_AGE, TWO_HOURS);
+    response
+}

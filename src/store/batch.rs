@@ -1,0 +1,107 @@
+//! What is written: appends to streams and results to remember, all or nothing.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Seq, StreamKey, Tenant};
+
+/// One atomic change of any number of streams. Two appends to one stream are applied in order.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// What is added to which stream.
+    pub appends: Vec<Append>,
+    /// Results to find again under an idempotency key.
+    pub remember: Vec<Remember>,
+}
+
+impl From<Append> for Batch {
+    fn from(append: Append) -> Self {
+        Self {
+            appends: vec![append],
+            remember: Vec::new(),
+        }
+    }
+}
+
+/// A change of one stream. What is `None` stays as it was.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The stream; created when it is absent and `expected` is 0.
+    pub stream: StreamKey,
+    /// The head position the writer decided on.
+    pub expected: Seq,
+    /// Added after it, in order; may be empty.
+    pub entries: Vec<NewEntry>,
+    /// A few bytes for listings, replaced as a whole.
+    pub summary: Option<Bytes>,
+    /// Whether a restart must look at this stream.
+    pub open: Option<bool>,
+    /// What the stream amounts to after these entries; replaces the snapshot before.
+    pub snapshot: Option<Bytes>,
+    /// Drops for good every entry that ends at or before this position, these entries included.
+    pub trim: Option<Seq>,
+}
+
+impl Append {
+    /// An append of nothing yet; fill in what changes.
+    pub fn to(stream: StreamKey, expected: Seq) -> Self {
+        Self {
+            stream,
+            expected,
+            entries: Vec::new(),
+            summary: None,
+            open: None,
+            snapshot: None,
+            trim: None,
+        }
+    }
+}
+
+/// An entry to append.
+#[derive(Clone, Debug)]
+pub struct NewEntry {
+    /// How many positions it takes.
+    pub span: NonZeroU32,
+    /// Its bytes, at most 256 MiB.
+    pub body: Bytes,
+}
+
+impl NewEntry {
+    /// An entry that takes one position.
+    pub fn one(body: impl Into<Bytes>) -> Self {
+        Self {
+            span: NonZeroU32::MIN,
+            body: body.into(),
+        }
+    }
+}
+
+/// A result to keep under an idempotency key, in the same transaction as what it is the result of.
+#[derive(Clone, Debug)]
+pub struct Remember {
+    /// Whose key; who in the tenant is for the caller to put into the key.
+    pub tenant: Tenant,
+    /// Unique in the tenant while it has not expired.
+    pub key: String,
+    /// What a repeated commit answers.
+    pub result: Bytes,
+    /// When it may be forgotten, in milliseconds since 1970.
+    pub expires_at_ms: i64,
+}
+
+/// Where an append ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The stream's lineage: another one after the stream was deleted or lost. 16 hexadecimal digits.
+    pub epoch: Arc<str>,
+    /// The stream's head after the append.
+    pub seq: Seq,
+}
+
+/// A new lineage: 62 random bits, so that it stays short in the ids clients resume by.
+pub(super) fn mint_epoch() -> Arc<str> {
+    let (_, random) = uuid::Uuid::now_v7().as_u64_pair();
+    format!("{random:016x}").into()
+}

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Runs everything: ./test.sh. Without the browser: ./test.sh quick.
+set -euo pipefail
+cd "$(dirname "$0")"
+mode=${1:-full}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+export COAGENT_BIN=$CARGO_TARGET_DIR/release/coagent
+case "$mode" in full | quick) ;; *) echo "usage: ./test.sh [quick]" >&2; exit 2 ;; esac
+
+say() { printf '\n== %s\n' "$*"; }
+
+# Installs Debian packages that are missing; where that is not possible, the tests that need them say `skipped`.
+need() {
+  local missing=() command package
+  for pair in "$@"; do
+    command=${pair%%:*} package=${pair##*:}
+    command -v "$command" >/dev/null || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing ${missing[*]}"
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    say "missing and not installed (needs root and apt-get): ${missing[*]}"
+  fi
+}
+
+need cc:gcc strace:strace mkfs.ext4:e2fsprogs
+[ "$mode" = full ] && need chromium:chromium node:nodejs npm:npm
+
+say "formatting"
+cargo fmt --all --check
+
+say "lints"
+cargo clippy --all-targets --quiet -- -D warnings
+
+say "suite"
+cargo test --quiet --all-targets
+
+[ "$mode" = quick ] && { say "passed (quick: without the browser)"; exit 0; }
+
+say "release build"
+cargo build --release --quiet
+
+say "definitions"
+"$COAGENT_BIN" check
+
+say "example page"
+(cd examples/copilotkit-react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build)
+
+say "the page in Chromium against the built binary"
+(cd tests/browser && npm ci --no-audit --no-fund --loglevel=error && npm test --silent)
+
+say "passed"

@@ -1,0 +1,164 @@
+//! Statuses, bodies and headers of CopilotKit's routes (docs/copilotkit.md).
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::agents::DEMO;
+use crate::support::events::{EventStream, types};
+use crate::support::server::{Home, Server, say};
+
+fn demo() -> (Home, Server) {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    (home, server)
+}
+
+async fn answer(server: &Server, method: Method, path: &str, body: &str) -> (u16, Value, reqwest::header::HeaderMap) {
+    let url = server.copilotkit(path);
+    let request = server.http().request(method, url).header("content-type", "application/json").body(body.to_owned());
+    let response = request.send().await.expect("an answer");
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let text = response.text().await.expect("a body");
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)), headers)
+}
+
+#[tokio::test]
+async fn refusals_have_the_statuses_and_bodies_of_the_contract() {
+    let (_home, server) = demo();
+    let run = say("t", "u", "hello").to_string();
+    let cases = [
+        (Method::GET, "/nothing", "", 404, json!({"error": "Not found"})),
+        (Method::GET, "/agent/demo/run", "", 405, json!({"error": "Method not allowed"})),
+        (Method::POST, "/info", "", 405, json!({"error": "Method not allowed"})),
+        (Method::GET, "", "", 405, json!({"error": "Method not allowed"})),
+        (Method::POST, "/agent/nope/run", "{", 404, json!({"error": "Agent not found", "message": "Agent 'nope' does not exist"})),
+        (Method::POST, "/agent/nope/stop/t", "", 404, json!({"error": "Agent not found", "message": "Agent 'nope' does not exist"})),
+        (Method::POST, "/agent/demo/stop/t", "[]", 400, json!({"error": "Invalid stop request"})),
+        (Method::POST, "/agent/demo/stop/t", r#"{"a":1}"#, 400, json!({"error": "Invalid stop request"})),
+        (Method::POST, "/agent/demo/stop/t", r#"{"runId":" "}"#, 400, json!({"error": "Invalid runId"})),
+        (Method::POST, "/agent/demo/stop/t", "", 200, json!({"stopped": false, "message": "No active run for thread 't'."})),
+        (Method::POST, "", "{", 400, json!({"error": "invalid_request", "message": "Invalid JSON payload"})),
+        (Method::POST, "", "{}", 400, json!({"error": "invalid_request", "message": "Missing method field"})),
+        (Method::POST, "", r#"{"method":"foo"}"#, 400, json!({"error": "invalid_request", "message": "Unsupported method 'foo'"})),
+        (Method::POST, "", r#"{"method":"agent/run"}"#, 400, json!({"error": "invalid_request", "message": "Missing or invalid parameter 'agentId'"})),
+        (Method::POST, "", r#"{"method":"agent/run","params":{"agentId":"demo"}}"#, 400, json!({"error": "invalid_request", "message": "Missing request body for JSON handler"})),
+        (Method::POST, "", r#"{"method":"resource/request","params":{"path":"//x","httpMethod":"GET"}}"#, 400, json!({"error": "invalid_request", "message": "Resource path must be Runtime-relative"})),
+    ];
+    for (method, path, body, status, expected) in cases {
+        let (got, answer, headers) = answer(&server, method.clone(), path, body).await;
+        assert_eq!((got, &answer), (status, &expected), "{method} {path} {body}");
+        assert_eq!(headers["content-type"], "application/json");
+        assert_eq!(got == 405, headers.contains_key("allow"), "{method} {path}");
+    }
+    let (status, body, _) = answer(&server, Method::POST, "/agent/demo/run", "{").await;
+    assert_eq!((status, &body["error"]), (400, &json!("Invalid request body")));
+    let (status, body, _) = answer(&server, Method::POST, "/agent/demo/run", r#"{"threadId":"t","runId":"r","messages":[{"id":"1","role":"narrator"}]}"#).await;
+    assert_eq!(status, 400);
+    assert!(body["details"].as_str().unwrap().contains("messages"), "{body}");
+    let bad_thread = run.replace(r#""threadId":"t""#, r#""threadId":"""#);
+    assert_eq!(answer(&server, Method::POST, "/agent/demo/run", &bad_thread).await.0, 400);
+}
+
+#[tokio::test]
+async fn info_names_the_agents_and_tells_the_truth() {
+    let (_home, server) = demo();
+    let info = server.get("/info").await;
+    assert_eq!(info["mode"], "sse");
+    assert_eq!(info["agents"]["demo"]["description"], "Answers by script");
+    assert!(info["agents"]["default"].is_object(), "clients ask for `default`");
+    assert_eq!(info["threadEndpoints"], json!({"list": true, "inspect": true, "mutations": false, "realtimeMetadata": false}));
+    assert_eq!((&info["suggestions"], &info["telemetryDisabled"]), (&json!(false), &json!(true)));
+}
+
+#[tokio::test]
+async fn a_single_route_client_gets_the_same_as_a_rest_client() {
+    let (_home, server) = demo();
+    let envelope = |method: &str, params: Value, body: Value| json!({"method": method, "params": params, "body": body});
+    let info: Value = server.post("", &json!({"method": "info"})).await.json().await.unwrap();
+    assert_eq!(info, server.get("/info").await);
+    let run = envelope("agent/run", json!({"agentId": "demo"}), say("t", "u", "hello"));
+    let events = EventStream::new(server.post("", &run).await).rest().await;
+    assert_eq!(types(&events).last(), Some(&"RUN_FINISHED"));
+    let connect = envelope("agent/connect", json!({"agentId": "demo"}), say("t", "x", ""));
+    assert_eq!(EventStream::new(server.post("", &connect).await).rest().await, server.replay("demo", "t").await);
+    let stop = envelope("agent/stop", json!({"agentId": "demo", "threadId": "t"}), Value::Null);
+    let stopped: Value = server.post("", &stop).await.json().await.unwrap();
+    assert_eq!(stopped["stopped"], false);
+    let list = json!({"method": "resource/request", "params": {"path": "/threads?agentId=demo", "httpMethod": "GET"}});
+    let listed: Value = server.post("", &list).await.json().await.unwrap();
+    assert_eq!(listed, server.get("/threads?agentId=demo").await);
+    let text = server.http().post(server.copilotkit("")).header("content-type", "text/plain").body("{}");
+    assert_eq!(text.send().await.unwrap().status(), 415);
+}
+
+#[tokio::test]
+async fn foreign_pages_and_names_are_refused_and_local_ones_are_not() {
+    let (_home, server) = demo();
+    for (header, value, status) in [
+        ("origin", "http://localhost:5173", 200),
+        ("origin", "http://127.0.0.1:1", 200),
+        ("origin", "https://evil.example", 403),
+        ("origin", "null", 403),
+        ("origin", "http://localhost.evil.example", 403),
+        ("host", "evil.example", 403),
+        ("host", "localhost", 200),
+    ] {
+        let request = server.http().get(server.copilotkit("/info")).header(header, value);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{header}: {value}");
+        let allowed = response.headers().get("access-control-allow-origin").map(|origin| origin.to_str().unwrap());
+        assert_eq!(allowed, (header == "origin" && status == 200).then_some(value));
+    }
+    let post = server.http().post(server.copilotkit("/agent/demo/run")).header("origin", "https://evil.example");
+    assert_eq!(post.json(&say("t", "u", "hello")).send().await.unwrap().status(), 403);
+    assert_eq!(server.get("/threads").await["threads"], json!([]), "a refused page starts nothing");
+}
+
+#[tokio::test]
+async fn a_preflight_names_the_headers_that_were_asked_for() {
+    let (_home, server) = demo();
+    let preflight = server
+        .http()
+        .request(Method::OPTIONS, server.copilotkit("/agent/demo/run"))
+        .header("origin", "http://localhost:5173")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization,content-type,x-team");
+    let response = preflight.send().await.unwrap();
+    assert_eq!(response.status(), 204);
+    assert_eq!(response.headers()["access-control-allow-headers"], "authorization,content-type,x-team");
+    assert_eq!(response.headers()["access-control-allow-origin"], "http://localhost:5173");
+    assert!(response.headers().contains_key("access-control-max-age"));
+    assert!(response.headers()["vary"].to_str().unwrap().contains("Origin"));
+}
+
+#[tokio::test]
+async fn any_origin_may_be_allowed_without_credentials() {
+    let home = Home::with_agents(&[DEMO]);
+    let mut options = home.options();
+    options.flags = ["--cors-origins", "*"].map(str::to_owned).to_vec();
+    let server = Server::start(options);
+    let request = server.http().get(server.copilotkit("/info")).header("origin", "https://app.example.com");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["access-control-allow-origin"], "*");
+    assert!(!response.headers().contains_key("access-control-allow-credentials"));
+}
+
+#[tokio::test]
+async fn streams_say_what_proxies_need_to_know() {
+    let (_home, server) = demo();
+    let response = server.post("/agent/demo/run", &say("t", "u", "hello")).await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(response.headers()["cache-control"], "no-cache");
+    let body = response.text().await.unwrap();
+    assert!(body.ends_with("\n\n") && !body.contains("null"), "{body}");
+}
+
+#[tokio::test]
+async fn the_start_page_and_the_health_routes_answer() {
+    let (_home, server) = demo();
+    for (path, contains) in [("/", "/api/copilotkit"), ("/healthz", "ok"), ("/readyz", "ready")] {
+        let response = server.http().get(format!("{}{path}", server.url)).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert!(response.text().await.unwrap().contains(contains));
+    }
+}

@@ -1,0 +1,133 @@
+//! Reading SSE as a strict client does: one JSON event a frame, LF only, nothing but known lines.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// No step of a test takes longer; a hang becomes a failure.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The events of an answer as they arrive.
+pub struct EventStream {
+    response: reqwest::Response,
+    buffer: String,
+    /// The last `id:` that arrived.
+    pub last_id: Option<String>,
+}
+
+impl EventStream {
+    pub fn new(response: reqwest::Response) -> Self {
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, buffer: String::new(), last_id: None }
+    }
+
+    /// The next event, `None` at the end of the stream.
+    pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some(end) = self.buffer.find("\n\n") {
+                let frame: String = self.buffer.drain(..end + 2).collect();
+                match self.read(&frame) {
+                    Some(event) => return Some(event),
+                    None => continue,
+                }
+            }
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("a frame in time");
+            match chunk.expect("the stream is not cut") {
+                Some(chunk) => self.buffer.push_str(std::str::from_utf8(&chunk).expect("frames are cut between characters")),
+                None => {
+                    assert_eq!(self.buffer, "", "the stream ends in the middle of a frame");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Reads until an event of this type, which it answers.
+    pub async fn until(&mut self, event_type: &str) -> Value {
+        let mut seen = Vec::new();
+        while let Some(event) = self.next().await {
+            if event["type"] == event_type {
+                return event;
+            }
+            seen.push(event);
+        }
+        panic!("the stream ended without {event_type}: {seen:#?}");
+    }
+
+    /// All events up to the end of the stream.
+    pub async fn rest(mut self) -> Vec<Value> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event);
+        }
+        events
+    }
+
+    fn read(&mut self, frame: &str) -> Option<Value> {
+        assert!(!frame.contains('\r'), "frames use LF only: {frame:?}");
+        let mut event = None;
+        for line in frame.lines().filter(|line| !line.is_empty()) {
+            if let Some(id) = line.strip_prefix("id: ") {
+                self.last_id = Some(id.to_owned());
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                assert!(event.is_none(), "one event a frame");
+                event = Some(serde_json::from_str(data).expect("an event is JSON"));
+            } else {
+                assert!(line.starts_with(':'), "an unknown line: {line}");
+            }
+        }
+        event
+    }
+}
+
+/// The types of events, in order.
+pub fn types(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| event["type"].as_str().expect("an event has a type")).collect()
+}
+
+/// The text of all messages that the events stream, joined.
+pub fn text(events: &[Value]) -> String {
+    let deltas = events.iter().filter(|event| event["type"] == "TEXT_MESSAGE_CONTENT");
+    deltas.map(|event| event["delta"].as_str().expect("a delta is text")).collect()
+}
+
+/// The state as a client holds it after these events; every delta has to apply.
+pub fn state(events: &[Value]) -> Value {
+    let mut state = Value::Null;
+    for event in events {
+        match event["type"].as_str() {
+            Some("STATE_SNAPSHOT") => state = event["snapshot"].clone(),
+            Some("STATE_DELTA") => {
+                for op in event["delta"].as_array().expect("a delta is a list") {
+                    apply(&mut state, op);
+                }
+            }
+            _ => {}
+        }
+    }
+    state
+}
+
+/// One operation, as strictly as fast-json-patch: what does not apply fails the test.
+fn apply(state: &mut Value, op: &Value) {
+    let path = op["path"].as_str().expect("a path");
+    if path.is_empty() {
+        *state = op["value"].clone();
+        return;
+    }
+    let (parent, last) = path.rsplit_once('/').expect("a pointer begins with a slash");
+    let last = last.replace("~1", "/").replace("~0", "~");
+    let parent = state.pointer_mut(parent).unwrap_or_else(|| panic!("no parent for {op}"));
+    match (op["op"].as_str().expect("an op"), parent) {
+        ("add", Value::Object(members)) => drop(members.insert(last, op["value"].clone())),
+        ("remove", Value::Object(members)) => assert!(members.remove(&last).is_some(), "nothing to remove: {op}"),
+        ("replace", Value::Object(members)) => {
+            *members.get_mut(&last).unwrap_or_else(|| panic!("nothing to replace: {op}")) = op["value"].clone();
+        }
+        ("add", Value::Array(items)) => items.insert(last.parse().expect("an index"), op["value"].clone()),
+        ("remove", Value::Array(items)) => drop(items.remove(last.parse().expect("an index"))),
+        ("replace", Value::Array(items)) => items[last.parse::<usize>().expect("an index")] = op["value"].clone(),
+        (other, parent) => panic!("an operation that no delta may hold: {other} on {parent}"),
+    }
+}

@@ -1,0 +1,5 @@
+//! What the suite shares.
+
+pub mod agents;
+pub mod events;
+pub mod server;
