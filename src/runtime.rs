@@ -40,7 +40,7 @@ pub struct Runtime {
 struct Services {
     store: Arc<dyn Store>,
     documents: Arc<Documents>,
-    threads: Threads,
+    threads: Arc<Threads>,
     janitor: Janitor,
 }
 
@@ -144,7 +144,7 @@ impl Runtime {
     pub async fn start(store: Arc<dyn Store>, agents: Agents) -> Result<Self, StoreError> {
         let janitor = Janitor::start(Arc::clone(&store));
         let services =
-            Arc::new(Services { store, documents: Arc::new(Documents::new()), threads: Threads::new(), janitor });
+            Arc::new(Services { store, documents: Arc::new(Documents::new()), threads: Arc::new(Threads::new()), janitor });
         for log in services.store.open_streams(Kind::Log).await? {
             let head = services.store.head(&log).await?;
             let thread = ThreadRef::of(&log);

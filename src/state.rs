@@ -1,7 +1,15 @@
+//! Documents as plain values: pointers, strict JSON, patches, differences and merges. Pure: no IO, no clock, no randomness, no other layer.
+
+pub mod diff;
 pub mod document;
 pub mod json;
 pub mod limits;
 pub mod merge;
+pub mod merge_patch;
 pub mod patch;
 pub mod pointer;
+pub mod touch;
 pub mod value;
+
+#[cfg(test)]
+mod random;

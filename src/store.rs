@@ -34,7 +34,8 @@ pub use sqlite::{Options as SqliteOptions, Sqlite};
 /// Every engine keeps these promises; each names the test in `tests/suite/store_contract.rs` or
 /// `tests/suite/store_durability.rs` that checks it.
 ///
-/// 1. A commit is atomic over all its streams: `a_refused_append_takes_the_whole_batch_with_it`.
+/// 1. A commit is atomic over all its streams: `a_refused_append_takes_the_whole_batch_with_it`,
+///    `a_refused_batch_leaves_those_beside_it_alone`.
 /// 2. A commit has survived a crash and a power cut when it returns (engines that have a disk):
 ///    `acknowledged_commits_survive_kill_9`, `acknowledged_commits_survive_a_power_cut`,
 ///    `nothing_is_acknowledged_before_its_sync`.

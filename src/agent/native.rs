@@ -1,22 +1,45 @@
-//! stub
-use super::*;
-pub struct ConfigError { pub path: String, pub message: String }
-struct Echo;
-#[async_trait]
-impl Agent for Echo {
-    fn descriptor(&self) -> Descriptor { Descriptor::default() }
-    async fn run(&self, cx: RunContext) -> Result<RunOutcome, AgentError> {
-        let text = cx.input().last_user_text();
-        let id = cx.new_id();
-        cx.emit(crate::agui::Event::text_start(id.as_str())).await?;
-        for word in text.split(' ') {
-            cx.emit(crate::agui::Event::text_content(id.as_str(), word)).await?;
-            if text.starts_with("slow") { tokio::time::sleep(std::time::Duration::from_millis(200)).await; }
-        }
-        cx.emit(crate::agui::Event::text_end(id.as_str())).await?;
-        let v = cx.patch_state(vec![crate::state::patch::Operation::Add { path: crate::state::pointer::Pointer::parse("/last").unwrap(), value: text.into() }]).await?;
-        cx.say(&format!("version {v}")).await?;
-        Ok(RunOutcome::default())
+//! Agents that are compiled in, by the name a definition gives (`agent.name`). None of them needs a model key.
+
+mod config;
+mod guide;
+mod planner;
+#[cfg(test)]
+pub(super) mod rehearsal;
+mod scripted;
+mod voice;
+
+use serde_json::Value;
+
+use super::Agent;
+pub use config::ConfigError;
+
+/// The names that [`build`] knows.
+pub const NAMES: &[&str] = &["guide", "planner", "scripted"];
+
+/// The agent of that name with this configuration.
+pub fn build(name: &str, config: &Value) -> Result<Box<dyn Agent>, ConfigError> {
+    match name {
+        "guide" => Ok(Box::new(guide::Guide::new(config)?)),
+        "planner" => Ok(Box::new(planner::Planner::new(config)?)),
+        "scripted" => Ok(Box::new(scripted::Scripted::new(config)?)),
+        _ => Err(ConfigError::new("", format!("there is no built-in agent `{name}`: there are {}", NAMES.join(", ")))),
     }
 }
-pub fn build(_name: &str, _config: &serde_json::Value) -> Result<Box<dyn Agent>, ConfigError> { Ok(Box::new(Echo)) }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_is_told_with_those_there_are() {
+        let error = build("counter", &json!({})).err().expect("there is no counter");
+        assert_eq!(error.message, "there is no built-in agent `counter`: there are guide, planner, scripted");
+        for name in NAMES {
+            let config = json!({ "turns": [{ "do": [{ "say": "hello" }] }] });
+            let config = if *name == "scripted" { config } else { json!({ "pace": "0ms" }) };
+            assert!(build(name, &config).is_ok(), "{name}");
+        }
+    }
+}

@@ -5,18 +5,17 @@
 mod chunks;
 mod close;
 mod error;
+mod open;
 
 use std::collections::{HashMap, HashSet};
 
 use crate::agui::admit::chunks::Lanes;
+use crate::agui::admit::open::{Brackets, Calls, Owner, Step, check_owner, end, go_on, open};
 use crate::agui::event::{Event, EventType, ToolCallStart};
 use crate::agui::message::Message;
 
 pub use close::Closing;
 pub use error::SequenceError;
-
-/// Who an id is attributed to: a subagent, or the agent itself.
-type Owner = Option<String>;
 
 /// The sequence of one run as far as it was let out.
 ///
@@ -55,64 +54,6 @@ pub struct PendingCall {
 }
 
 #[derive(Debug)]
-struct Step {
-    owner: Owner,
-    name: String,
-}
-
-/// The open ids of one kind, in the order they were opened.
-#[derive(Debug, Default)]
-struct Brackets(Vec<(String, Owner)>);
-
-impl Brackets {
-    fn owner(&self, id: &str) -> Option<&Owner> {
-        self.0.iter().find(|(open, _)| open == id).map(|(_, owner)| owner)
-    }
-
-    fn remove(&mut self, id: &str) {
-        self.0.retain(|(open, _)| open != id);
-    }
-}
-
-/// The tool calls of the run in the order they were opened.
-#[derive(Debug, Default)]
-struct Calls {
-    calls: Vec<Call>,
-    by_id: HashMap<String, usize>,
-}
-
-#[derive(Debug)]
-struct Call {
-    id: String,
-    name: String,
-    owner: Owner,
-    open: bool,
-    answered: bool,
-}
-
-impl Calls {
-    fn get_mut(&mut self, id: &str) -> Option<&mut Call> {
-        self.by_id.get(id).map(|index| &mut self.calls[*index])
-    }
-
-    fn open(&mut self, event: &ToolCallStart, owner: Owner) {
-        if let Some(call) = self.get_mut(&event.tool_call_id) {
-            call.open = true;
-            return;
-        }
-        self.by_id.insert(event.tool_call_id.clone(), self.calls.len());
-        let (id, name) = (event.tool_call_id.clone(), event.tool_call_name.clone());
-        self.calls.push(Call { id, name, owner, open: true, answered: false });
-    }
-
-    fn answer(&mut self, id: &str) {
-        if let Some(call) = self.get_mut(id) {
-            call.answered = true;
-        }
-    }
-}
-
-#[derive(Debug)]
 struct Unnamed {
     prefix: String,
     count: u64,
@@ -131,8 +72,7 @@ impl Admission {
     /// The gate of a run whose `RUN_STARTED` the runtime has sent or will send with these ids.
     pub fn new(thread_id: impl Into<String>, run_id: impl Into<String>) -> Self {
         let run_id = run_id.into();
-        let unnamed =
-            Unnamed { prefix: run_id.clone(), count: 0, span: String::new(), thought: String::new() };
+        let unnamed = Unnamed { prefix: run_id.clone(), count: 0, span: String::new(), thought: String::new() };
         Self {
             thread_id: thread_id.into(),
             run_id,
@@ -170,15 +110,23 @@ impl Admission {
         if self.finished || (self.closed && !event.is_terminal()) {
             return Ok(());
         }
-        self.name_reasoning(&mut event);
-        if self.lanes.touches(&event) {
-            let mut expanded = std::mem::take(&mut self.expanded);
-            let outcome = self.lanes.expand(event, &mut expanded);
-            let pushed = expanded.drain(..).try_for_each(|event| self.pass(event, out));
-            self.expanded = expanded;
-            return pushed.and(outcome);
+        if event.is_terminal() {
+            self.end(event, out);
+            return Ok(());
         }
-        self.pass(event, out)
+        self.name_reasoning(&mut event);
+        if !self.lanes.touches(&event) {
+            return self.pass(event, out);
+        }
+        let mut expanded = std::mem::take(&mut self.expanded);
+        let outcome = self.lanes.expand(event, &mut expanded);
+        let pushed = expanded.drain(..).try_for_each(|event| self.pass(event, out));
+        self.expanded = expanded;
+        if pushed.is_err() {
+            // A stream whose START was refused is not open.
+            self.lanes.forget();
+        }
+        pushed.and(outcome)
     }
 
     /// Whether the terminal went out.
@@ -189,16 +137,13 @@ impl Admission {
     /// The calls without a result so far, in the order they were opened.
     pub fn pending_tool_calls(&self) -> Vec<PendingCall> {
         let pending = self.calls.calls.iter().filter(|call| !call.answered);
-        pending
-            .map(|call| PendingCall { id: call.id.clone(), name: call.name.clone(), complete: !call.open })
-            .collect()
+        pending.map(|call| PendingCall { id: call.id.clone(), name: call.name.clone(), complete: !call.open }).collect()
     }
 
     fn pass(&mut self, event: Event, out: &mut Vec<Event>) -> Result<(), SequenceError> {
         match event {
             Event::RunStarted(_) if self.started => return Err(SequenceError::RunActive),
             Event::RunStarted(_) => self.started = true,
-            Event::RunFinished(_) | Event::RunError(_) => self.end(event, out),
             mut event => {
                 self.follow(&mut event)?;
                 out.push(event);
@@ -408,55 +353,6 @@ fn check_ids(event: &Event, event_type: EventType) -> Result<(), SequenceError> 
         return empty("toolCallId");
     }
     Ok(())
-}
-
-fn open(
-    brackets: &mut Brackets,
-    event: EventType,
-    id: &str,
-    tag: &Owner,
-    owner: Option<&Owner>,
-) -> Result<(), SequenceError> {
-    if brackets.owner(id).is_some() {
-        return Err(SequenceError::AlreadyOpen { event, id: id.to_owned() });
-    }
-    check_owner(event, error::noun(event), id, tag, owner)?;
-    brackets.0.push((id.to_owned(), owner.cloned().unwrap_or_else(|| tag.clone())));
-    Ok(())
-}
-
-fn go_on(brackets: &Brackets, event: EventType, id: &str, tag: &Owner) -> Result<(), SequenceError> {
-    match brackets.owner(id) {
-        Some(owner) => check_owner(event, error::noun(event), id, tag, Some(owner)),
-        None => Err(SequenceError::NotOpen { event, id: id.to_owned() }),
-    }
-}
-
-fn end(brackets: &mut Brackets, event: EventType, id: &str, tag: &Owner) -> Result<(), SequenceError> {
-    go_on(brackets, event, id, tag)?;
-    brackets.remove(id);
-    Ok(())
-}
-
-/// What goes on under an id belongs to who opened it; without a tag it does so anyway.
-fn check_owner(
-    event: EventType,
-    noun: &'static str,
-    id: &str,
-    tag: &Owner,
-    owner: Option<&Owner>,
-) -> Result<(), SequenceError> {
-    match (tag, owner) {
-        (Some(subagent), Some(owner)) if owner.as_ref() != Some(subagent) => Err(SequenceError::OwnerMismatch {
-            event,
-            subagent: subagent.clone(),
-            // The client calls text messages just messages here.
-            noun: noun.strip_prefix("text ").unwrap_or(noun),
-            id: id.to_owned(),
-            owner: owner.clone(),
-        }),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::agui::event::{Base, Event};
 
-/// Joins events as they are pushed, in the order of their positions.
+/// Joins the events that `Admission` let out, as they are pushed in the order of their positions.
 ///
 /// Promises: what a reader builds from the output is what it builds from the input; every event but deltas stands
 /// untouched in its order; `STATE_*` and empty deltas vanish; deltas are not joined over a `MESSAGES_SNAPSHOT` or a
@@ -19,6 +19,8 @@ pub struct Compactor {
     calls: HashMap<String, usize>,
     /// Positions that nothing stands for, in order.
     vanished: Vec<u64>,
+    /// A snapshot may have removed messages that are still open.
+    after_snapshot: bool,
 }
 
 #[derive(Debug)]
@@ -97,6 +99,13 @@ impl Compactor {
         if matches!(event, Event::MessagesSnapshot(_) | Event::RunStarted(_)) || event.is_terminal() {
             self.messages.clear();
             self.calls.clear();
+            self.after_snapshot = true;
+        }
+        if let Event::ToolCallStart(start) = event
+            && self.after_snapshot
+        {
+            // The call brings its message back: deltas from before it went nowhere.
+            self.messages.remove(start.parent_message_id.as_ref().unwrap_or(&start.tool_call_id));
         }
         if let Some(id) = event.message_id() {
             self.messages.remove(id);

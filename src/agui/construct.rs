@@ -3,11 +3,11 @@
 
 use crate::agui::content::Content;
 use crate::agui::event::{
-    ActivityDelta, ActivitySnapshot, Base, Custom, EncryptedSubtype, Event, MessagesSnapshot, Raw, ReasoningEnd,
-    ReasoningEncryptedValue, ReasoningMessageContent, ReasoningMessageEnd, ReasoningMessageStart, ReasoningRole,
-    ReasoningStart, RunError, RunFinished, RunStarted, StateDelta, StateSnapshot, StepFinished, StepStarted,
-    SubagentError, SubagentFinished, SubagentStarted, TextMessageContent, TextMessageEnd, TextMessageStart, TextRole,
-    ToolCallArgs, ToolCallEnd, ToolCallResult, ToolCallStart, ToolRole,
+    ActivityDelta, ActivitySnapshot, Base, Custom, EncryptedSubtype, Event, MessagesSnapshot, Raw,
+    ReasoningEncryptedValue, ReasoningEnd, ReasoningMessageContent, ReasoningMessageEnd, ReasoningMessageStart,
+    ReasoningRole, ReasoningStart, RunError, RunFinished, RunStarted, StateDelta, StateSnapshot, StepFinished,
+    StepStarted, SubagentError, SubagentFinished, SubagentStarted, TextMessageContent, TextMessageEnd,
+    TextMessageStart, TextRole, ToolCallArgs, ToolCallEnd, ToolCallResult, ToolCallStart, ToolRole,
 };
 use crate::agui::json::{Json, Object};
 use crate::agui::message::Message;
@@ -92,11 +92,7 @@ impl Event {
     }
 
     /// `ACTIVITY_SNAPSHOT` that replaces what was there.
-    pub fn activity_snapshot(
-        message_id: impl Into<String>,
-        activity_type: impl Into<String>,
-        content: Object,
-    ) -> Self {
+    pub fn activity_snapshot(message_id: impl Into<String>, activity_type: impl Into<String>, content: Object) -> Self {
         Self::from(ActivitySnapshot {
             message_id: message_id.into(),
             activity_type: activity_type.into(),

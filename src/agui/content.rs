@@ -8,9 +8,7 @@ use serde::{Deserializer, Serialize, Serializer};
 
 use crate::agui::json::Json;
 use crate::agui::legacy;
-use crate::agui::read::{
-    ListVisitor, Read, Reader, Union, read_required_union, read_text, read_union,
-};
+use crate::agui::read::{ListVisitor, Read, Reader, Union, read_required_union, read_text, read_union};
 use crate::agui::record::{deserialize_as_read, record};
 
 /// A string or a list of parts.

@@ -11,7 +11,7 @@ use crate::agui::outcome::Outcome;
 /// The version of AG-UI that a client speaks, as far as it matters for what it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dialect {
-    /// 0.x: no cancelled outcome, no pending calls, no parts in tool results, no files, no subagents.
+    /// 0.x: no cancelled outcome, no pending calls, no parts in tool results, no files, no subagents (nor their steps).
     Legacy,
     /// 1.0 and newer.
     V1,
@@ -23,7 +23,9 @@ impl Dialect {
         match protocol_version {
             None => Self::Legacy,
             Some(version) => match version.split_once('.') {
-                Some((major, minor)) if major.bytes().all(|digit| digit == b'0') && is_digits(major) && is_digits(minor) => {
+                Some((major, minor))
+                    if major.bytes().all(|digit| digit == b'0') && is_digits(major) && is_digits(minor) =>
+                {
                     Self::Legacy
                 }
                 _ => Self::V1,
@@ -65,6 +67,8 @@ impl Event {
         event.base_mut().subagent_run_id = None;
         match &mut event {
             Self::SubagentStarted(_) | Self::SubagentFinished(_) | Self::SubagentError(_) => return None,
+            // Two subagents may be in steps of one name, which 0.x takes for one step started twice.
+            Self::StepStarted(_) | Self::StepFinished(_) if self.base().subagent_run_id.is_some() => return None,
             Self::ToolCallResult(event) => flatten(&mut event.content),
             Self::MessagesSnapshot(event) => event.messages.iter_mut().for_each(simplify),
             Self::RunStarted(event) => {
@@ -182,14 +186,21 @@ mod tests {
             Some(r#"{"type":"TOOL_CALL_RESULT","messageId":"m","toolCallId":"c","content":"ab"}"#),
         );
         check(r#"{"type":"SUBAGENT_STARTED","subagentRunId":"s","name":"n"}"#, None);
+        check(r#"{"type":"STEP_STARTED","stepName":"n","subagentRunId":"s"}"#, None);
         check(
             r#"{"type":"TEXT_MESSAGE_END","messageId":"m","subagentRunId":"s"}"#,
             Some(r#"{"type":"TEXT_MESSAGE_END","messageId":"m"}"#),
         );
         check(
-            r#"{"type":"MESSAGES_SNAPSHOT","messages":[{"role":"user","id":"u","content":[{"type":"text","text":"a"},{"type":"document","source":{"type":"file","value":"f"}}],"subagentRunId":"s"}]}"#,
+            r#"{"type":"MESSAGES_SNAPSHOT","messages":[{"role":"user","id":"u","content":[{"type":"text","text":"a"},{"type":"document","source":{"type":"file","value":"f"}}]}]}"#,
             Some(
                 r#"{"type":"MESSAGES_SNAPSHOT","messages":[{"role":"user","id":"u","content":[{"type":"text","text":"a"}]}]}"#,
+            ),
+        );
+        check(
+            r#"{"type":"RUN_STARTED","threadId":"t","runId":"r","input":{"threadId":"t","runId":"r","messages":[{"role":"tool","id":"m","content":[],"toolCallId":"c","subagentRunId":"s"}]}}"#,
+            Some(
+                r#"{"type":"RUN_STARTED","threadId":"t","runId":"r","input":{"threadId":"t","runId":"r","messages":[{"role":"tool","id":"m","content":"","toolCallId":"c"}],"tools":[],"context":[]}}"#,
             ),
         );
         check(r#"{"type":"RUN_ERROR","message":"m"}"#, Some(r#"{"type":"RUN_ERROR","message":"m"}"#));

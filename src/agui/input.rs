@@ -125,12 +125,10 @@ impl RunAgentInput {
     pub fn read(body: &[u8]) -> Result<Self, InputError> {
         let text = std::str::from_utf8(body)?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        read_text(text, &mut Reader::new(Unknown::Refused)).or_else(|error| {
-            match without_lone_surrogates(text) {
-                Some(repaired) => read_text(&repaired, &mut Reader::new(Unknown::Refused))
-                    .map_err(|error| InputError { issues: issues_of(&repaired, &error) }),
-                None => Err(InputError { issues: issues_of(text, &error) }),
-            }
+        read_text(text, &mut Reader::new(Unknown::Refused)).or_else(|error| match without_lone_surrogates(text) {
+            Some(repaired) => read_text(&repaired, &mut Reader::new(Unknown::Refused))
+                .map_err(|error| InputError { issues: issues_of(&repaired, &error) }),
+            None => Err(InputError { issues: issues_of(text, &error) }),
         })
     }
 

@@ -5,9 +5,7 @@ use serde::{Deserializer, Serialize, Serializer};
 use crate::agui::content::Content;
 use crate::agui::input::{InputError, Issue};
 use crate::agui::json::{Object, without_lone_surrogates};
-use crate::agui::read::{
-    Read, Reader, Union, Unknown, message_of, read_required_union, read_text, read_union,
-};
+use crate::agui::read::{Read, Reader, Union, Unknown, message_of, read_required_union, read_text, read_union};
 use crate::agui::record::{deserialize_as_read, record, words};
 
 words! {

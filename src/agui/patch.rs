@@ -125,11 +125,7 @@ impl Record for PatchOperation {
         } else {
             None
         };
-        let value = if op.has_value() {
-            Some(draft.value.ok_or_else(|| Incomplete::missing("value"))?)
-        } else {
-            None
-        };
+        let value = if op.has_value() { Some(draft.value.ok_or_else(|| Incomplete::missing("value"))?) } else { None };
         Ok(Self { op, path, from, value })
     }
 }

@@ -248,6 +248,7 @@ mod tests {
         check(b"data: a\r\n\r\ndata: b\r\n\r\n", &["-|-|a", "-|-|b"]);
         check(b"data: a\r\rdata: b\r\r", &["-|-|a", "-|-|b"]);
         check(b"data: a\r\n\ndata: b\n\r\n", &["-|-|a", "-|-|b"]);
+        check(b"data: a\r\ndata: b\r\n\r\n", &["-|-|a\nb"]);
     }
 
     #[test]
@@ -283,6 +284,19 @@ mod tests {
         check(&long, &["-|-|ok", "the stream sent a frame of more than 64 bytes"]);
         let many = [b"data: 0123456789012345678901234567890\n".as_slice(); 3].concat();
         check(&many, &["the stream sent a frame of more than 64 bytes"]);
+        check(&[many.as_slice(), b"\n"].concat(), &["the stream sent a frame of more than 64 bytes"]);
+    }
+
+    #[test]
+    fn a_long_frame_that_arrives_byte_by_byte_is_looked_at_once() {
+        let mut decoder = Decoder::new(1 << 20);
+        decoder.push(b"data: ");
+        for _ in 0..300_000 {
+            decoder.push(b"x");
+            assert!(decoder.next_frame().is_none());
+        }
+        decoder.push(b"\n\n");
+        assert_eq!(decoder.next_frame().unwrap().unwrap().data.len(), 300_000);
     }
 
     #[test]

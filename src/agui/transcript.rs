@@ -109,14 +109,9 @@ impl Reducer {
         let (content, subagent_run_id) = (String::new(), start.base.subagent_run_id.clone());
         let (encrypted_value, metadata) = (None, None);
         self.push(match start.role.unwrap_or(TextRole::Assistant) {
-            TextRole::Developer => Message::Developer(DeveloperMessage {
-                id,
-                content,
-                name,
-                encrypted_value,
-                metadata,
-                subagent_run_id,
-            }),
+            TextRole::Developer => {
+                Message::Developer(DeveloperMessage { id, content, name, encrypted_value, metadata, subagent_run_id })
+            }
             TextRole::System => {
                 Message::System(SystemMessage { id, content, name, encrypted_value, metadata, subagent_run_id })
             }
@@ -144,6 +139,9 @@ impl Reducer {
     }
 
     fn append(&mut self, id: &str, delta: &str) {
+        if delta.is_empty() {
+            return;
+        }
         match self.get_mut(id) {
             Some(Message::Developer(message)) => message.content.push_str(delta),
             Some(Message::System(message)) => message.content.push_str(delta),
@@ -258,7 +256,8 @@ impl Reducer {
     }
 
     fn patch_activity(&mut self, delta: &ActivityDelta) {
-        let Some(Message::Activity(message)) = self.places.get(&delta.message_id).map(|place| &mut self.messages[*place])
+        let Some(Message::Activity(message)) =
+            self.places.get(&delta.message_id).map(|place| &mut self.messages[*place])
         else {
             return;
         };

@@ -80,7 +80,7 @@ impl Hosted {
     fn build(definition: Definition) -> Result<Self, Problem> {
         let agent = match &definition.kind {
             Kind::Remote(remote) => {
-                remote::build(remote, &definition.state).map_err(|reason| Problem::of_file(&definition.source, reason))?
+                remote::build(remote, &definition.state).map_err(|reason| Problem::of_file(&definition.source, reason).of_agent(&definition.id))?
             }
             Kind::Native(native) => native::build(&native.name, &native.config)
                 .map_err(|error| definition.config_problem(&error.path, &error.message))?,

@@ -125,7 +125,7 @@ impl DocumentHandle {
             let (inbox, commands) = mpsc::channel(INBOX);
             let deltas = Arc::new(DeltaTail::new());
             let parts = (Arc::clone(documents), Arc::clone(store), name.clone(), Arc::clone(&deltas));
-            tokio::spawn(actor::run(parts.0, parts.1, parts.2, parts.3, commands));
+            documents.spawn_owner(name, actor::run(parts.0, parts.1, parts.2, parts.3, commands));
             Self { inbox, deltas }
         })
     }

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
+
+use futures_util::FutureExt;
 
 /// Live owners by key.
 #[derive(Debug)]
@@ -28,6 +31,21 @@ impl<K: Eq + Hash + Clone, H> Registry<K, H> {
                 handle
             }
         }
+    }
+
+    /// Runs an owner's task; one that panics is taken out, so that the next caller starts a fresh one from the store.
+    pub(crate) fn spawn_owner(self: &Arc<Self>, key: &K, owner: impl Future<Output = ()> + Send + 'static)
+    where
+        K: Send + Sync + 'static,
+        H: Send + Sync + 'static,
+    {
+        let (registry, key) = (Arc::clone(self), key.clone());
+        tokio::spawn(async move {
+            if AssertUnwindSafe(owner).catch_unwind().await.is_err() {
+                tracing::error!("the owner of a thread or document panicked; it starts again from the store");
+                registry.discard(&key);
+            }
+        });
     }
 
     /// Takes an idle owner out, unless somebody holds its handle; the caller is that owner and ends on `true`.

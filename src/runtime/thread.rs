@@ -99,7 +99,7 @@ impl ThreadHandle {
     pub(crate) fn open(services: &Arc<Services>, thread: &ThreadRef) -> Arc<Self> {
         services.threads.get_or_start(thread, || {
             let (inbox, commands) = mpsc::channel(INBOX);
-            tokio::spawn(actor::run(Arc::clone(services), thread.clone(), commands));
+            services.threads.spawn_owner(thread, actor::run(Arc::clone(services), thread.clone(), commands));
             Self { inbox }
         })
     }

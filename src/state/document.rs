@@ -1,6 +1,161 @@
-//! stand-in
-use serde::{Deserialize, Serialize};
-use super::patch::Operation;
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Commit { pub version: u64, #[serde(skip_serializing_if="Option::is_none", default)] pub base: Option<u64>, pub ops: Vec<Operation>, pub inverse: Vec<Operation>, pub actor: String,
- #[serde(skip_serializing_if="Option::is_none", default)] pub run_id: Option<String>, #[serde(skip_serializing_if="Option::is_none", default)] pub mutation_id: Option<String>, #[serde(skip_serializing_if="Option::is_none", default)] pub reason: Option<String>, pub at: String, #[serde(skip_serializing_if="Vec::is_empty", default)] pub conflicts: Vec<serde_json::Value> }
+//! A document in memory: deciding a mutation in place, taking it back, and the commit that records it. Knows no storage,
+//! no clients and no clock; schemas and merge rules are somebody else's.
+
+mod commit;
+mod decide;
+
+use serde_json::Value;
+
+use crate::state::limits::Limits;
+use crate::state::merge::Past;
+use crate::state::patch::{self, Operation, PatchError};
+use crate::state::pointer::Pointer;
+use crate::state::value::size;
+
+pub use commit::{Commit, Conflict};
+
+/// A body, its version (0 before the first commit, when the body is `{}`), and its size kept up to date.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    body: Value,
+    version: u64,
+    size: usize,
+}
+
+/// What a writer wants.
+#[derive(Debug, Clone, Copy)]
+pub enum Mutation<'m> {
+    /// RFC 6902 operations, made on the version after which `since` (effects in safe form, oldest first) happened.
+    Patch { ops: &'m [Operation], since: &'m [Operation] },
+    /// An RFC 7396 merge patch.
+    Merge(&'m Value),
+    /// This body instead.
+    Replace(&'m Value),
+    /// This body instead of `base`, which the writer saw: what differs between the two is written.
+    Rewrite { base: &'m Value, body: &'m Value },
+    /// A whole state posted by a client of which only a lower bound is known (see [`Past`]).
+    Posted { state: &'m Value, past: Past<'m> },
+}
+
+/// The terms on which a mutation is accepted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms<'t> {
+    /// The head must be this version.
+    pub if_version: Option<u64>,
+    /// Only at and below these places; `None` is everywhere.
+    pub allowed: Option<&'t [Pointer]>,
+    /// Whether a patch may create the objects missing above what it adds.
+    pub creates_parents: bool,
+    pub limits: Limits,
+}
+
+/// What became of a mutation that was not refused.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decided {
+    Unchanged,
+    /// The document holds it, as its next version.
+    Changed(Change),
+}
+
+/// One accepted change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The version it made.
+    pub version: u64,
+    /// In safe form, from the version before.
+    pub ops: Vec<Operation>,
+    /// In safe form, back to the version before.
+    pub inverse: Vec<Operation>,
+    /// Places that others wrote since the writer looked, with what is lost there.
+    pub conflicts: Vec<Conflict>,
+    growth: i64,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the document is at version {head}, not {expected}")]
+    VersionConflict { expected: u64, head: u64 },
+    #[error("this writer may not write at `{path}`")]
+    ForbiddenPath { path: Pointer },
+    #[error(transparent)]
+    Patch(#[from] PatchError),
+}
+
+impl Refusal {
+    /// The error code of the state API.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::VersionConflict { .. } => "version_conflict",
+            Self::ForbiddenPath { .. } => "forbidden_path",
+            Self::Patch(error) => error.code(),
+        }
+    }
+
+    /// The place that was refused, if it is about one.
+    pub fn path(&self) -> Option<&Pointer> {
+        match self {
+            Self::VersionConflict { .. } => None,
+            Self::ForbiddenPath { path } => Some(path),
+            Self::Patch(error) => error.path(),
+        }
+    }
+}
+
+impl Document {
+    pub fn new(body: Value, version: u64) -> Self {
+        let size = size(&body);
+        Self { body, version, size }
+    }
+
+    /// A document before its first commit.
+    pub fn absent() -> Self {
+        Self::new(Value::Object(serde_json::Map::new()), 0)
+    }
+
+    pub fn body(&self) -> &Value {
+        &self.body
+    }
+
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Bytes of the body's compact JSON text.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    pub fn into_body(self) -> Value {
+        self.body
+    }
+
+    /// Applies a mutation in place, or changes nothing. The cost is that of what the mutation names and touches.
+    pub fn decide(&mut self, mutation: Mutation<'_>, terms: &Terms<'_>) -> Result<Decided, Refusal> {
+        decide::decide(self, mutation, terms)
+    }
+
+    /// Takes back the latest change.
+    pub fn revert(&mut self, change: &Change) {
+        assert_eq!(self.version, change.version, "only the latest change can be taken back");
+        patch::replay(&mut self.body, &change.inverse).expect("an inverse applies to the body that its change made");
+        self.version -= 1;
+        self.grow(-change.growth);
+    }
+
+    /// Applies a commit of the log, which must be the next version.
+    pub fn replay(&mut self, commit: &Commit) -> Result<(), PatchError> {
+        debug_assert_eq!(commit.version, self.version + 1, "a log is replayed in order");
+        let applied = patch::apply(&mut self.body, &commit.ops, &Limits::NONE)?;
+        self.version = commit.version;
+        self.grow(applied.growth);
+        Ok(())
+    }
+
+    fn grow(&mut self, by: i64) {
+        self.size = self.size.checked_add_signed(by as isize).expect("no value has a size below nothing");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ pub struct Limits {
     pub max_ops: usize,
     /// Bytes that the `copy` operations of one patch may duplicate.
     pub max_copied_bytes: usize,
+    /// Bytes that the `move` operations of one patch may carry: each is logged with its value.
+    pub max_moved_bytes: usize,
 }
 
 impl Default for Limits {
@@ -26,6 +28,7 @@ impl Default for Limits {
             max_values: 2_000_000,
             max_ops: 1_000,
             max_copied_bytes: 1 << 20,
+            max_moved_bytes: 16 << 20,
         }
     }
 }
@@ -43,5 +46,6 @@ impl Limits {
         max_values: usize::MAX,
         max_ops: usize::MAX,
         max_copied_bytes: usize::MAX,
+        max_moved_bytes: usize::MAX,
     };
 }

@@ -98,14 +98,6 @@ impl Pointer {
         })
     }
 
-    pub(crate) fn get_mut<'v>(&self, value: &'v mut Value) -> Option<&'v mut Value> {
-        self.tokens.iter().try_fold(value, |value, token| match value {
-            Value::Object(members) => members.get_mut(token),
-            Value::Array(elements) => elements.get_mut(array_index(token)?),
-            _ => None,
-        })
-    }
-
     /// Whether a step would reach a JavaScript prototype: `__proto__`, or `prototype` directly under `constructor`.
     pub fn reaches_prototype(&self) -> bool {
         let mut under = None;

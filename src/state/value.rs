@@ -31,9 +31,7 @@ pub fn size(value: &Value) -> usize {
         Value::Bool(false) => 5,
         Value::Number(number) => number_size(number),
         Value::String(text) => text_size(text),
-        Value::Array(elements) => {
-            elements.iter().map(size).sum::<usize>() + elements.len().saturating_sub(1) + 2
-        }
+        Value::Array(elements) => elements.iter().map(size).sum::<usize>() + elements.len().saturating_sub(1) + 2,
         Value::Object(members) => {
             let content: usize = members.iter().map(|(key, value)| text_size(key) + 1 + size(value)).sum();
             content + members.len().saturating_sub(1) + 2

@@ -64,7 +64,7 @@ impl Append {
 pub struct NewEntry {
     /// How many positions it takes.
     pub span: NonZeroU32,
-    /// Its bytes, at most 256 MiB.
+    /// Its bytes.
     pub body: Bytes,
 }
 

@@ -1,10 +1,11 @@
 /** A runtime that is stopped and started again: conversations, state and open questions are still there. */
 import { test } from "node:test";
 import { house } from "./house.mjs";
+import { remembers } from "./server.mjs";
 
 const here = house();
 
-test("conversation, state and a waiting question survive a restart of the runtime", { skip: process.env.COAGENT_FORGETS === "1" }, () =>
+test("conversation, state and a waiting question survive a restart of the runtime", { skip: !remembers }, () =>
   here.visit({ agent: "planner", transport: "rest" }, async (page) => {
     await page.send("plan it");
     await page.answers("I wrote two steps");

@@ -1,4 +1,4 @@
-/** Starts the built runtime on a free port with a store of its own, and ends it. */
+/** Starts the built runtime on a free port with a store of its own (SQLite, unless COAGENT_STORE names another), and ends it. */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,6 +6,9 @@ import path from "node:path";
 
 const here = import.meta.dirname;
 const binary = path.resolve(here, process.env.COAGENT_BIN ?? "../../target/release/coagent");
+
+/** Whether a restarted runtime still has what it had. */
+export const remembers = process.env.COAGENT_STORE !== "memory:";
 
 /** Resolves to `{ origin, runtimeUrl, restart, stop }` once the server says that it listens. */
 export async function startRuntime() {
@@ -27,7 +30,7 @@ export async function startRuntime() {
 }
 
 function spawnRuntime(folder, listen) {
-  const flags = ["serve", "--listen", listen, "--agents", path.join(here, "agents"), "--store", `sqlite:${path.join(folder, "coagent.db")}`];
+  const flags = ["serve", "--listen", listen, "--agents", path.join(here, "agents"), "--store", process.env.COAGENT_STORE ?? `sqlite:${path.join(folder, "coagent.db")}`];
   const child = spawn(binary, flags, { stdio: ["ignore", "ignore", "pipe"], cwd: folder });
   return new Promise((resolve, reject) => {
     let said = "";

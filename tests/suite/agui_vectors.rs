@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use coagent_runtime::agui::{Dialect, Event, ReadError, Reading, RunAgentInput};
+use coagent_runtime::agui::sse::Decoder;
+use coagent_runtime::agui::transcript::Reducer;
+use coagent_runtime::agui::{Admission, Compactor, Dialect, Event, Message, ReadError, Reading, RunAgentInput};
 use serde_json::{Map, Value, json};
 
 const EVENTS: &str = include_str!("../vectors/agui-vectors.jsonl");
@@ -25,8 +27,24 @@ fn read(event: &Value) -> Result<Reading, ReadError> {
 /// Whether a refusal is only about optional nulls, which we leave out before anything else.
 fn only_nulls(event: &Value, issues: &BTreeSet<String>) -> bool {
     const REQUIRED: &[&str] = &[
-        "messageId", "toolCallId", "toolCallName", "delta", "content", "threadId", "runId", "message", "stepName",
-        "role", "subtype", "entityId", "encryptedValue", "activityType", "patch", "messages", "name", "type",
+        "messageId",
+        "toolCallId",
+        "toolCallName",
+        "delta",
+        "content",
+        "threadId",
+        "runId",
+        "message",
+        "stepName",
+        "role",
+        "subtype",
+        "entityId",
+        "encryptedValue",
+        "activityType",
+        "patch",
+        "messages",
+        "name",
+        "type",
     ];
     const REQUIRED_WITH_NAME: &[&str] = &["SUBAGENT_STARTED", "CUSTOM"];
     let is_optional = |key: &str| {
@@ -61,7 +79,8 @@ fn without_top_level_nulls(event: &mut Map<String, Value>) {
 /// The event as 1.0's client sees it after its own stripping, plus null omission and the defaults of an echoed input.
 fn as_accepted(vector: &Value) -> Value {
     let mut event = vector["event"].clone();
-    let mut stripped: Vec<&str> = vector["stripped"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut stripped: Vec<&str> =
+        vector["stripped"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     stripped.sort_unstable();
     for pointer in stripped.iter().rev() {
         remove(&mut event, pointer);
@@ -131,7 +150,16 @@ fn dies_of(event: &Value) -> Option<&'static str> {
 /// Nulls where the schema has an optional field: everywhere but inside any-JSON values and objects of the application.
 fn optional_null(value: &Value, pointer: &str) -> Option<String> {
     const OPAQUE: &[&str] = &[
-        "rawEvent", "metadata", "snapshot", "event", "value", "state", "forwardedProps", "payload", "parameters", "result",
+        "rawEvent",
+        "metadata",
+        "snapshot",
+        "event",
+        "value",
+        "state",
+        "forwardedProps",
+        "payload",
+        "parameters",
+        "result",
         "responseSchema",
     ];
     match value {
@@ -141,7 +169,7 @@ fn optional_null(value: &Value, pointer: &str) -> Option<String> {
         }
         Value::Object(map) => map
             .iter()
-            .filter(|(key, value)| !OPAQUE.contains(&key.as_str()) && !(*key == "content" && value.is_object()))
+            .filter(|(key, value)| !(OPAQUE.contains(&key.as_str()) || *key == "content" && value.is_object()))
             .find_map(|(key, value)| optional_null(value, &format!("{pointer}/{key}"))),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
@@ -246,6 +274,51 @@ fn every_input_is_read_or_refused_as_the_reference_schema_does_after_null_omissi
                     assert!(named, "{why}: {issue} is not among {issues:?}");
                 }
             }
+        }
+    }
+}
+
+/// The body of a recorded HTTP/1.1 answer: what follows the headers.
+fn body(recording: &str) -> &str {
+    recording.split_once("\r\n\r\n").or_else(|| recording.split_once("\n\n")).expect("headers end").1
+}
+
+#[test]
+fn recorded_agents_pass_the_gate_and_build_the_same_conversation_compacted() {
+    for (recording, expected_events, expected_last) in [
+        (include_str!("../fixtures/langgraph-1.2-run.sse.txt"), 35, "hello from the fake model"),
+        (include_str!("../fixtures/pydantic-ai-2.68-run.sse.txt"), 16, "count is now up"),
+    ] {
+        for piece in [1, 7, 4096] {
+            let mut decoder = Decoder::new(1 << 20);
+            let (mut admission, mut run, mut read) = (Admission::new("t1", "r1"), Vec::new(), 0);
+            let mut take = |decoder: &mut Decoder| {
+                while let Some(frame) = decoder.next_frame() {
+                    let Ok(Reading::Event(event)) = Event::read(&frame.unwrap().data) else { panic!("not an event") };
+                    read += 1;
+                    admission.admit(event, &mut run).unwrap();
+                }
+            };
+            for bytes in body(recording).as_bytes().chunks(piece) {
+                decoder.push(bytes);
+                take(&mut decoder);
+            }
+            assert!(decoder.finish().is_none());
+            assert_eq!((read, run.len()), (expected_events, expected_events - 1), "only the start is swallowed");
+            assert!(admission.is_finished() && run.last().is_some_and(Event::is_terminal));
+
+            let mut compactor = Compactor::default();
+            run.iter().zip(1..).for_each(|(event, position)| compactor.push(position, event));
+            let compacted: Vec<Event> = compactor.finish().into_iter().map(|one| one.event).collect();
+            assert!(compacted.len() < run.len());
+            let reduce = |events: &[Event]| {
+                let mut reducer = Reducer::new(vec![Message::user("m1", "bump by two")]);
+                events.iter().for_each(|event| reducer.apply(event));
+                reducer.into_messages()
+            };
+            let messages = reduce(&run);
+            assert_eq!(messages.last().map(Message::text).as_deref(), Some(expected_last));
+            assert_eq!(reduce(&compacted), messages);
         }
     }
 }

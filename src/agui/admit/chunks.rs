@@ -76,10 +76,7 @@ impl Lanes {
     /// Whether the event is a chunk or comes while chunks have something open.
     pub(super) fn touches(&self, event: &Event) -> bool {
         !self.0.is_empty()
-            || matches!(
-                event,
-                Event::TextMessageChunk(_) | Event::ToolCallChunk(_) | Event::ReasoningMessageChunk(_)
-            )
+            || matches!(event, Event::TextMessageChunk(_) | Event::ToolCallChunk(_) | Event::ReasoningMessageChunk(_))
     }
 
     /// Forgets the open streams; somebody else ends them.
@@ -145,12 +142,10 @@ impl Lanes {
                 let id = first(event, "toolCallId", tool_call_id)?;
                 let name = first(event, "toolCallName", tool_call_name)?;
                 self.end_lane(base.subagent_run_id.as_deref(), out);
-                let stream =
-                    Stream::ToolCall { id: id.clone(), name: name.clone(), parent: parent_message_id.clone() };
+                let stream = Stream::ToolCall { id: id.clone(), name: name.clone(), parent: parent_message_id.clone() };
                 self.0.push(Lane { subagent: base.subagent_run_id.clone(), stream });
                 let base = starting(&mut base, delta.is_some());
-                let start =
-                    ToolCallStart { tool_call_id: id.clone(), tool_call_name: name, parent_message_id, base };
+                let start = ToolCallStart { tool_call_id: id.clone(), tool_call_name: name, parent_message_id, base };
                 out.push(start.into());
                 id
             }
@@ -184,12 +179,7 @@ impl Lanes {
     }
 
     /// The stream that a chunk goes on with, if any; an untagged chunk takes over that stream's attribution.
-    fn continued(
-        &self,
-        event: EventType,
-        id: Option<&str>,
-        base: &mut Base,
-    ) -> Result<Option<&Stream>, SequenceError> {
+    fn continued(&self, event: EventType, id: Option<&str>, base: &mut Base) -> Result<Option<&Stream>, SequenceError> {
         let tag = base.subagent_run_id.as_deref();
         let mut candidates = self.0.iter().filter(|lane| {
             lane.stream.chunk_type() == event

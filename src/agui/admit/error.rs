@@ -32,7 +32,8 @@ pub enum SequenceError {
     ParentMismatch { subagent: String, message: String, owner: Option<String> },
     #[error(
         "Cannot send 'TOOL_CALL_START': tool call '{call}' is owned by {} but its parent message '{message}' is owned by {}.",
-        Name(call_owner), Name(owner)
+        Name(call_owner),
+        Name(owner)
     )]
     ReopenedElsewhere { call: String, call_owner: Option<String>, message: String, owner: Option<String> },
     #[error("Step \"{step}\" is already active for 'STEP_STARTED'{}", InSubagent(subagent))]
@@ -41,7 +42,8 @@ pub enum SequenceError {
     StepNotStarted { step: String },
     #[error(
         "Cannot send 'STEP_FINISHED' for step \"{step}\" attributed to {}: that step is open under {}. A step must be finished by whoever started it.",
-        Name(subagent), Name(owner)
+        Name(subagent),
+        Name(owner)
     )]
     StepOfAnother { step: String, subagent: Option<String>, owner: Option<String> },
     #[error(
@@ -73,9 +75,9 @@ pub(super) fn noun(event: EventType) -> &'static str {
     match event {
         EventType::ToolCallStart | EventType::ToolCallArgs | EventType::ToolCallEnd => "tool call",
         EventType::ReasoningStart | EventType::ReasoningEnd => "reasoning span",
-        EventType::ReasoningMessageStart
-        | EventType::ReasoningMessageContent
-        | EventType::ReasoningMessageEnd => "reasoning message",
+        EventType::ReasoningMessageStart | EventType::ReasoningMessageContent | EventType::ReasoningMessageEnd => {
+            "reasoning message"
+        }
         _ => "text message",
     }
 }
@@ -84,9 +86,9 @@ fn opener(event: EventType) -> EventType {
     match event {
         EventType::ToolCallStart | EventType::ToolCallArgs | EventType::ToolCallEnd => EventType::ToolCallStart,
         EventType::ReasoningStart | EventType::ReasoningEnd => EventType::ReasoningStart,
-        EventType::ReasoningMessageStart
-        | EventType::ReasoningMessageContent
-        | EventType::ReasoningMessageEnd => EventType::ReasoningMessageStart,
+        EventType::ReasoningMessageStart | EventType::ReasoningMessageContent | EventType::ReasoningMessageEnd => {
+            EventType::ReasoningMessageStart
+        }
         _ => EventType::TextMessageStart,
     }
 }

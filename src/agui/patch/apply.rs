@@ -93,11 +93,23 @@ mod tests {
 
     #[test]
     fn the_six_operations_do_what_rfc_6902_says() {
-        check(r#"{"a":[1]}"#, r#"[{"op":"add","path":"/a/-","value":2},{"op":"add","path":"/a/0","value":0}]"#, Some(r#"{"a":[0,1,2]}"#));
+        check(
+            r#"{"a":[1]}"#,
+            r#"[{"op":"add","path":"/a/-","value":2},{"op":"add","path":"/a/0","value":0}]"#,
+            Some(r#"{"a":[0,1,2]}"#),
+        );
         check(r#"{"a":1}"#, r#"[{"op":"add","path":"/b~1c","value":null}]"#, Some(r#"{"a":1,"b/c":null}"#));
         check(r#"{"a":1}"#, r#"[{"op":"replace","path":"","value":{"z":1}}]"#, Some(r#"{"z":1}"#));
-        check(r#"{"a":1,"b":2}"#, r#"[{"op":"move","from":"/a","path":"/c"},{"op":"copy","from":"/c","path":"/b"}]"#, Some(r#"{"b":1,"c":1}"#));
-        check(r#"{"a":{"b":1}}"#, r#"[{"op":"test","path":"/a","value":{"b":1}},{"op":"remove","path":"/a/b"}]"#, Some(r#"{"a":{}}"#));
+        check(
+            r#"{"a":1,"b":2}"#,
+            r#"[{"op":"move","from":"/a","path":"/c"},{"op":"copy","from":"/c","path":"/b"}]"#,
+            Some(r#"{"b":1,"c":1}"#),
+        );
+        check(
+            r#"{"a":{"b":1}}"#,
+            r#"[{"op":"test","path":"/a","value":{"b":1}},{"op":"remove","path":"/a/b"}]"#,
+            Some(r#"{"a":{}}"#),
+        );
     }
 
     #[test]

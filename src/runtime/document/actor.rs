@@ -14,7 +14,7 @@ use crate::agent::context::{StateRequest, Versioned};
 use crate::agui::{Event, sse};
 use crate::state::document::Commit;
 use crate::state::limits::Limits;
-use crate::state::patch::{self, Applied, Operation};
+use crate::state::patch::{Applied, Operation};
 use crate::state::{json, merge};
 use crate::store::{Append, NewEntry, Seq, Store};
 
@@ -220,15 +220,15 @@ impl Live {
             let message = format!("the document is at version {}, not {expected}; read it again", self.version);
             return Err(Refused { code: "version_conflict", message, path: None, version: self.version });
         }
-        let decided = decide::patched(&mut self.body, ops, author.may_write.as_deref(), self.version)?;
-        let Decided::Changed(Applied { effects, inverse, .. }) = decided else { return Ok(self.version) };
-        let size_before = self.size;
-        let size = patch::size_after(self.size, &self.body, &effects, &inverse);
-        if !self.body.is_object() || size > Limits::default().max_bytes {
+        let room_bytes = Limits::default().max_bytes.saturating_sub(self.size);
+        let decided = decide::patched(&mut self.body, ops, author.may_write.as_deref(), self.version, room_bytes)?;
+        let Decided::Changed(Applied { effects, inverse, growth }) = decided else { return Ok(self.version) };
+        if !self.body.is_object() {
             undo(&mut self.body, &inverse);
-            return Err(if size > Limits::default().max_bytes { self.too_large() } else { self.not_an_object() });
+            return Err(self.not_an_object());
         }
-        self.size = size;
+        let size_before = self.size;
+        self.size = self.size.saturating_add_signed(isize::try_from(growth).expect("a document is far smaller"));
         self.version += 1;
         self.pending.push(Pending {
             size_before,
@@ -246,11 +246,6 @@ impl Live {
             },
         });
         Ok(self.version)
-    }
-
-    fn too_large(&self) -> Refused {
-        let message = format!("the document may have at most {} bytes", Limits::default().max_bytes);
-        Refused { code: "too_large", message, path: None, version: self.version }
     }
 
     /// Appends everything decided, shows it, and tells those who wait.

@@ -22,9 +22,10 @@ pub(super) fn patched(
     ops: &[Operation],
     may_write: Option<&[Pointer]>,
     version: u64,
+    room_bytes: usize,
 ) -> Result<Decided, Refused> {
     if let Some(allowed) = may_write
-        && let Some(path) = ops.iter().flat_map(written_paths).find(|path| !allowed.iter().any(|root| path.starts_with(root)))
+        && let Some(path) = ops.iter().flat_map(Operation::writes).find(|path| !allowed.iter().any(|root| path.starts_with(root)))
     {
         return Err(Refused {
             code: "forbidden_path",
@@ -33,7 +34,7 @@ pub(super) fn patched(
             version,
         });
     }
-    let applied = patch::apply(body, ops, &Limits::default()).map_err(|error| refused(&error, version))?;
+    let applied = patch::apply(body, ops, &Limits::of_bytes(room_bytes)).map_err(|error| refused(&error, version))?;
     Ok(if applied.effects.is_empty() { Decided::Unchanged } else { Decided::Changed(applied) })
 }
 
@@ -46,19 +47,9 @@ pub(super) fn posted(
 ) -> Vec<Operation> {
     let mut ops = merge::posted_edits(body, posted, past).ops;
     if let Some(allowed) = may_write {
-        ops.retain(|op| written_paths(op).all(|path| allowed.iter().any(|root| path.starts_with(root))));
+        ops.retain(|op| op.writes().all(|path| allowed.iter().any(|root| path.starts_with(root))));
     }
     ops
-}
-
-fn written_paths(op: &Operation) -> impl Iterator<Item = &Pointer> {
-    let (path, from) = match op {
-        Operation::Add { path, .. } | Operation::Remove { path } | Operation::Replace { path, .. } => (Some(path), None),
-        Operation::Copy { path, .. } => (Some(path), None),
-        Operation::Move { path, from } => (Some(path), Some(from)),
-        Operation::Test { .. } => (None, None),
-    };
-    path.into_iter().chain(from)
 }
 
 fn listed(paths: &[Pointer]) -> String {

@@ -89,6 +89,12 @@ impl From<CommitError> for Broken {
     }
 }
 
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.tail.close();
+    }
+}
+
 /// Runs a thread's task until it is idle, broken or shut down.
 pub(super) async fn run(services: Arc<Services>, name: ThreadRef, mut inbox: mpsc::Receiver<Command>) {
     let mut thread = match Thread::load(Arc::clone(&services), name.clone()).await {

@@ -117,6 +117,7 @@ impl Follow {
                     Some(chunks) => chunks,
                     None => return None,
                 },
+                Found::Closed => return None,
                 Found::Nothing => {
                     match self.state {
                         Some(state) if self.document.deltas().version() > state => {

@@ -105,7 +105,7 @@ impl LiveRun {
 impl Story {
     pub(super) fn new(thread_id: &str, start: &RunStart, client_tools: HashSet<String>) -> Self {
         Self {
-            admission: Admission::new(thread_id, &start.client_run_id),
+            admission: Admission::new(thread_id, &start.client_run_id).with_id_prefix(&start.run_id),
             compactor: Compactor::default(),
             renamed: HashMap::new(),
             client_tools,

@@ -27,6 +27,7 @@ struct Ring {
     bytes: usize,
     /// Chunks from this position on are not durable yet and must stay.
     provisional_from: Option<u64>,
+    closed: bool,
 }
 
 /// What a cursor finds.
@@ -38,6 +39,8 @@ pub(crate) enum Found {
     InStore,
     /// The cursor is at the end.
     Nothing,
+    /// The cursor is at the end, and the log's owner is gone: nothing more will come.
+    Closed,
 }
 
 impl Tail {
@@ -54,7 +57,7 @@ impl Tail {
     pub(crate) fn after(&self, position: u64) -> Found {
         let ring = self.ring.lock().expect("no code panics while it holds this lock");
         if position >= *self.published.borrow() {
-            return Found::Nothing;
+            return if ring.closed { Found::Closed } else { Found::Nothing };
         }
         match ring.chunks.front() {
             Some(front) if front.first <= position + 1 => {
@@ -92,6 +95,12 @@ impl Tail {
         ring.evict();
         drop(ring);
         self.published.send_replace(head);
+    }
+
+    /// Lets readers end whose run lost its owner.
+    pub(crate) fn close(&self) {
+        self.ring.lock().expect("no code panics while it holds this lock").closed = true;
+        self.published.send_modify(|_| ());
     }
 
     /// Forgets everything before a new run: its readers are all behind, in the store.

@@ -1,0 +1,64 @@
+//! The record of one accepted change, as the log and the state API's history have it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Change;
+use crate::state::patch::Operation;
+use crate::state::pointer::Pointer;
+
+/// One version of a document. Optional members are absent, never null.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Commit {
+    pub version: u64,
+    /// The version the writer had seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<u64>,
+    /// In safe form, from the version before.
+    pub ops: Vec<Operation>,
+    /// In safe form, back to the version before.
+    pub inverse: Vec<Operation>,
+    pub actor: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutation_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// RFC 3339, UTC.
+    pub at: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
+}
+
+impl Commit {
+    /// The record of `change`; what is not known of it stays absent.
+    pub fn of(change: Change, actor: String, at: String) -> Self {
+        Self {
+            version: change.version,
+            base: None,
+            ops: change.ops,
+            inverse: change.inverse,
+            actor,
+            run_id: None,
+            mutation_id: None,
+            reason: None,
+            at,
+            conflicts: change.conflicts,
+        }
+    }
+}
+
+/// A place that two writers wrote without having seen each other's value: the later one's stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Conflict {
+    pub path: Pointer,
+    /// The version that wrote the lost value, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// Who wrote it, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The value that stood there; null where there was none.
+    pub lost: Value,
+}

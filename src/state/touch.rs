@@ -1,0 +1,131 @@
+//! What operations touch: whether two sets of them meet, and where a place has gone after what others did.
+
+mod rebase;
+
+use serde_json::Value;
+
+use crate::state::patch::Operation;
+use crate::state::pointer::{Pointer, array_index};
+
+pub use rebase::{RebaseError, Rebased, rebase};
+
+/// Those of `paths` that `ops` write at, above or below. Indexes are taken as they stand.
+pub fn touched<'p>(paths: impl IntoIterator<Item = &'p Pointer>, ops: &[Operation]) -> Vec<&'p Pointer> {
+    let meets = |path: &&Pointer| ops.iter().flat_map(Operation::writes).any(|written| written.overlaps(path));
+    paths.into_iter().filter(meets).collect()
+}
+
+/// Whether two sets of operations write at, above or below each other's places. Indexes are taken as they stand.
+pub fn overlap(ops: &[Operation], others: &[Operation]) -> bool {
+    ops.iter().flat_map(Operation::writes).any(|path| !touched([path], others).is_empty())
+}
+
+/// One write as a change of places.
+#[derive(Debug, Clone, PartialEq)]
+struct Touch {
+    path: Pointer,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A new element before the one at `path`.
+    Insert,
+    /// The element at `path` goes.
+    Take,
+    /// The value at `path` is written.
+    Set,
+    /// The member at `path` goes.
+    Unset,
+    /// The value at `path` is only looked at.
+    Read,
+}
+
+/// Where a place is after somebody's [`Touch`].
+#[derive(Debug, Clone, PartialEq)]
+enum Fate {
+    At(Pointer),
+    /// It was, or was in, an element that went.
+    Gone,
+}
+
+impl Touch {
+    /// The array and the index that an insert or a removal shifts.
+    fn shifts(&self) -> Option<(&[String], usize)> {
+        let is_shift = matches!(self.kind, Kind::Insert | Kind::Take);
+        let (last, array) = self.path.tokens().split_last().filter(|_| is_shift)?;
+        Some((array, array_index(last)?))
+    }
+
+    /// The step of `path` that is an index in the array which `self` shifts, with that index.
+    fn index_in(array: &[String], path: &Pointer) -> Option<usize> {
+        path.tokens().strip_prefix(array)?.first().and_then(|step| array_index(step))
+    }
+
+    /// Where the value at `path`, or for an insert the gap before it, is after this.
+    ///
+    /// Of two inserts at one index, `yields` says whether the place asked about goes behind.
+    fn moves(&self, path: &Pointer, is_insert: bool, yields: bool) -> Fate {
+        let Some((array, at)) = self.shifts() else { return Fate::At(path.clone()) };
+        let Some(index) = Self::index_in(array, path) else { return Fate::At(path.clone()) };
+        let is_gap = is_insert && path.tokens().len() == array.len() + 1;
+        let index = match self.kind {
+            Kind::Insert if index > at || index == at && (yields || !is_gap) => index + 1,
+            Kind::Take if index > at => index - 1,
+            Kind::Take if index == at && !is_gap => return Fate::Gone,
+            _ => index,
+        };
+        let mut moved = path.clone();
+        moved.tokens_mut()[array.len()] = index.to_string();
+        Fate::At(moved)
+    }
+
+    /// Where the value at `path` was before this; `None` if this brought it.
+    fn moved_from(&self, path: &Pointer) -> Option<Pointer> {
+        if self.kind == Kind::Set && path.starts_with(&self.path) {
+            return None;
+        }
+        let Some((array, at)) = self.shifts() else { return Some(path.clone()) };
+        let Some(index) = Self::index_in(array, path) else { return Some(path.clone()) };
+        let index = match self.kind {
+            Kind::Insert if index == at => return None,
+            Kind::Insert if index > at => index - 1,
+            Kind::Take if index >= at => index + 1,
+            _ => index,
+        };
+        let mut moved = path.clone();
+        moved.tokens_mut()[array.len()] = index.to_string();
+        Some(moved)
+    }
+}
+
+/// What operations in safe form did, given the value they led to: only that tells an element from a member named by digits.
+fn touches(ops: &[Operation], head: &Value) -> Vec<Touch> {
+    let mut touches: Vec<Touch> = Vec::with_capacity(ops.len());
+    for op in ops.iter().rev() {
+        let path = op.path().clone();
+        let in_array = || {
+            let array = path.parent().filter(|_| path.last().and_then(array_index).is_some())?;
+            let at_head = touches.iter().rev().try_fold(array, |array, later| {
+                let is_rewritten = matches!(later.kind, Kind::Set | Kind::Unset) && array.starts_with(&later.path);
+                match later.moves(&array, false, false) {
+                    Fate::At(moved) if !is_rewritten => Some(moved),
+                    _ => None,
+                }
+            })?;
+            at_head.get(head).filter(|value| value.is_array())
+        };
+        let kind = match op {
+            Operation::Add { .. } if in_array().is_some() => Kind::Insert,
+            Operation::Remove { .. } if in_array().is_some() => Kind::Take,
+            Operation::Add { .. } | Operation::Replace { .. } | Operation::Move { .. } | Operation::Copy { .. } => {
+                Kind::Set
+            }
+            Operation::Remove { .. } => Kind::Unset,
+            Operation::Test { .. } => Kind::Read,
+        };
+        touches.push(Touch { path, kind });
+    }
+    touches.reverse();
+    touches
+}

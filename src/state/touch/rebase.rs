@@ -1,0 +1,264 @@
+//! Operations made on an older version, as they read on the head: indexes shifted, conflicts found, the later writer winning.
+
+use serde_json::{Map, Value};
+
+use super::{Fate, Kind, Touch, touches};
+use crate::state::patch::Operation;
+use crate::state::pointer::{Pointer, array_index};
+
+/// Operations that mean on the head what they meant on their base.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rebased {
+    pub ops: Vec<Operation>,
+    /// Places at the head that both sides wrote; `ops` win there.
+    pub conflicts: Vec<Pointer>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RebaseError {
+    #[error("operation {index}: the element at `{path}`, or one it is in, was removed meanwhile")]
+    TargetGone { index: usize, path: Pointer },
+}
+
+/// Carries `ops`, made on a base, over `over`, the effects (in safe form) that led from that base to `head`.
+///
+/// Disjoint operations come out as they are but for shifted indexes. The same place, or one above or below it, is kept and
+/// listed as a conflict. Below an object that `over` removed, the objects are created again, and that is a conflict; below
+/// an element that is gone it is an error. What both removed is left out. `test` follows its place and looks at the head.
+pub fn rebase(ops: &[Operation], over: &[Operation], head: &Value) -> Result<Rebased, RebaseError> {
+    if over.is_empty() {
+        return Ok(Rebased { ops: ops.to_vec(), conflicts: Vec::new() });
+    }
+    let values = over.iter().map(|op| op.value()).collect::<Vec<_>>();
+    let over = touches(over, head).into_iter().zip(values).map(|(touch, value)| Other { touch, value }).collect();
+    let mut rebase = Rebase { head, over, own: Vec::new(), created: Vec::new(), done: Rebased::default() };
+    for (index, op) in ops.iter().enumerate() {
+        rebase.operation(op).map_err(|Gone(path)| RebaseError::TargetGone { index, path })?;
+    }
+    Ok(rebase.done)
+}
+
+/// What another did, as it reads after the own operations so far.
+struct Other<'o> {
+    touch: Touch,
+    value: Option<&'o Value>,
+}
+
+/// An object that another removed and that is there again: empty, or with what an own operation put in.
+struct Created {
+    path: Pointer,
+    is_own: bool,
+}
+
+struct Gone(Pointer);
+
+struct Rebase<'o> {
+    head: &'o Value,
+    over: Vec<Other<'o>>,
+    /// The own operations so far, as they read on the head.
+    own: Vec<Touch>,
+    created: Vec<Created>,
+    done: Rebased,
+}
+
+/// Where one write of an operation goes.
+enum Carried {
+    To(Pointer),
+    /// Both sides removed it.
+    Done,
+}
+
+impl Rebase<'_> {
+    fn operation(&mut self, op: &Operation) -> Result<(), Gone> {
+        let carried = match op {
+            Operation::Test { path, value } => {
+                let path = self.read(path)?;
+                Some(Operation::Test { path, value: value.clone() })
+            }
+            Operation::Remove { path } => match self.write(path, Verb::Remove, None)? {
+                Carried::To(path) => Some(Operation::Remove { path }),
+                Carried::Done => None,
+            },
+            Operation::Add { path, value } => {
+                self.put(path, Verb::Add, Some(value))?.map(|path| Operation::Add { path, value: value.clone() })
+            }
+            Operation::Replace { path, value } => {
+                let before = self.done.conflicts.len();
+                let is_member = !self.is_in_array(path);
+                let to = self.put(path, Verb::Replace, Some(value))?;
+                // Somebody may have removed the member: `add` sets it either way. Elements keep `replace`.
+                let is_conflict = self.done.conflicts.len() > before;
+                to.map(|path| {
+                    let value = value.clone();
+                    if is_conflict && is_member {
+                        Operation::Add { path, value }
+                    } else {
+                        Operation::Replace { path, value }
+                    }
+                })
+            }
+            Operation::Copy { from, path } => {
+                let from = self.read(from)?;
+                self.put(path, Verb::Add, None)?.map(|path| Operation::Copy { from, path })
+            }
+            Operation::Move { from, path } if from == path => None,
+            Operation::Move { from, path } => {
+                let Carried::To(from) = self.write(from, Verb::MoveAway, None)? else { return Err(Gone(from.clone())) };
+                self.put(path, Verb::Add, None)?.map(|path| Operation::Move { from, path })
+            }
+        };
+        self.done.ops.extend(carried);
+        Ok(())
+    }
+
+    fn put(&mut self, path: &Pointer, verb: Verb, value: Option<&Value>) -> Result<Option<Pointer>, Gone> {
+        Ok(match self.write(path, verb, value)? {
+            Carried::To(path) => Some(path),
+            Carried::Done => None,
+        })
+    }
+
+    fn read(&self, path: &Pointer) -> Result<Pointer, Gone> {
+        self.over.iter().try_fold(path.clone(), |place, other| match other.touch.moves(&place, false, true) {
+            Fate::At(place) => Ok(place),
+            Fate::Gone => Err(Gone(path.clone())),
+        })
+    }
+
+    /// Whether the value that holds `path` is an array, as far as the head can tell.
+    fn is_in_array(&self, path: &Pointer) -> bool {
+        let Some(container) = path.parent() else { return false };
+        let Ok(container) = self.read(&container) else { return false };
+        let at_head = self.own.iter().rev().try_fold(container, |place, own| own.moved_from(&place));
+        at_head.is_some_and(|container| container.get(self.head).is_some_and(Value::is_array))
+    }
+
+    fn write(&mut self, path: &Pointer, verb: Verb, value: Option<&Value>) -> Result<Carried, Gone> {
+        let in_array = self.is_in_array(path);
+        let kind = match verb {
+            Verb::Add if in_array => Kind::Insert,
+            Verb::Remove | Verb::MoveAway if in_array => Kind::Take,
+            Verb::Add | Verb::Replace => Kind::Set,
+            Verb::Remove | Verb::MoveAway => Kind::Unset,
+        };
+        let is_insert = kind == Kind::Insert;
+        let mut place = path.clone();
+        let mut stages = Vec::with_capacity(self.over.len());
+        let mut is_conflict = false;
+        let mut removed_above: Option<Pointer> = None;
+        for other in &self.over {
+            stages.push(place.clone());
+            let theirs = &other.touch;
+            match theirs.moves(&place, is_insert, true) {
+                Fate::At(moved) => place = moved,
+                Fate::Gone if verb == Verb::Remove => return Ok(Carried::Done),
+                Fate::Gone => return Err(Gone(path.clone())),
+            }
+            if let Some(removed) = &removed_above
+                && let Fate::At(moved) = theirs.moves(removed, false, true)
+            {
+                removed_above = Some(moved);
+            }
+            match theirs.kind {
+                Kind::Set if theirs.path == place => {
+                    let is_same = matches!((value, other.value), (Some(own), Some(theirs)) if crate::state::value::same(own, theirs));
+                    is_conflict |= !is_insert && !is_same && verb != Verb::MoveAway;
+                    removed_above = None;
+                }
+                Kind::Set | Kind::Unset if theirs.path.starts_with(&place) && theirs.path != place => {
+                    is_conflict |= !is_insert && verb != Verb::MoveAway;
+                }
+                Kind::Set if place.starts_with(&theirs.path) => {
+                    is_conflict = true;
+                    removed_above = None;
+                }
+                Kind::Unset if place.starts_with(&theirs.path) => match verb {
+                    Verb::Remove => return Ok(Carried::Done),
+                    Verb::MoveAway => return Err(Gone(path.clone())),
+                    Verb::Add | Verb::Replace => {
+                        is_conflict = true;
+                        removed_above = (theirs.path != place).then(|| theirs.path.clone());
+                    }
+                },
+                Kind::Insert | Kind::Take
+                    if !is_insert
+                        && theirs.path.tokens().len() > place.tokens().len()
+                        && theirs.path.starts_with(&place) =>
+                {
+                    is_conflict |= verb != Verb::MoveAway;
+                }
+                _ => {}
+            }
+        }
+        if let Some(removed) = removed_above {
+            self.create_parents(&removed, &place, path)?;
+        }
+        if is_conflict && !self.done.conflicts.contains(&place) {
+            self.done.conflicts.push(place.clone());
+        }
+        self.carry_others(&stages, kind);
+        let own = Touch { path: place.clone(), kind };
+        self.created.retain_mut(|created| match own.moves(&created.path, false, true) {
+            Fate::At(moved) => {
+                created.path = moved;
+                true
+            }
+            Fate::Gone => false,
+        });
+        if kind == Kind::Set {
+            self.created.push(Created { path: place.clone(), is_own: true });
+        }
+        self.own.push(own);
+        Ok(Carried::To(place))
+    }
+
+    /// What others did, as it reads after the own operation whose place before each of theirs is in `stages`.
+    fn carry_others(&mut self, stages: &[Pointer], kind: Kind) {
+        let mut stages = stages.iter();
+        self.over.retain_mut(|other| {
+            let own = Touch { path: stages.next().expect("there is a stage for each").clone(), kind };
+            if matches!(kind, Kind::Set | Kind::Unset) && other.touch.path.starts_with(&own.path) {
+                return false;
+            }
+            match own.moves(&other.touch.path, other.touch.kind == Kind::Insert, false) {
+                Fate::At(moved) => {
+                    other.touch.path = moved;
+                    true
+                }
+                Fate::Gone => false,
+            }
+        });
+    }
+
+    /// Creates the objects from `removed` down to the one that holds `place`.
+    fn create_parents(&mut self, removed: &Pointer, place: &Pointer, path: &Pointer) -> Result<(), Gone> {
+        let depth = removed.tokens().len();
+        // A step of digits may have been an index: an array cannot come back with one element of many.
+        if place.tokens()[depth..].iter().any(|step| step == "-" || array_index(step).is_some()) {
+            return Err(Gone(path.clone()));
+        }
+        for depth in depth..place.tokens().len() {
+            let parent = Pointer::from_tokens(place.tokens()[..depth].iter().cloned());
+            match self.created.iter().rev().find(|created| created.path == parent) {
+                Some(created) if created.is_own => break,
+                Some(_) => {}
+                None => {
+                    self.done.ops.push(Operation::Add { path: parent.clone(), value: Value::Object(Map::new()) });
+                    self.created.push(Created { path: parent, is_own: false });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Add,
+    Replace,
+    Remove,
+    MoveAway,
+}
+
+#[cfg(test)]
+mod tests;
