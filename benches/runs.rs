@@ -18,6 +18,7 @@ fn main() -> anyhow::Result<()> {
     if std::env::args().any(|argument| argument == "--pre-encoded") {
         return process::pre_encoded();
     }
+    rustls::crypto::ring::default_provider().install_default().expect("no other TLS provider is installed before main");
     let quick = std::env::args().any(|argument| argument == "quick");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -90,7 +91,11 @@ async fn thread_length(last: usize) -> anyhow::Result<()> {
     let posted = serde_json::to_vec(&messages)?.len();
     let (early, late) = (blocks[0], blocks[blocks.len() - 1]);
     println!("CPU per run, runs 1–50 of one thread: {early:.0} µs; runs {}–{last}: {late:.0} µs", last - 49);
-    println!("  {:.2} µs per posted KB ({} KB with the last run)", (late - early) * 1024.0 / posted as f64, posted / 1024);
+    println!(
+        "  {:.2} µs per posted KB ({} KB with the last run)",
+        (late - early) * 1024.0 / posted as f64,
+        posted / 1024
+    );
     Ok(())
 }
 
@@ -115,7 +120,10 @@ async fn state_size(rounds: usize, runs: usize) -> anyhow::Result<()> {
             }
         }
         let [without, with] = micros.map(median);
-        println!("20 deltas on a {kilobytes} KB state: {:.1} µs a delta (a run without: {without:.0} µs)", (with - without) / 20.0);
+        println!(
+            "20 deltas on a {kilobytes} KB state: {:.1} µs a delta (a run without: {without:.0} µs)",
+            (with - without) / 20.0
+        );
     }
     Ok(())
 }

@@ -70,11 +70,15 @@ pub enum ConfigError {
     File { file: String, reason: String },
     #[error("listen address `{given}` is not an address and port such as 127.0.0.1:7070")]
     Listen { given: String },
-    #[error("refusing to listen on {given}: this server has no authentication configured, so it listens on loopback addresses only (127.0.0.1 or [::1])")]
+    #[error(
+        "refusing to listen on {given}: this server has no authentication configured, so it listens on loopback addresses only (127.0.0.1 or [::1])"
+    )]
     NotLoopback { given: SocketAddr },
     #[error("base path `{given}` must begin with `/` and hold only letters, digits, `-`, `_`, `.`, `~` and `/`")]
     BasePath { given: String },
-    #[error("CORS origin `{given}` is not an origin such as https://app.example.com (scheme, host and port, nothing after them)")]
+    #[error(
+        "CORS origin `{given}` is not an origin such as https://app.example.com (scheme, host and port, nothing after them)"
+    )]
     Origin { given: String },
 }
 
@@ -184,7 +188,16 @@ mod tests {
         for host in ["localhost", "LOCALHOST:7070", "127.0.0.1", "127.0.0.1:80", "127.1.2.3:1", "[::1]", "[::1]:7070"] {
             assert!(is_loopback_host(host), "{host}");
         }
-        for host in ["localhost.evil.example", "evil.example", "127.0.0.1.evil.example", "[::1].evil", "localhost:x", "::1:", "0.0.0.0", ""] {
+        for host in [
+            "localhost.evil.example",
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "[::1].evil",
+            "localhost:x",
+            "::1:",
+            "0.0.0.0",
+            "",
+        ] {
             assert!(!is_loopback_host(host), "{host}");
         }
     }
@@ -193,10 +206,14 @@ mod tests {
     fn origins_are_compared_whole() {
         let list = CorsOrigins::parse("https://app.example.com, http://localhost:3000").expect("a good list");
         assert!(list.allows("https://app.example.com") && list.allows("HTTP://localhost:3000"));
-        for origin in ["https://app.example.com.evil", "https://app.example.com:444", "http://app.example.com", "null", ""] {
+        for origin in
+            ["https://app.example.com.evil", "https://app.example.com:444", "http://app.example.com", "null", ""]
+        {
             assert!(!list.allows(origin), "{origin}");
         }
-        assert!(CorsOrigins::Loopback.allows("http://localhost:5173") && CorsOrigins::Loopback.allows("http://[::1]:1"));
+        assert!(
+            CorsOrigins::Loopback.allows("http://localhost:5173") && CorsOrigins::Loopback.allows("http://[::1]:1")
+        );
         assert!(!CorsOrigins::Loopback.allows("null") && !CorsOrigins::Loopback.allows("http://localhost.evil"));
     }
 

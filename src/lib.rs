@@ -22,7 +22,7 @@ pub mod runtime;
 /// The edges: HTTP routes and pages.
 pub mod server;
 
+pub mod cli;
 /// The process: its configuration, command line and logs.
 pub mod config;
-pub mod cli;
 pub mod telemetry;

@@ -143,8 +143,12 @@ impl Runtime {
     /// Starts on a store: runs that a crash cut off are closed before this returns.
     pub async fn start(store: Arc<dyn Store>, agents: Agents) -> Result<Self, StoreError> {
         let janitor = Janitor::start(Arc::clone(&store));
-        let services =
-            Arc::new(Services { store, documents: Arc::new(Documents::new()), threads: Arc::new(Threads::new()), janitor });
+        let services = Arc::new(Services {
+            store,
+            documents: Arc::new(Documents::new()),
+            threads: Arc::new(Threads::new()),
+            janitor,
+        });
         for log in services.store.open_streams(Kind::Log).await? {
             let head = services.store.head(&log).await?;
             let thread = ThreadRef::of(&log);

@@ -82,23 +82,13 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     ///
     /// When a span straddles `after` the whole entry is returned. [`StoreError::Trimmed`] when
     /// `after` is below [`Head::trimmed`].
-    async fn read(
-        &self,
-        stream: &StreamKey,
-        after: Seq,
-        limit: Limit,
-    ) -> Result<Vec<Entry>, StoreError>;
+    async fn read(&self, stream: &StreamKey, after: Seq, limit: Limit) -> Result<Vec<Entry>, StoreError>;
 
     /// The latest snapshot, if any was ever set.
     async fn snapshot(&self, stream: &StreamKey) -> Result<Option<Snapshot>, StoreError>;
 
     /// Up to `limit` streams of a scope, newest touched first; the next page has `before` = the last one's `touched`.
-    async fn list(
-        &self,
-        scope: &Scope,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<Listed>, StoreError>;
+    async fn list(&self, scope: &Scope, before: Option<u64>, limit: usize) -> Result<Vec<Listed>, StoreError>;
 
     /// Streams marked open in every tenant, oldest touched first: after a restart, what a crash cut off.
     async fn open_streams(&self, kind: Kind) -> Result<Vec<StreamKey>, StoreError>;
@@ -127,17 +117,11 @@ pub fn open(url: &str) -> Result<Arc<dyn Store>, OpenError> {
     if url == "memory:" {
         return Ok(Arc::new(Memory::new()));
     }
-    if let Some(path) = url
-        .strip_prefix("sqlite://")
-        .or_else(|| url.strip_prefix("sqlite:"))
-    {
+    if let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
         if path.is_empty() || path.starts_with(':') || path.contains('?') {
             return Err(OpenError::Url(url.to_owned()));
         }
-        return Ok(Arc::new(Sqlite::open(
-            path.as_ref(),
-            SqliteOptions::default(),
-        )?));
+        return Ok(Arc::new(Sqlite::open(path.as_ref(), SqliteOptions::default())?));
     }
     if url.starts_with("postgres:") || url.starts_with("postgresql:") {
         return Err(OpenError::PostgresNotBuilt);

@@ -110,7 +110,11 @@ impl RunContext {
     }
 
     /// Brackets a piece of work in `STEP_STARTED` and `STEP_FINISHED`.
-    pub async fn step<T>(&self, name: &str, work: impl Future<Output = Result<T, AgentError>>) -> Result<T, AgentError> {
+    pub async fn step<T>(
+        &self,
+        name: &str,
+        work: impl Future<Output = Result<T, AgentError>>,
+    ) -> Result<T, AgentError> {
         self.emit(Event::step_started(name)).await?;
         let outcome = work.await?;
         self.emit(Event::step_finished(name)).await?;

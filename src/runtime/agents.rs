@@ -66,7 +66,8 @@ impl Agents {
 
     /// What `/info` lists: every agent, and `default` even where no definition has that id.
     pub fn listed(&self) -> impl Iterator<Item = (&str, &Arc<Hosted>)> {
-        let alias = self.default.as_ref().filter(|_| !self.hosted.contains_key("default")).map(|agent| ("default", agent));
+        let alias =
+            self.default.as_ref().filter(|_| !self.hosted.contains_key("default")).map(|agent| ("default", agent));
         alias.into_iter().chain(self.hosted.iter().map(|(id, agent)| (id.as_str(), agent)))
     }
 
@@ -79,9 +80,8 @@ impl Agents {
 impl Hosted {
     fn build(definition: Definition) -> Result<Self, Problem> {
         let agent = match &definition.kind {
-            Kind::Remote(remote) => {
-                remote::build(remote, &definition.state).map_err(|reason| Problem::of_file(&definition.source, reason).of_agent(&definition.id))?
-            }
+            Kind::Remote(remote) => remote::build(remote, &definition.state)
+                .map_err(|reason| Problem::of_file(&definition.source, reason).of_agent(&definition.id))?,
             Kind::Native(native) => native::build(&native.name, &native.config)
                 .map_err(|error| definition.config_problem(&error.path, &error.message))?,
         };

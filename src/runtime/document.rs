@@ -101,10 +101,23 @@ type Reply<T, E> = oneshot::Sender<Result<T, E>>;
 #[derive(Debug)]
 enum Command {
     /// Creates the document from `initial` and `posted` if it is absent, else merges `posted` into it.
-    Begin { initial: Value, posted: Option<(Value, Evidence)>, author: Author, reply: Reply<Begun, DocumentUnavailable> },
-    Agent { request: StateRequest, author: Author },
-    Snapshots { versions: Vec<u64>, reply: Reply<Vec<Snapshot>, DocumentUnavailable> },
-    Body { reply: Reply<Versioned<Value>, DocumentUnavailable> },
+    Begin {
+        initial: Value,
+        posted: Option<(Value, Evidence)>,
+        author: Author,
+        reply: Reply<Begun, DocumentUnavailable>,
+    },
+    Agent {
+        request: StateRequest,
+        author: Author,
+    },
+    Snapshots {
+        versions: Vec<u64>,
+        reply: Reply<Vec<Snapshot>, DocumentUnavailable>,
+    },
+    Body {
+        reply: Reply<Versioned<Value>, DocumentUnavailable>,
+    },
 }
 
 /// How the rest of the runtime holds a live document.
@@ -166,7 +179,9 @@ impl DocumentHandle {
             let gone = || StateError::Unavailable { reason: "the document's owner has stopped".to_owned() };
             match request {
                 StateRequest::Read { reply, .. } => drop(reply.send(Err(gone()))),
-                StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. } => drop(reply.send(Err(gone()))),
+                StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. } => {
+                    drop(reply.send(Err(gone())))
+                }
             }
         }
     }

@@ -36,7 +36,8 @@ pub(super) fn is_suggestion(input: &RunAgentInput) -> bool {
     if let [tool] = input.tools.as_slice() {
         return tool.name == SUGGEST;
     }
-    let forwarded = input.forwarded_props.as_ref().and_then(|props| serde_json::from_str::<Forwarded>(props.get()).ok());
+    let forwarded =
+        input.forwarded_props.as_ref().and_then(|props| serde_json::from_str::<Forwarded>(props.get()).ok());
     let chosen = forwarded.and_then(|props| props.tool_choice?.function?.name);
     chosen.as_deref() == Some(SUGGEST)
 }
@@ -58,7 +59,8 @@ impl Suggestion {
     pub(super) fn start(request: StartRun) -> Self {
         let StartRun { agent, input, headers, .. } = request;
         let dialect = input.dialect();
-        let state = input.state.as_ref().and_then(|state| serde_json::from_str(state.get()).ok()).unwrap_or(Value::Null);
+        let state =
+            input.state.as_ref().and_then(|state| serde_json::from_str(state.get()).ok()).unwrap_or(Value::Null);
         let (thread, run) = (input.thread_id.clone(), input.run_id.clone());
         let (out, emissions) = mpsc::channel(EMISSIONS);
         let cx = RunContext::new(as_posted(input, headers), out);

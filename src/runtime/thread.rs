@@ -53,7 +53,12 @@ impl ThreadRef {
     }
 
     fn stream(&self, kind: Kind) -> StreamKey {
-        StreamKey { tenant: Tenant::new(self.tenant.as_str()), owner: Owner::new(self.owner.as_str()), kind, id: self.id.as_str().into() }
+        StreamKey {
+            tenant: Tenant::new(self.tenant.as_str()),
+            owner: Owner::new(self.owner.as_str()),
+            kind,
+            id: self.id.as_str().into(),
+        }
     }
 }
 
@@ -76,12 +81,25 @@ pub(crate) struct ThreadView {
 /// The closed set of things a thread's task answers.
 #[derive(Debug)]
 enum Command {
-    Start { request: Box<StartRun>, reply: oneshot::Sender<Result<Follow, StartError>> },
-    Connect { request: Box<Connect>, reply: oneshot::Sender<Result<Replay, ReadError>> },
-    Stop { run_id: Option<String>, reply: oneshot::Sender<Result<StopOutcome, ReadError>> },
-    View { reply: oneshot::Sender<Result<ThreadView, ReadError>> },
+    Start {
+        request: Box<StartRun>,
+        reply: oneshot::Sender<Result<Follow, StartError>>,
+    },
+    Connect {
+        request: Box<Connect>,
+        reply: oneshot::Sender<Result<Replay, ReadError>>,
+    },
+    Stop {
+        run_id: Option<String>,
+        reply: oneshot::Sender<Result<StopOutcome, ReadError>>,
+    },
+    View {
+        reply: oneshot::Sender<Result<ThreadView, ReadError>>,
+    },
     /// Ends the live run as interrupted and stops the task.
-    ShutDown { done: oneshot::Sender<()> },
+    ShutDown {
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// How the rest of the runtime holds a live thread.

@@ -47,7 +47,8 @@ type Answer = Result<Response, Problem>;
 /// Every route below the base path.
 pub(super) fn routes(base: &str, runtime: Arc<Runtime>) -> Router {
     let refused = |allow: &'static str| move || async move { Problem::method_not_allowed(allow) };
-    let only_get = |route: axum::routing::MethodRouter<Arc<Runtime>>| route.head(refused("GET")).fallback(refused("GET"));
+    let only_get =
+        |route: axum::routing::MethodRouter<Arc<Runtime>>| route.head(refused("GET")).fallback(refused("GET"));
     let only_post = |route: axum::routing::MethodRouter<Arc<Runtime>>| route.fallback(refused("POST"));
     let single = only_post(post(single));
     let mut router = Router::new()
@@ -139,7 +140,12 @@ fn named<T: DeserializeOwned + Send>(path: Result<Path<T>, PathRejection>) -> Re
 
 async fn read(body: Body) -> Result<Bytes, Problem> {
     to_bytes(body, INPUT_BYTES).await.map_err(|error| {
-        let too_large = std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-        if too_large { Problem::too_large(INPUT_BYTES) } else { Problem::invalid_body("the body could not be read to its end") }
+        let too_large =
+            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        if too_large {
+            Problem::too_large(INPUT_BYTES)
+        } else {
+            Problem::invalid_body("the body could not be read to its end")
+        }
     })
 }

@@ -33,11 +33,8 @@ pub(super) async fn guard(State(origins): State<Arc<CorsOrigins>>, request: Requ
     if !allowed {
         return Problem::foreign_origin().into_response();
     }
-    let mut response = if request.method() == Method::OPTIONS {
-        preflight(request.headers())
-    } else {
-        next.run(request).await
-    };
+    let mut response =
+        if request.method() == Method::OPTIONS { preflight(request.headers()) } else { next.run(request).await };
     let headers = response.headers_mut();
     if *origins == CorsOrigins::Any {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

@@ -18,10 +18,7 @@ pub struct Batch {
 
 impl From<Append> for Batch {
     fn from(append: Append) -> Self {
-        Self {
-            appends: vec![append],
-            remember: Vec::new(),
-        }
+        Self { appends: vec![append], remember: Vec::new() }
     }
 }
 
@@ -47,15 +44,7 @@ pub struct Append {
 impl Append {
     /// An append of nothing yet; fill in what changes.
     pub fn to(stream: StreamKey, expected: Seq) -> Self {
-        Self {
-            stream,
-            expected,
-            entries: Vec::new(),
-            summary: None,
-            open: None,
-            snapshot: None,
-            trim: None,
-        }
+        Self { stream, expected, entries: Vec::new(), summary: None, open: None, snapshot: None, trim: None }
     }
 }
 
@@ -71,10 +60,7 @@ pub struct NewEntry {
 impl NewEntry {
     /// An entry that takes one position.
     pub fn one(body: impl Into<Bytes>) -> Self {
-        Self {
-            span: NonZeroU32::MIN,
-            body: body.into(),
-        }
+        Self { span: NonZeroU32::MIN, body: body.into() }
     }
 }
 

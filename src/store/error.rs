@@ -73,9 +73,7 @@ pub enum OpenError {
     #[error("cannot open the store {0}: expected memory:, sqlite:PATH or sqlite://PATH")]
     Url(String),
     /// A PostgreSQL URL.
-    #[error(
-        "this build has no postgres engine yet: expected memory:, sqlite:PATH or sqlite://PATH"
-    )]
+    #[error("this build has no postgres engine yet: expected memory:, sqlite:PATH or sqlite://PATH")]
     PostgresNotBuilt,
     /// Somebody else has it open.
     #[error("{path} is in use by process {holder}: stop that one or choose another database")]
@@ -86,9 +84,7 @@ pub enum OpenError {
         holder: String,
     },
     /// It was written by a newer release.
-    #[error(
-        "{path} has schema {found}, this release knows up to {known}: use a newer release or another database"
-    )]
+    #[error("{path} has schema {found}, this release knows up to {known}: use a newer release or another database")]
     Newer {
         /// The database.
         path: PathBuf,

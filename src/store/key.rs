@@ -87,12 +87,7 @@ pub struct Scope {
 impl Scope {
     /// The stream of this scope with that id.
     pub fn stream(&self, id: impl Into<Arc<str>>) -> StreamKey {
-        StreamKey {
-            tenant: self.tenant.clone(),
-            owner: self.owner.clone(),
-            kind: self.kind,
-            id: id.into(),
-        }
+        StreamKey { tenant: self.tenant.clone(), owner: self.owner.clone(), kind: self.kind, id: id.into() }
     }
 }
 
@@ -112,22 +107,14 @@ pub struct StreamKey {
 impl StreamKey {
     /// Everything but the id.
     pub fn scope(&self) -> Scope {
-        Scope {
-            tenant: self.tenant.clone(),
-            owner: self.owner.clone(),
-            kind: self.kind,
-        }
+        Scope { tenant: self.tenant.clone(), owner: self.owner.clone(), kind: self.kind }
     }
 }
 
 impl fmt::Display for StreamKey {
     /// `kind tenant/owner/id`, for messages; not a key to parse.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}/{}/{}",
-            self.kind, self.tenant, self.owner, self.id
-        )
+        write!(f, "{} {}/{}/{}", self.kind, self.tenant, self.owner, self.id)
     }
 }
 

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{
-    Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, Scope, Seq, Snapshot, Store,
-    StoreError, StreamKey, Tenant, clock::now_ms,
+    Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, Scope, Seq, Snapshot, Store, StoreError,
+    StreamKey, Tenant, clock::now_ms,
 };
 use shelves::{Shelves, Stream};
 
@@ -33,10 +33,7 @@ impl Default for Memory {
 impl Memory {
     /// An empty store.
     pub fn new() -> Self {
-        Self {
-            shelves: Mutex::default(),
-            changed: watch::Sender::new(0),
-        }
+        Self { shelves: Mutex::default(), changed: watch::Sender::new(0) }
     }
 
     /// A panic elsewhere cannot leave the maps half-written: checks come before the first change, and no change panics.
@@ -58,11 +55,7 @@ impl Store for Memory {
         shelves.refuse_closed()?;
         shelves.refuse_repeated(&batch.remember)?;
         shelves.refuse_stale(&batch.appends)?;
-        let committed = batch
-            .appends
-            .into_iter()
-            .map(|append| shelves.append(append))
-            .collect();
+        let committed = batch.appends.into_iter().map(|append| shelves.append(append)).collect();
         shelves.remember(batch.remember);
         self.publish(&mut shelves);
         Ok(committed)
@@ -72,55 +65,31 @@ impl Store for Memory {
         Ok(self.shelves().stream(stream).map(Stream::head))
     }
 
-    async fn read(
-        &self,
-        key: &StreamKey,
-        after: Seq,
-        limit: Limit,
-    ) -> Result<Vec<Entry>, StoreError> {
+    async fn read(&self, key: &StreamKey, after: Seq, limit: Limit) -> Result<Vec<Entry>, StoreError> {
         let shelves = self.shelves();
         let Some(stream) = shelves.stream(key) else {
             return Ok(Vec::new());
         };
         if after < stream.trimmed {
-            return Err(StoreError::Trimmed {
-                stream: key.clone(),
-                trimmed: stream.trimmed,
-            });
+            return Err(StoreError::Trimmed { stream: key.clone(), trimmed: stream.trimmed });
         }
         Ok(stream.entries_after(after, limit))
     }
 
     async fn snapshot(&self, stream: &StreamKey) -> Result<Option<Snapshot>, StoreError> {
-        Ok(self
-            .shelves()
-            .stream(stream)
-            .and_then(|stream| stream.snapshot.clone()))
+        Ok(self.shelves().stream(stream).and_then(|stream| stream.snapshot.clone()))
     }
 
-    async fn list(
-        &self,
-        scope: &Scope,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<Listed>, StoreError> {
+    async fn list(&self, scope: &Scope, before: Option<u64>, limit: usize) -> Result<Vec<Listed>, StoreError> {
         let shelves = self.shelves();
         let Some(streams) = shelves.scopes.get(scope) else {
             return Ok(Vec::new());
         };
-        let mut page: Vec<_> = streams
-            .iter()
-            .filter(|(_, stream)| before.is_none_or(|before| stream.touched < before))
-            .collect();
+        let mut page: Vec<_> =
+            streams.iter().filter(|(_, stream)| before.is_none_or(|before| stream.touched < before)).collect();
         page.sort_unstable_by_key(|(_, stream)| Reverse(stream.touched));
         page.truncate(limit);
-        Ok(page
-            .into_iter()
-            .map(|(id, s)| Listed {
-                key: scope.stream(id.clone()),
-                head: s.head(),
-            })
-            .collect())
+        Ok(page.into_iter().map(|(id, s)| Listed { key: scope.stream(id.clone()), head: s.head() }).collect())
     }
 
     async fn open_streams(&self, kind: Kind) -> Result<Vec<StreamKey>, StoreError> {
@@ -145,9 +114,7 @@ impl Store for Memory {
 
     async fn ping(&self) -> Result<(), StoreError> {
         match self.shelves().closed {
-            true => Err(StoreError::Unavailable {
-                reason: "the store is closed".to_owned(),
-            }),
+            true => Err(StoreError::Unavailable { reason: "the store is closed".to_owned() }),
             false => Ok(()),
         }
     }

@@ -72,9 +72,6 @@ pub struct Limit {
 
 impl Default for Limit {
     fn default() -> Self {
-        Self {
-            entries: 256,
-            bytes: 1 << 20,
-        }
+        Self { entries: 256, bytes: 1 << 20 }
     }
 }

@@ -22,8 +22,8 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, OpenError, Scope, Seq,
-    Snapshot, Store, StoreError, StreamKey, Tenant,
+    Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, OpenError, Scope, Seq, Snapshot, Store,
+    StoreError, StreamKey, Tenant,
 };
 use readers::Readers;
 use writer::{Job, Outcome, Work, Writer};
@@ -43,12 +43,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            queued_batches: 1024,
-            group_batches: 256,
-            group_bytes: 8 << 20,
-            readers: 4,
-        }
+        Self { queued_batches: 1024, group_batches: 256, group_bytes: 8 << 20, readers: 4 }
     }
 }
 
@@ -78,43 +73,25 @@ impl Sqlite {
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run(jobs))
-            .map_err(|error| OpenError::Failed {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            })?;
-        Ok(Self {
-            inbox,
-            readers,
-            changed,
-            failure,
-        })
+            .map_err(|error| OpenError::Failed { path: path.to_owned(), reason: error.to_string() })?;
+        Ok(Self { inbox, readers, changed, failure })
     }
 
     async fn write(&self, work: Work) -> Result<Outcome, CommitError> {
         if let Some(reason) = self.failure.get() {
-            return Err(CommitError::Unavailable {
-                reason: reason.clone(),
-            });
+            return Err(CommitError::Unavailable { reason: reason.clone() });
         }
         let (reply, answer) = oneshot::channel();
-        self.inbox
-            .send(Job::Write { work, reply })
-            .await
-            .map_err(|_| self.stopped())?;
+        self.inbox.send(Job::Write { work, reply }).await.map_err(|_| self.stopped())?;
         answer.await.map_err(|_| self.stopped())?
     }
 
     fn stopped(&self) -> CommitError {
-        CommitError::Unavailable {
-            reason: self.why_stopped(),
-        }
+        CommitError::Unavailable { reason: self.why_stopped() }
     }
 
     fn why_stopped(&self) -> String {
-        self.failure
-            .get()
-            .cloned()
-            .unwrap_or_else(|| "the store is closed".to_owned())
+        self.failure.get().cloned().unwrap_or_else(|| "the store is closed".to_owned())
     }
 }
 
@@ -126,53 +103,31 @@ impl Store for Sqlite {
 
     async fn head(&self, stream: &StreamKey) -> Result<Option<Head>, StoreError> {
         let stream = stream.clone();
-        self.readers
-            .run(move |transaction| query::head(transaction, &stream))
-            .await
+        self.readers.run(move |transaction| query::head(transaction, &stream)).await
     }
 
-    async fn read(
-        &self,
-        stream: &StreamKey,
-        after: Seq,
-        limit: Limit,
-    ) -> Result<Vec<Entry>, StoreError> {
+    async fn read(&self, stream: &StreamKey, after: Seq, limit: Limit) -> Result<Vec<Entry>, StoreError> {
         let stream = stream.clone();
-        self.readers
-            .run(move |transaction| query::entries(transaction, &stream, after, limit))
-            .await
+        self.readers.run(move |transaction| query::entries(transaction, &stream, after, limit)).await
     }
 
     async fn snapshot(&self, stream: &StreamKey) -> Result<Option<Snapshot>, StoreError> {
         let stream = stream.clone();
-        self.readers
-            .run(move |transaction| query::snapshot(transaction, &stream))
-            .await
+        self.readers.run(move |transaction| query::snapshot(transaction, &stream)).await
     }
 
-    async fn list(
-        &self,
-        scope: &Scope,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<Listed>, StoreError> {
+    async fn list(&self, scope: &Scope, before: Option<u64>, limit: usize) -> Result<Vec<Listed>, StoreError> {
         let scope = scope.clone();
-        self.readers
-            .run(move |transaction| query::list(transaction, &scope, before, limit))
-            .await
+        self.readers.run(move |transaction| query::list(transaction, &scope, before, limit)).await
     }
 
     async fn open_streams(&self, kind: Kind) -> Result<Vec<StreamKey>, StoreError> {
-        self.readers
-            .run(move |transaction| query::open_streams(transaction, kind))
-            .await
+        self.readers.run(move |transaction| query::open_streams(transaction, kind)).await
     }
 
     async fn remembered(&self, tenant: &Tenant, key: &str) -> Result<Option<Bytes>, StoreError> {
         let (tenant, key) = (tenant.clone(), key.to_owned());
-        self.readers
-            .run(move |transaction| query::remembered(transaction, &tenant, &key))
-            .await
+        self.readers.run(move |transaction| query::remembered(transaction, &tenant, &key)).await
     }
 
     async fn delete(&self, stream: &StreamKey) -> Result<bool, CommitError> {
@@ -185,9 +140,7 @@ impl Store for Sqlite {
 
     async fn ping(&self) -> Result<(), StoreError> {
         if self.failure.get().is_some() || self.inbox.is_closed() {
-            return Err(StoreError::Unavailable {
-                reason: self.why_stopped(),
-            });
+            return Err(StoreError::Unavailable { reason: self.why_stopped() });
         }
         self.readers.run(query::ping).await
     }

@@ -31,18 +31,60 @@ async fn refusals_have_the_statuses_and_bodies_of_the_contract() {
         (Method::GET, "/agent/demo/run", "", 405, json!({"error": "Method not allowed"})),
         (Method::POST, "/info", "", 405, json!({"error": "Method not allowed"})),
         (Method::GET, "", "", 405, json!({"error": "Method not allowed"})),
-        (Method::POST, "/agent/nope/run", "{", 404, json!({"error": "Agent not found", "message": "Agent 'nope' does not exist"})),
-        (Method::POST, "/agent/nope/stop/t", "", 404, json!({"error": "Agent not found", "message": "Agent 'nope' does not exist"})),
+        (
+            Method::POST,
+            "/agent/nope/run",
+            "{",
+            404,
+            json!({"error": "Agent not found", "message": "Agent 'nope' does not exist"}),
+        ),
+        (
+            Method::POST,
+            "/agent/nope/stop/t",
+            "",
+            404,
+            json!({"error": "Agent not found", "message": "Agent 'nope' does not exist"}),
+        ),
         (Method::POST, "/agent/demo/stop/t", "[]", 400, json!({"error": "Invalid stop request"})),
         (Method::POST, "/agent/demo/stop/t", r#"{"a":1}"#, 400, json!({"error": "Invalid stop request"})),
         (Method::POST, "/agent/demo/stop/t", r#"{"runId":" "}"#, 400, json!({"error": "Invalid runId"})),
-        (Method::POST, "/agent/demo/stop/t", "", 200, json!({"stopped": false, "message": "No active run for thread 't'."})),
+        (
+            Method::POST,
+            "/agent/demo/stop/t",
+            "",
+            200,
+            json!({"stopped": false, "message": "No active run for thread 't'."}),
+        ),
         (Method::POST, "", "{", 400, json!({"error": "invalid_request", "message": "Invalid JSON payload"})),
         (Method::POST, "", "{}", 400, json!({"error": "invalid_request", "message": "Missing method field"})),
-        (Method::POST, "", r#"{"method":"foo"}"#, 400, json!({"error": "invalid_request", "message": "Unsupported method 'foo'"})),
-        (Method::POST, "", r#"{"method":"agent/run"}"#, 400, json!({"error": "invalid_request", "message": "Missing or invalid parameter 'agentId'"})),
-        (Method::POST, "", r#"{"method":"agent/run","params":{"agentId":"demo"}}"#, 400, json!({"error": "invalid_request", "message": "Missing request body for JSON handler"})),
-        (Method::POST, "", r#"{"method":"resource/request","params":{"path":"//x","httpMethod":"GET"}}"#, 400, json!({"error": "invalid_request", "message": "Resource path must be Runtime-relative"})),
+        (
+            Method::POST,
+            "",
+            r#"{"method":"foo"}"#,
+            400,
+            json!({"error": "invalid_request", "message": "Unsupported method 'foo'"}),
+        ),
+        (
+            Method::POST,
+            "",
+            r#"{"method":"agent/run"}"#,
+            400,
+            json!({"error": "invalid_request", "message": "Missing or invalid parameter 'agentId'"}),
+        ),
+        (
+            Method::POST,
+            "",
+            r#"{"method":"agent/run","params":{"agentId":"demo"}}"#,
+            400,
+            json!({"error": "invalid_request", "message": "Missing request body for JSON handler"}),
+        ),
+        (
+            Method::POST,
+            "",
+            r#"{"method":"resource/request","params":{"path":"//x","httpMethod":"GET"}}"#,
+            400,
+            json!({"error": "invalid_request", "message": "Resource path must be Runtime-relative"}),
+        ),
     ];
     for (method, path, body, status, expected) in cases {
         let (got, answer, headers) = answer(&server, method.clone(), path, body).await;
@@ -52,7 +94,13 @@ async fn refusals_have_the_statuses_and_bodies_of_the_contract() {
     }
     let (status, body, _) = answer(&server, Method::POST, "/agent/demo/run", "{").await;
     assert_eq!((status, &body["error"]), (400, &json!("Invalid request body")));
-    let (status, body, _) = answer(&server, Method::POST, "/agent/demo/run", r#"{"threadId":"t","runId":"r","messages":[{"id":"1","role":"narrator"}]}"#).await;
+    let (status, body, _) = answer(
+        &server,
+        Method::POST,
+        "/agent/demo/run",
+        r#"{"threadId":"t","runId":"r","messages":[{"id":"1","role":"narrator"}]}"#,
+    )
+    .await;
     assert_eq!(status, 400);
     assert!(body["details"].as_str().unwrap().contains("messages"), "{body}");
     let bad_thread = run.replace(r#""threadId":"t""#, r#""threadId":"""#);
@@ -66,7 +114,10 @@ async fn info_names_the_agents_and_tells_the_truth() {
     assert_eq!(info["mode"], "sse");
     assert_eq!(info["agents"]["demo"]["description"], "Answers by script");
     assert!(info["agents"]["default"].is_object(), "clients ask for `default`");
-    assert_eq!(info["threadEndpoints"], json!({"list": true, "inspect": true, "mutations": false, "realtimeMetadata": false}));
+    assert_eq!(
+        info["threadEndpoints"],
+        json!({"list": true, "inspect": true, "mutations": false, "realtimeMetadata": false})
+    );
     assert_eq!((&info["suggestions"], &info["telemetryDisabled"]), (&json!(false), &json!(true)));
 }
 

@@ -135,7 +135,9 @@ async fn an_illegal_event_ends_the_run_with_a_clear_error() {
     let (_home, server) = demo();
     let events = server.run_to_end("demo", &say("t", "u1", "illegal")).await;
     assert_eq!(events.last().unwrap()["code"], "invalid_sequence");
-    assert!(events.last().unwrap()["message"].as_str().unwrap().contains("No active text message found with ID 'nobody'"));
+    assert!(
+        events.last().unwrap()["message"].as_str().unwrap().contains("No active text message found with ID 'nobody'")
+    );
     assert_eq!(text(&events), "before");
 }
 

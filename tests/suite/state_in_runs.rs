@@ -152,7 +152,10 @@ async fn a_posted_state_over_the_limits_is_rejected_and_the_run_goes_on() {
     input["state"] = json!({"title": "taken?", "deep": deep});
     let events = server.run_to_end("notes", &input).await;
     assert_eq!(types(&events)[..3], ["RUN_STARTED", "STATE_SNAPSHOT", "CUSTOM"]);
-    assert_eq!((&events[2]["name"], &events[2]["value"]["code"]), (&json!("coagent.state_rejected"), &json!("invalid_json")));
+    assert_eq!(
+        (&events[2]["name"], &events[2]["value"]["code"]),
+        (&json!("coagent.state_rejected"), &json!("invalid_json"))
+    );
     assert_eq!(events[1]["snapshot"]["title"], "untitled", "nothing of it is written");
     assert_eq!(types(&events).last(), Some(&"RUN_FINISHED"));
 }

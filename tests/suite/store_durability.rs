@@ -60,7 +60,8 @@ fn acknowledged_commits_survive_kill_9() {
 #[test]
 fn acknowledged_commits_survive_a_power_cut() {
     let directory = tempfile::tempdir().unwrap();
-    let (image, at, cut) = <(PathBuf, PathBuf, PathBuf)>::from(["image", "mount", "godown"].map(|name| directory.path().join(name)));
+    let (image, at, cut) =
+        <(PathBuf, PathBuf, PathBuf)>::from(["image", "mount", "godown"].map(|name| directory.path().join(name)));
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/godown.c");
     let prepared = run(Command::new("cc").arg("-o").arg(&cut).arg(source))
         .and_then(|()| run(Command::new("truncate").args(["-s", "64M"]).arg(&image)))
@@ -234,7 +235,9 @@ async fn damage_is_reported_with_its_place() {
             assert_eq!(store.snapshot(&stream("s")).await.unwrap_err(), corrupt(10));
         }
         if damage.contains("streams") {
-            assert!(store.head(&stream("s")).await.is_err() && store.list(&stream("s").scope(), None, 9).await.is_err());
+            assert!(
+                store.head(&stream("s")).await.is_err() && store.list(&stream("s").scope(), None, 9).await.is_err()
+            );
             let refused = store.commit(append("s", 10, "x").into()).await.unwrap_err();
             assert!(matches!(refused, CommitError::Unavailable { reason } if reason.contains("damaged")));
         }

@@ -1,7 +1,7 @@
 //! Definitions that the suite runs: scripted agents for every kind of ending.
 
 /// Talks, works, fails, waits and asks, depending on what the user says.
-pub const DEMO: (&str, &str) = (
+pub(crate) const DEMO: (&str, &str) = (
     "demo.yaml",
     r#"
 name: Demo
@@ -39,7 +39,7 @@ agent:
 );
 
 /// Several agents and threads on one document.
-pub const BOARD: (&str, &str) = (
+pub(crate) const BOARD: (&str, &str) = (
     "board.yaml",
     r#"
 name: Board

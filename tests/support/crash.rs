@@ -59,9 +59,8 @@ pub(crate) fn work_if_asked() {
     runtime.block_on(async {
         let store = Arc::new(Sqlite::open(Path::new(&database), SqliteOptions::default()).unwrap());
         say("ready");
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|writer| tokio::spawn(write(store.clone(), writer, cycle.clone(), operations)))
-            .collect();
+        let writers: Vec<_> =
+            (0..WRITERS).map(|writer| tokio::spawn(write(store.clone(), writer, cycle.clone(), operations))).collect();
         for writer in writers {
             writer.await.unwrap();
         }

@@ -8,22 +8,22 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The events of an answer as they arrive.
-pub struct EventStream {
+pub(crate) struct EventStream {
     response: reqwest::Response,
     buffer: String,
     /// The last `id:` that arrived.
-    pub last_id: Option<String>,
+    pub(crate) last_id: Option<String>,
 }
 
 impl EventStream {
-    pub fn new(response: reqwest::Response) -> Self {
+    pub(crate) fn new(response: reqwest::Response) -> Self {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { response, buffer: String::new(), last_id: None }
     }
 
     /// The next event, `None` at the end of the stream.
-    pub async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.buffer.find("\n\n") {
                 let frame: String = self.buffer.drain(..end + 2).collect();
@@ -34,7 +34,9 @@ impl EventStream {
             }
             let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("a frame in time");
             match chunk.expect("the stream is not cut") {
-                Some(chunk) => self.buffer.push_str(std::str::from_utf8(&chunk).expect("frames are cut between characters")),
+                Some(chunk) => {
+                    self.buffer.push_str(std::str::from_utf8(&chunk).expect("frames are cut between characters"))
+                }
                 None => {
                     assert_eq!(self.buffer, "", "the stream ends in the middle of a frame");
                     return None;
@@ -44,7 +46,7 @@ impl EventStream {
     }
 
     /// Reads until an event of this type, which it answers.
-    pub async fn until(&mut self, event_type: &str) -> Value {
+    pub(crate) async fn until(&mut self, event_type: &str) -> Value {
         let mut seen = Vec::new();
         while let Some(event) = self.next().await {
             if event["type"] == event_type {
@@ -56,7 +58,7 @@ impl EventStream {
     }
 
     /// All events up to the end of the stream.
-    pub async fn rest(mut self) -> Vec<Value> {
+    pub(crate) async fn rest(mut self) -> Vec<Value> {
         let mut events = Vec::new();
         while let Some(event) = self.next().await {
             events.push(event);
@@ -82,18 +84,18 @@ impl EventStream {
 }
 
 /// The types of events, in order.
-pub fn types(events: &[Value]) -> Vec<&str> {
+pub(crate) fn types(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["type"].as_str().expect("an event has a type")).collect()
 }
 
 /// The text of all messages that the events stream, joined.
-pub fn text(events: &[Value]) -> String {
+pub(crate) fn text(events: &[Value]) -> String {
     let deltas = events.iter().filter(|event| event["type"] == "TEXT_MESSAGE_CONTENT");
     deltas.map(|event| event["delta"].as_str().expect("a delta is text")).collect()
 }
 
 /// The state as a client holds it after these events; every delta has to apply.
-pub fn state(events: &[Value]) -> Value {
+pub(crate) fn state(events: &[Value]) -> Value {
     let mut state = Value::Null;
     for event in events {
         match event["type"].as_str() {

@@ -1,6 +1,6 @@
 //! What the suite shares.
 
-pub mod agents;
-pub mod crash;
-pub mod events;
-pub mod server;
+pub(crate) mod agents;
+pub(crate) mod crash;
+pub(crate) mod events;
+pub(crate) mod server;

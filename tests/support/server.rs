@@ -11,29 +11,29 @@ use tempfile::TempDir;
 use super::events::EventStream;
 
 /// A running `coagent serve`; killed when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub url: String,
+    pub(crate) url: String,
     options: Options,
     http: reqwest::Client,
 }
 
 /// How to start it.
 #[derive(Clone)]
-pub struct Options {
-    pub agents: PathBuf,
-    pub store: String,
-    pub flags: Vec<String>,
+pub(crate) struct Options {
+    pub(crate) agents: PathBuf,
+    pub(crate) store: String,
+    pub(crate) flags: Vec<String>,
 }
 
 /// A folder that holds definitions and a database, and goes when it is dropped.
-pub struct Home {
+pub(crate) struct Home {
     folder: TempDir,
 }
 
 impl Home {
     /// A folder with these definition files.
-    pub fn with_agents(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn with_agents(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("agents")).expect("a folder for agents");
         let home = Self { folder };
@@ -43,25 +43,25 @@ impl Home {
         home
     }
 
-    pub fn write_agent(&self, name: &str, text: &str) {
+    pub(crate) fn write_agent(&self, name: &str, text: &str) {
         std::fs::write(self.path().join("agents").join(name), text).expect("a definition file");
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Starts a server on this folder's agents and sqlite database.
-    pub fn serve(&self) -> Server {
+    pub(crate) fn serve(&self) -> Server {
         Server::start(self.options())
     }
 
     /// The same, keeping nothing.
-    pub fn serve_in_memory(&self) -> Server {
+    pub(crate) fn serve_in_memory(&self) -> Server {
         Server::start(Options { store: "memory:".to_owned(), ..self.options() })
     }
 
-    pub fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         Options {
             agents: self.path().join("agents"),
             store: format!("sqlite:{}", self.path().join("data").join("coagent.db").display()),
@@ -71,17 +71,17 @@ impl Home {
 }
 
 impl Server {
-    pub fn start(options: Options) -> Self {
+    pub(crate) fn start(options: Options) -> Self {
         let (child, url) = spawn(&options);
-        Self { child, url, options, http: reqwest::Client::builder().no_proxy().build().expect("an HTTP client") }
+        Self { child, url, options, http: client() }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// kill -9, and a new process on the same store.
-    pub fn crash_and_restart(mut self) -> Self {
+    pub(crate) fn crash_and_restart(mut self) -> Self {
         self.kill();
         let (child, url) = spawn(&self.options);
         self.child = child;
@@ -89,14 +89,14 @@ impl Server {
         self
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         // A process that is already gone is what was wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// SIGTERM; answers the exit code and how long it took.
-    pub fn terminate(&mut self) -> (Option<i32>, Duration) {
+    pub(crate) fn terminate(&mut self) -> (Option<i32>, Duration) {
         let began = Instant::now();
         let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         assert!(sent.expect("kill runs").success());
@@ -109,52 +109,52 @@ impl Server {
         }
     }
 
-    pub fn copilotkit(&self, path: &str) -> String {
+    pub(crate) fn copilotkit(&self, path: &str) -> String {
         format!("{}/api/copilotkit{path}", self.url)
     }
 
-    pub fn http(&self) -> &reqwest::Client {
+    pub(crate) fn http(&self) -> &reqwest::Client {
         &self.http
     }
 
     /// Posts a run and follows its stream.
-    pub async fn run(&self, agent: &str, input: &Value) -> EventStream {
+    pub(crate) async fn run(&self, agent: &str, input: &Value) -> EventStream {
         let response = self.post(&format!("/agent/{agent}/run"), input).await;
         assert_eq!(response.status(), 200, "{}", response.text().await.unwrap_or_default());
         EventStream::new(response)
     }
 
     /// Posts a run and answers all its events.
-    pub async fn run_to_end(&self, agent: &str, input: &Value) -> Vec<Value> {
+    pub(crate) async fn run_to_end(&self, agent: &str, input: &Value) -> Vec<Value> {
         self.run(agent, input).await.rest().await
     }
 
-    pub async fn connect(&self, agent: &str, thread: &str) -> EventStream {
+    pub(crate) async fn connect(&self, agent: &str, thread: &str) -> EventStream {
         EventStream::new(self.post(&format!("/agent/{agent}/connect"), &empty_input(thread)).await)
     }
 
-    pub async fn connect_after(&self, agent: &str, thread: &str, last_event_id: &str) -> EventStream {
+    pub(crate) async fn connect_after(&self, agent: &str, thread: &str, last_event_id: &str) -> EventStream {
         let url = self.copilotkit(&format!("/agent/{agent}/connect"));
         let request = self.http.post(url).header("Last-Event-ID", last_event_id).json(&empty_input(thread));
         EventStream::new(request.send().await.expect("an answer"))
     }
 
     /// Everything that a connect replays.
-    pub async fn replay(&self, agent: &str, thread: &str) -> Vec<Value> {
+    pub(crate) async fn replay(&self, agent: &str, thread: &str) -> Vec<Value> {
         self.connect(agent, thread).await.rest().await
     }
 
-    pub async fn stop(&self, agent: &str, thread: &str) -> Value {
+    pub(crate) async fn stop(&self, agent: &str, thread: &str) -> Value {
         let url = self.copilotkit(&format!("/agent/{agent}/stop/{thread}"));
         let response = self.http.post(url).send().await.expect("an answer");
         response.json().await.expect("JSON")
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
         self.http.post(self.copilotkit(path)).json(body).send().await.expect("an answer")
     }
 
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let response = self.http.get(self.copilotkit(path)).send().await.expect("an answer");
         assert_eq!(response.status(), 200);
         response.json().await.expect("JSON")
@@ -165,6 +165,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A client of its own, so that one test's connections are not another's.
+fn client() -> reqwest::Client {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().expect("an HTTP client")
 }
 
 fn spawn(options: &Options) -> (Child, String) {
@@ -194,12 +201,12 @@ fn spawn(options: &Options) -> (Child, String) {
 }
 
 /// A run input with one user message.
-pub fn say(thread: &str, id: &str, text: &str) -> Value {
+pub(crate) fn say(thread: &str, id: &str, text: &str) -> Value {
     with_messages(thread, &[json!({"id": id, "role": "user", "content": text})])
 }
 
 /// A run input with these messages, as CopilotKit's client sends it.
-pub fn with_messages(thread: &str, messages: &[Value]) -> Value {
+pub(crate) fn with_messages(thread: &str, messages: &[Value]) -> Value {
     json!({
         "threadId": thread, "runId": uuid::Uuid::now_v7().to_string(), "tools": [], "context": [],
         "forwardedProps": {}, "state": {}, "messages": messages,

@@ -25,7 +25,8 @@ pub(super) fn patched(
     room_bytes: usize,
 ) -> Result<Decided, Refused> {
     if let Some(allowed) = may_write
-        && let Some(path) = ops.iter().flat_map(Operation::writes).find(|path| !allowed.iter().any(|root| path.starts_with(root)))
+        && let Some(path) =
+            ops.iter().flat_map(Operation::writes).find(|path| !allowed.iter().any(|root| path.starts_with(root)))
     {
         return Err(Refused {
             code: "forbidden_path",

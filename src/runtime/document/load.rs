@@ -41,11 +41,7 @@ impl From<StoreError> for Broken {
 }
 
 impl Live {
-    pub(super) async fn load(
-        store: Arc<dyn Store>,
-        stream: StreamKey,
-        deltas: Arc<DeltaTail>,
-    ) -> Result<Self, Broken> {
+    pub(super) async fn load(store: Arc<dyn Store>, stream: StreamKey, deltas: Arc<DeltaTail>) -> Result<Self, Broken> {
         let unreadable = |error: serde_json::Error| Broken { reason: format!("{stream} cannot be read: {error}") };
         let (mut body, mut version) = (absent(), 0);
         if let Some(snapshot) = store.snapshot(&stream).await? {

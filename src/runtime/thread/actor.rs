@@ -248,7 +248,9 @@ impl Thread {
                 Emission::Event(event) => {
                     if let Err(error) = live.story().admit(event, &self.transcript, &mut out) {
                         self.append(out).await?;
-                        return self.finish(Ending::Failed(AgentError::new("invalid_sequence", error.to_string()))).await;
+                        return self
+                            .finish(Ending::Failed(AgentError::new("invalid_sequence", error.to_string())))
+                            .await;
                     }
                 }
                 Emission::State(request) => {
@@ -358,7 +360,9 @@ impl Thread {
             Ok(status) => status,
             Err(error) => {
                 let failed = AgentError::new("invalid_sequence", error.to_string());
-                live.story().end(Ending::Failed(failed), &mut out).map_err(|error| Broken { reason: error.to_string() })?
+                live.story()
+                    .end(Ending::Failed(failed), &mut out)
+                    .map_err(|error| Broken { reason: error.to_string() })?
             }
         };
         let chunks = self.number(out);
@@ -405,10 +409,8 @@ impl Thread {
     /// Tells live readers that the run is lost with its store; a restart of the thread closes it properly.
     fn abandon(&mut self, broken: &Broken) {
         if self.live.take().is_some() {
-            let error = Event::run_error(
-                format!("the run was lost because its store failed: {}", broken.reason),
-                "internal",
-            );
+            let error =
+                Event::run_error(format!("the run was lost because its store failed: {}", broken.reason), "internal");
             let chunk = Chunk::encode(&[error], self.position + 1, self.state_version, None);
             self.tail.publish_provisional(Arc::new(chunk));
         }
@@ -433,4 +435,3 @@ fn crashed(error: tokio::task::JoinError) -> AgentError {
         AgentError::run_is_over()
     }
 }
-

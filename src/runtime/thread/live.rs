@@ -11,7 +11,9 @@ use tokio::task::JoinHandle;
 
 use crate::agent::context::Emission;
 use crate::agent::{AgentError, RunOutcome};
-use crate::agui::{Admission, Closing, Compacted, Compactor, Event, IdKind, Json, Outcome, SequenceError, Success, TokenUsage};
+use crate::agui::{
+    Admission, Closing, Compacted, Compactor, Event, IdKind, Json, Outcome, SequenceError, Success, TokenUsage,
+};
 
 use super::super::agents::Hosted;
 use super::super::document::{Author, DocumentHandle, Snapshot};

@@ -113,8 +113,10 @@ impl RunRecord {
     /// Encodes a run's compacted events for replay.
     pub(crate) fn new(facts: RunFacts, events: &[Compacted], epoch: &str) -> Self {
         let current = Replay::encode(events, Dialect::V1, epoch);
-        let legacy =
-            events.iter().any(|item| item.event.differs_in_legacy()).then(|| Replay::encode(events, Dialect::Legacy, epoch));
+        let legacy = events
+            .iter()
+            .any(|item| item.event.differs_in_legacy())
+            .then(|| Replay::encode(events, Dialect::Legacy, epoch));
         Self { facts, current, legacy }
     }
 

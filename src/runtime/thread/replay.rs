@@ -66,9 +66,8 @@ impl Thread {
         let resume = self.resume_point(request.last_event_id.as_deref()).await?;
         let mut replay = self.empty_replay(request.dialect);
         replay.end = self.runs.len();
-        replay.live = self.live.as_ref().map(|live| {
-            Follow::late(&self.services, &self.name, &self.tail, live, request.dialect)
-        });
+        replay.live =
+            self.live.as_ref().map(|live| Follow::late(&self.services, &self.name, &self.tail, live, request.dialect));
         match resume {
             Resume::FromStart => {}
             Resume::Anew => replay.preface.push_back(frame(&Event::messages_snapshot(Vec::new()))),

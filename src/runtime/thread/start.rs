@@ -49,9 +49,8 @@ impl Thread {
         let author = Author { actor: principal.actor(), run_id: None, may_write: None };
         let (posted, unreadable) = posted_state(&input);
         let begun = document.begin(agent.initial_state(), posted.map(|state| (state, evidence)), author).await;
-        let Begun { snapshot, rejected } = begun.map_err(|error| {
-            StartFailure::Refused(StartError::Unavailable { reason: error.reason })
-        })?;
+        let Begun { snapshot, rejected } =
+            begun.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.reason }))?;
         let start = RunStart {
             run_id: uuid::Uuid::now_v7().to_string(),
             client_run_id: input.run_id.clone(),

@@ -114,13 +114,14 @@ impl Transcript {
                 last_known = Some(at);
                 let turn = &self.turns[at];
                 resolved.latest_run_seen = resolved.latest_run_seen.max(Some(turn.run));
-                let message = if turn.message.role() == Role::User && message.role() == Role::User && message != *turn.message {
-                    let edited = Arc::new(message);
-                    resolved.edits.push(Arc::clone(&edited));
-                    edited
-                } else {
-                    Arc::clone(&turn.message)
-                };
+                let message =
+                    if turn.message.role() == Role::User && message.role() == Role::User && message != *turn.message {
+                        let edited = Arc::new(message);
+                        resolved.edits.push(Arc::clone(&edited));
+                        edited
+                    } else {
+                        Arc::clone(&turn.message)
+                    };
                 resolved.context.push(message);
             } else if self.may_add(&message, &answered) {
                 last_known = None;
@@ -178,7 +179,8 @@ impl Transcript {
             let calls: Vec<_> = message.tool_calls().iter().map(|call| call.id.clone()).collect();
             complete.push(message);
             for call in calls {
-                let known = self.calls.get(&call).and_then(|known| known.result).map(|at| Arc::clone(&self.turns[at].message));
+                let known =
+                    self.calls.get(&call).and_then(|known| known.result).map(|at| Arc::clone(&self.turns[at].message));
                 let result = results.remove(&call).or(known).unwrap_or_else(|| Arc::new(unanswered(&call)));
                 complete.push(result);
             }
@@ -248,7 +250,12 @@ mod tests {
     fn a_list_that_ends_with_a_known_user_message_asks_again() {
         let resolved = check(vec![user("u1", "one")], &["u1"], &[], Some(0));
         assert_eq!(ids(&resolved.regenerates.expect("asked again").carried), ["u1"]);
-        check(vec![user("u1", "one"), Message::assistant("a1", "first"), user("u2", "two")], &["u1", "a1", "u2"], &[], Some(1));
+        check(
+            vec![user("u1", "one"), Message::assistant("a1", "first"), user("u2", "two")],
+            &["u1", "a1", "u2"],
+            &[],
+            Some(1),
+        );
     }
 
     #[test]
@@ -286,12 +293,15 @@ mod tests {
         check(twice, &["a2", "r2"], &["r2"], None);
         let mut answered = thread();
         answered.add(2, Arc::new(Message::tool("r2", "c2", "done")));
-        assert!(answered.resolve(vec![calling("a2", "c2"), Message::tool("r9", "c2", "other")], false).added.is_empty());
+        assert!(
+            answered.resolve(vec![calling("a2", "c2"), Message::tool("r9", "c2", "other")], false).added.is_empty()
+        );
     }
 
     #[test]
     fn a_call_without_an_answer_gets_one_in_the_context() {
-        let resolved = check(vec![calling("a2", "c2"), user("u9", "never mind")], &["a2", "c2-result", "u9"], &["u9"], None);
+        let resolved =
+            check(vec![calling("a2", "c2"), user("u9", "never mind")], &["a2", "c2-result", "u9"], &["u9"], None);
         assert_eq!(resolved.context[1].text(), r#"{"error":"interrupted"}"#);
     }
 

@@ -37,8 +37,7 @@ pub(super) fn open(headers: &HeaderMap, bytes: &[u8]) -> Result<Call, Problem> {
     let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|_| refused("Invalid JSON payload"))?;
     let method: Option<String> = envelope.method.and_then(|method| serde_json::from_str(method.get()).ok());
     let method = method.filter(|method| !method.is_empty()).ok_or_else(|| refused("Missing method field"))?;
-    let params: Params =
-        envelope.params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
+    let params: Params = envelope.params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
     match method.as_str() {
         "info" => Ok(Call::Info),
         "agent/run" => Ok(Call::Run { agent: params.agent()?, body: required(envelope.body)? }),

@@ -43,7 +43,15 @@ mod tests {
         for name in ["authorization", "x-tenant", "x-team"] {
             assert!(may_travel(name), "{name}");
         }
-        for name in ["cookie", "content-type", "x-forwarded-for", "x-amz-cf-id", "x-vercel-id", "x-copilotcloud-public-api-key", "host"] {
+        for name in [
+            "cookie",
+            "content-type",
+            "x-forwarded-for",
+            "x-amz-cf-id",
+            "x-vercel-id",
+            "x-copilotcloud-public-api-key",
+            "host",
+        ] {
             assert!(!may_travel(name), "{name}");
         }
     }

@@ -11,12 +11,19 @@ use crate::state::diff::KEY_MEMBERS;
 use crate::state::diff::align::increasing;
 use crate::state::patch::{self, Operation};
 use crate::state::pointer::Pointer;
+use crate::state::value::same;
 
 /// At most this many versions are compared whole with the posted array; evidence is taken from all.
 const CANDIDATES: usize = 64;
 
 /// Beyond this many comparisons, elements without a place in the closest version count as new.
 const MAX_LOOKUPS: usize = 1 << 23;
+
+/// Edits, and how many of them lose an element or its value.
+type Cost = (usize, usize);
+
+/// Indexes of elements of a version with those of the posted elements that they are.
+type Pairs = Vec<(usize, usize)>;
 
 /// What the post says of a place in its array.
 enum Posted {
@@ -62,7 +69,7 @@ pub(super) fn merge(merge: &mut Merge, head: &[Value], history: &History<'_>, po
     for (j, place) in places.iter().enumerate() {
         match place {
             Posted::Kept(index) => {
-                if !crate::state::value::same(&head[*index], &posted[j]) {
+                if !same(&head[*index], &posted[j]) {
                     let element = list.element(list.head[*index].id);
                     merge.place(&element, &posted[j], &at.join(index.to_string()), Slot::Element);
                 }
@@ -238,11 +245,11 @@ impl<'h, 'a> List<'h, 'a> {
     }
 
     /// The version that needs the fewest edits to become the posted array; of equals the one that loses least, then the oldest.
-    fn closest<'p>(&self, posted_items: &[Item<'p>], posted: &[Value]) -> (Vec<Item<'a>>, Vec<(usize, usize)>)
+    fn closest<'p>(&self, posted_items: &[Item<'p>], posted: &[Value]) -> (Vec<Item<'a>>, Pairs)
     where
         'a: 'p,
     {
-        let mut best: Option<((usize, usize), Vec<Item<'a>>, Vec<(usize, usize)>)> = None;
+        let mut best: Option<(Cost, Vec<Item<'a>>, Pairs)> = None;
         for items in self.candidates() {
             let pairs = pair(&items, posted_items, |i, j| items[i].node.same(&posted[j]));
             let is_changed = |&&(i, j): &&(usize, usize)| !items[i].node.same(&posted[j]);

@@ -8,8 +8,7 @@ use bytes::Bytes;
 use crate::store::batch::mint_epoch;
 use crate::store::clock::now_ms;
 use crate::store::{
-    Append, CommitError, Committed, Entry, Head, Kind, Limit, Remember, Scope, Seq, Snapshot,
-    StreamKey, Tenant,
+    Append, CommitError, Committed, Entry, Head, Kind, Limit, Remember, Scope, Seq, Snapshot, StreamKey, Tenant,
 };
 
 /// How many expired keys are cleared away for each new one.
@@ -49,24 +48,18 @@ impl Shelves {
     }
 
     pub(super) fn remove(&mut self, key: &StreamKey) -> bool {
-        self.scopes
-            .get_mut(&key.scope())
-            .is_some_and(|streams| streams.remove(&key.id).is_some())
+        self.scopes.get_mut(&key.scope()).is_some_and(|streams| streams.remove(&key.id).is_some())
     }
 
     /// Oldest touched first.
     pub(super) fn open_streams(&self, kind: Kind) -> Vec<StreamKey> {
         let scopes = self.scopes.iter().filter(|(scope, _)| scope.kind == kind);
         let mut open: Vec<_> = scopes
-            .flat_map(|(scope, streams)| {
-                streams.iter().map(move |(id, stream)| (stream, scope, id))
-            })
+            .flat_map(|(scope, streams)| streams.iter().map(move |(id, stream)| (stream, scope, id)))
             .filter(|(stream, ..)| stream.open)
             .collect();
         open.sort_unstable_by_key(|(stream, ..)| stream.touched);
-        open.into_iter()
-            .map(|(_, scope, id)| scope.stream(id.clone()))
-            .collect()
+        open.into_iter().map(|(_, scope, id)| scope.stream(id.clone())).collect()
     }
 
     pub(super) fn recall(&self, tenant: &Tenant, key: &str, now_ms: i64) -> Option<&Bytes> {
@@ -76,9 +69,7 @@ impl Shelves {
 
     pub(super) fn refuse_closed(&self) -> Result<(), CommitError> {
         match self.closed {
-            true => Err(CommitError::Unavailable {
-                reason: "the store is closed".to_owned(),
-            }),
+            true => Err(CommitError::Unavailable { reason: "the store is closed".to_owned() }),
             false => Ok(()),
         }
     }
@@ -92,10 +83,7 @@ impl Shelves {
         for new in remember {
             let in_batch = earlier.insert((&new.tenant, &new.key), &new.result);
             if let Some(result) = in_batch.or_else(|| self.recall(&new.tenant, &new.key, now_ms)) {
-                return Err(CommitError::Repeated {
-                    key: new.key.clone(),
-                    result: result.clone(),
-                });
+                return Err(CommitError::Repeated { key: new.key.clone(), result: result.clone() });
             }
         }
         Ok(())
@@ -105,23 +93,13 @@ impl Shelves {
         // Where earlier appends of the batch will have left their streams; a lone append needs no book.
         let mut ahead: HashMap<&StreamKey, Seq> = HashMap::new();
         for append in appends {
-            let stored = || {
-                self.stream(&append.stream)
-                    .map_or(Seq::ZERO, |stream| stream.seq)
-            };
+            let stored = || self.stream(&append.stream).map_or(Seq::ZERO, |stream| stream.seq);
             let actual = ahead.get(&append.stream).copied().unwrap_or_else(stored);
             if actual != append.expected {
-                return Err(CommitError::Stale {
-                    stream: append.stream.clone(),
-                    expected: append.expected,
-                    actual,
-                });
+                return Err(CommitError::Stale { stream: append.stream.clone(), expected: append.expected, actual });
             }
             if appends.len() > 1 {
-                let end = append
-                    .entries
-                    .iter()
-                    .fold(actual, |seq, entry| seq.plus(entry.span.get()));
+                let end = append.entries.iter().fold(actual, |seq, entry| seq.plus(entry.span.get()));
                 ahead.insert(&append.stream, end);
             }
         }
@@ -134,30 +112,20 @@ impl Shelves {
         let stream = scope.entry(append.stream.id).or_insert_with(Stream::new);
         for new in append.entries {
             stream.seq = stream.seq.plus(new.span.get());
-            stream.entries.push_back(Entry {
-                seq: stream.seq,
-                span: new.span.get(),
-                body: new.body,
-            });
+            stream.entries.push_back(Entry { seq: stream.seq, span: new.span.get(), body: new.body });
         }
         stream.touched = self.touched;
         stream.open = append.open.unwrap_or(stream.open);
         stream.summary = append.summary.or(stream.summary.take());
         if let Some(body) = append.snapshot {
-            stream.snapshot = Some(Snapshot {
-                seq: stream.seq,
-                body,
-            });
+            stream.snapshot = Some(Snapshot { seq: stream.seq, body });
         }
         if let Some(trim) = append.trim {
             while let Some(dropped) = stream.entries.pop_front_if(|entry| entry.seq <= trim) {
                 stream.trimmed = dropped.seq;
             }
         }
-        Committed {
-            epoch: stream.epoch.clone(),
-            seq: stream.seq,
-        }
+        Committed { epoch: stream.epoch.clone(), seq: stream.seq }
     }
 
     pub(super) fn remember(&mut self, remember: Vec<Remember>) {
@@ -166,11 +134,7 @@ impl Shelves {
         }
         let now_ms = now_ms();
         for _ in 0..remember.len() * FORGET_PER_KEY {
-            if self
-                .expiring
-                .first()
-                .is_none_or(|(expires_at_ms, ..)| *expires_at_ms > now_ms)
-            {
+            if self.expiring.first().is_none_or(|(expires_at_ms, ..)| *expires_at_ms > now_ms) {
                 break;
             }
             if let Some((_, tenant, key)) = self.expiring.pop_first() {
@@ -179,16 +143,11 @@ impl Shelves {
         }
         for new in remember {
             let key = (new.tenant.clone(), new.key.clone());
-            let kept = Remembered {
-                result: new.result,
-                expires_at_ms: new.expires_at_ms,
-            };
+            let kept = Remembered { result: new.result, expires_at_ms: new.expires_at_ms };
             if let Some(expired) = self.remembered.insert(key, kept) {
-                self.expiring
-                    .remove(&(expired.expires_at_ms, new.tenant.clone(), new.key.clone()));
+                self.expiring.remove(&(expired.expires_at_ms, new.tenant.clone(), new.key.clone()));
             }
-            self.expiring
-                .insert((new.expires_at_ms, new.tenant, new.key));
+            self.expiring.insert((new.expires_at_ms, new.tenant, new.key));
         }
     }
 }

@@ -42,20 +42,10 @@ impl Group<'_> {
         self.run("SAVEPOINT work")?;
         let result = match work {
             Work::Commit(batch) => self.remember(&batch.remember).and_then(|()| {
-                let committed = batch
-                    .appends
-                    .iter()
-                    .map(|append| self.append(append))
-                    .collect::<Result<_, _>>()?;
-                Ok(Outcome {
-                    committed,
-                    deleted: false,
-                })
+                let committed = batch.appends.iter().map(|append| self.append(append)).collect::<Result<_, _>>()?;
+                Ok(Outcome { committed, deleted: false })
             }),
-            Work::Delete(stream) => Ok(Outcome {
-                committed: Vec::new(),
-                deleted: self.delete(stream)?,
-            }),
+            Work::Delete(stream) => Ok(Outcome { committed: Vec::new(), deleted: self.delete(stream)? }),
         };
         match &result {
             Ok(_) => self.run("RELEASE work")?,
@@ -82,18 +72,11 @@ impl Group<'_> {
         )?;
         for new in remember {
             let (tenant, expires_at_ms) = (new.tenant.as_str(), new.expires_at_ms);
-            if let Some(found) =
-                Remembered::find(self.connection, &new.tenant, &new.key, self.now_ms)?
-            {
+            if let Some(found) = Remembered::find(self.connection, &new.tenant, &new.key, self.now_ms)? {
                 let key = new.key.clone();
                 return Err(Refused::Work(match found.is_intact {
-                    true => CommitError::Repeated {
-                        key,
-                        result: found.result,
-                    },
-                    false => CommitError::Unavailable {
-                        reason: format!("what is remembered under {key} is damaged"),
-                    },
+                    true => CommitError::Repeated { key, result: found.result },
+                    false => CommitError::Unavailable { reason: format!("what is remembered under {key} is damaged") },
                 }));
             }
             let crc = row::remembered_crc(tenant, &new.key, expires_at_ms, &new.result);
@@ -112,11 +95,7 @@ impl Group<'_> {
         let actual = found.as_ref().map_or(Seq::ZERO, |row| row.head.seq);
         if actual != append.expected {
             let (stream, expected) = (append.stream.clone(), append.expected);
-            return Err(Refused::Work(CommitError::Stale {
-                stream,
-                expected,
-                actual,
-            }));
+            return Err(Refused::Work(CommitError::Stale { stream, expected, actual }));
         }
         let (id, mut head) = match found {
             Some(row) => (row.id, row.head),
@@ -135,17 +114,13 @@ impl Group<'_> {
             head.trimmed = self.trim(id, trim)?.unwrap_or(head.trimmed);
         }
         self.update(id, &append.stream, &head)?;
-        Ok(Committed {
-            epoch: head.epoch,
-            seq: head.seq,
-        })
+        Ok(Committed { epoch: head.epoch, seq: head.seq })
     }
 
     fn find(&self, stream: &StreamKey) -> Result<Option<StreamRow>, Refused> {
         let found = StreamRow::find(self.connection, stream)?;
         if found.as_ref().is_some_and(|row| !row.is_intact(stream)) {
-            let reason =
-                format!("{stream} is damaged beside its entries: restore it from a backup");
+            let reason = format!("{stream} is damaged beside its entries: restore it from a backup");
             return Err(Refused::Work(CommitError::Unavailable { reason }));
         }
         Ok(found)
@@ -157,11 +132,7 @@ impl Group<'_> {
             "INSERT INTO streams (tenant, owner, kind, name, epoch, seq, trimmed, open, touched, crc) \
              VALUES (?1, ?2, ?3, ?4, '', 0, 0, 0, 0, 0)",
         )?;
-        let (tenant, owner, kind) = (
-            stream.tenant.as_str(),
-            stream.owner.as_str(),
-            stream.kind.as_str(),
-        );
+        let (tenant, owner, kind) = (stream.tenant.as_str(), stream.owner.as_str(), stream.kind.as_str());
         insert.insert(params![tenant, owner, kind, &*stream.id])
     }
 
@@ -179,9 +150,9 @@ impl Group<'_> {
     }
 
     fn insert(&self, id: i64, seq: &mut Seq, append: &Append) -> rusqlite::Result<()> {
-        let mut insert = self.connection.prepare_cached(
-            "INSERT INTO entries (stream, seq, span, crc, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?;
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT INTO entries (stream, seq, span, crc, body) VALUES (?1, ?2, ?3, ?4, ?5)")?;
         for new in &append.entries {
             let span = new.span.get();
             *seq = seq.plus(span);
@@ -192,29 +163,20 @@ impl Group<'_> {
     }
 
     fn set_snapshot(&self, id: i64, seq: Seq, body: &[u8]) -> rusqlite::Result<()> {
-        let mut replace = self.connection.prepare_cached(
-            "INSERT OR REPLACE INTO snapshots (stream, seq, crc, body) VALUES (?1, ?2, ?3, ?4)",
-        )?;
-        replace.execute(params![
-            id,
-            row::stored(seq),
-            row::snapshot_crc(id, seq, body),
-            body
-        ])?;
+        let mut replace = self
+            .connection
+            .prepare_cached("INSERT OR REPLACE INTO snapshots (stream, seq, crc, body) VALUES (?1, ?2, ?3, ?4)")?;
+        replace.execute(params![id, row::stored(seq), row::snapshot_crc(id, seq, body), body])?;
         Ok(())
     }
 
     /// The end of the last entry that was dropped, if any was.
     fn trim(&self, id: i64, trim: Seq) -> rusqlite::Result<Option<Seq>> {
-        let mut last = self
-            .connection
-            .prepare_cached("SELECT max(seq) FROM entries WHERE stream = ?1 AND seq <= ?2")?;
-        let dropped: Option<i64> =
-            last.query_row(params![id, row::stored(trim)], |row| row.get(0))?;
+        let mut last =
+            self.connection.prepare_cached("SELECT max(seq) FROM entries WHERE stream = ?1 AND seq <= ?2")?;
+        let dropped: Option<i64> = last.query_row(params![id, row::stored(trim)], |row| row.get(0))?;
         if dropped.is_some() {
-            let mut delete = self
-                .connection
-                .prepare_cached("DELETE FROM entries WHERE stream = ?1 AND seq <= ?2")?;
+            let mut delete = self.connection.prepare_cached("DELETE FROM entries WHERE stream = ?1 AND seq <= ?2")?;
             delete.execute(params![id, dropped])?;
         }
         Ok(dropped.map(row::position))
@@ -233,9 +195,8 @@ impl Group<'_> {
         ] {
             self.connection.prepare_cached(sql)?.execute([row.id])?;
         }
-        let mut keep = self.connection.prepare_cached(
-            "INSERT OR REPLACE INTO counters (name, value) VALUES ('touched', ?1)",
-        )?;
+        let mut keep =
+            self.connection.prepare_cached("INSERT OR REPLACE INTO counters (name, value) VALUES ('touched', ?1)")?;
         keep.execute([row::stored(Seq(self.touched))])?;
         Ok(true)
     }

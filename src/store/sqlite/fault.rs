@@ -24,9 +24,7 @@ impl Fault {
         match failure.code {
             ErrorCode::DiskFull => Self::Full,
             // The log's index is extended before anything is written.
-            ErrorCode::SystemIoFailure if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => {
-                Self::Full
-            }
+            ErrorCode::SystemIoFailure if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => Self::Full,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
                 Self::Passing(format!("another program locks the database: {error}"))
             }
@@ -39,32 +37,22 @@ impl Fault {
 /// The error of a read that is about one stream: damage is told apart from an engine that cannot answer.
 pub(super) fn reading(stream: &StreamKey, seq: Seq) -> impl Fn(Error) -> StoreError + '_ {
     move |error| match is_damage(&error) {
-        true => StoreError::Corrupt {
-            stream: stream.clone(),
-            seq,
-        },
+        true => StoreError::Corrupt { stream: stream.clone(), seq },
         false => unavailable(error),
     }
 }
 
 /// The error of a read that is about no stream in particular.
 pub(super) fn unavailable(error: Error) -> StoreError {
-    StoreError::Unavailable {
-        reason: error.to_string(),
-    }
+    StoreError::Unavailable { reason: error.to_string() }
 }
 
 fn is_damage(error: &Error) -> bool {
     match error {
         Error::SqliteFailure(failure, _) => {
-            matches!(
-                failure.code,
-                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase
-            )
+            matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
         }
-        Error::InvalidColumnType(..)
-        | Error::IntegralValueOutOfRange(..)
-        | Error::FromSqlConversionFailure(..) => true,
+        Error::InvalidColumnType(..) | Error::IntegralValueOutOfRange(..) | Error::FromSqlConversionFailure(..) => true,
         Error::Utf8Error(..) => true,
         _ => false,
     }

@@ -38,44 +38,24 @@ pub(super) struct Opened {
 
 /// Opens the file for writing.
 pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
-    let path = settle(path).map_err(|error| OpenError::Failed {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let path = settle(path).map_err(|error| OpenError::Failed { path: path.to_owned(), reason: error.to_string() })?;
     let lock = Lock::take(&path)?;
-    let failed = |error: rusqlite::Error| OpenError::Failed {
-        path: path.clone(),
-        reason: error.to_string(),
-    };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |error: rusqlite::Error| OpenError::Failed { path: path.clone(), reason: error.to_string() };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
     let version = recognise(&connection, &path)?;
     set_up_writer(&connection).map_err(failed)?;
-    let mode: String = connection
-        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-        .map_err(failed)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
     if mode != "wal" {
-        let reason =
-            format!("its file system allows no write-ahead log ({mode}): use a local disk");
+        let reason = format!("its file system allows no write-ahead log ({mode}): use a local disk");
         return Err(OpenError::Failed { path, reason });
     }
     migrate(&mut connection, version).map_err(failed)?;
-    let touched: i64 = connection
-        .query_row(TOUCHED, [], |row| row.get(0))
-        .map_err(failed)?;
+    let touched: i64 = connection.query_row(TOUCHED, [], |row| row.get(0)).map_err(failed)?;
     let synced = path.parent().map_or(Ok(()), sync_directory);
-    synced.map_err(|error| OpenError::Failed {
-        path: path.clone(),
-        reason: error.to_string(),
-    })?;
-    Ok(Opened {
-        connection,
-        touched: touched.unsigned_abs(),
-        lock,
-        path,
-    })
+    synced.map_err(|error| OpenError::Failed { path: path.clone(), reason: error.to_string() })?;
+    Ok(Opened { connection, touched: touched.unsigned_abs(), lock, path })
 }
 
 /// Opens one more connection, which can only read.
@@ -90,24 +70,14 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 fn settle(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let missing_name = || io::Error::new(io::ErrorKind::InvalidInput, "the path names no file");
-    let (directory, name) = path
-        .parent()
-        .zip(path.file_name())
-        .ok_or_else(missing_name)?;
-    let missing: Vec<_> = directory
-        .ancestors()
-        .take_while(|ancestor| !ancestor.exists())
-        .collect();
+    let (directory, name) = path.parent().zip(path.file_name()).ok_or_else(missing_name)?;
+    let missing: Vec<_> = directory.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
     std::fs::create_dir_all(directory)?;
     for created in missing.iter().rev() {
         created.parent().map_or(Ok(()), sync_directory)?;
     }
     let path = directory.canonicalize()?.join(name);
-    if path.exists() {
-        path.canonicalize()
-    } else {
-        Ok(path)
-    }
+    if path.exists() { path.canonicalize() } else { Ok(path) }
 }
 
 /// A new file's name survives a power cut only once its directory was synced.
@@ -117,32 +87,18 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 
 /// The schema version of a database that is ours; 0 for an empty one. Changes nothing.
 fn recognise(connection: &Connection, path: &Path) -> Result<usize, OpenError> {
-    let failed = |error: rusqlite::Error| OpenError::Failed {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    };
-    let application: i32 = connection
-        .pragma_query_value(None, "application_id", |row| row.get(0))
-        .map_err(failed)?;
-    let found: i64 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(failed)?;
-    let objects: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(failed)?;
+    let failed = |error: rusqlite::Error| OpenError::Failed { path: path.to_owned(), reason: error.to_string() };
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(failed)?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    let objects: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
     let empty = application == 0 && found == 0 && objects == 0;
     if application != APPLICATION_ID && !empty {
-        return Err(OpenError::Foreign {
-            path: path.to_owned(),
-        });
+        return Err(OpenError::Foreign { path: path.to_owned() });
     }
     match usize::try_from(found) {
         Ok(version) if version <= MIGRATIONS.len() => Ok(version),
-        _ => Err(OpenError::Newer {
-            path: path.to_owned(),
-            found,
-            known: MIGRATIONS.len() as i64,
-        }),
+        _ => Err(OpenError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() as i64 }),
     }
 }
 
@@ -167,8 +123,7 @@ fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
-    let transaction =
-        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     for migration in &MIGRATIONS[version..] {
         transaction.execute_batch(migration)?;
     }

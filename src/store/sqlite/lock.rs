@@ -16,40 +16,21 @@ impl Lock {
     /// Takes the lock of the database at `path`, and leaves this process's id in it for the message a second one gets.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         let beside = path.with_added_extension("lock");
-        let failed = |error: std::io::Error| OpenError::Failed {
-            path: beside.clone(),
-            reason: error.to_string(),
-        };
-        let options = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .clone();
+        let failed = |error: std::io::Error| OpenError::Failed { path: beside.clone(), reason: error.to_string() };
+        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
         let mut file = options.open(&beside).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder).map_err(failed)?;
-                let holder = if holder.is_empty() {
-                    "unknown"
-                } else {
-                    holder.trim()
-                }
-                .to_owned();
-                return Err(OpenError::InUse {
-                    path: path.to_owned(),
-                    holder,
-                });
+                let holder = if holder.is_empty() { "unknown" } else { holder.trim() }.to_owned();
+                return Err(OpenError::InUse { path: path.to_owned(), holder });
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         // Only for the message: on a full disk the id is missing and the lock holds all the same.
-        let noted = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "{}", std::process::id()));
+        let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
         if let Err(error) = noted {
             tracing::warn!(path = %beside.display(), %error, "could not note the process id in the lock file");
         }

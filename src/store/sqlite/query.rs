@@ -8,14 +8,9 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::fault::{reading, unavailable};
 use super::row::{self, Remembered, STREAM_COLUMNS, StreamRow};
 use crate::store::clock::now_ms;
-use crate::store::{
-    Entry, Head, Kind, Limit, Listed, Owner, Scope, Seq, Snapshot, StoreError, StreamKey, Tenant,
-};
+use crate::store::{Entry, Head, Kind, Limit, Listed, Owner, Scope, Seq, Snapshot, StoreError, StreamKey, Tenant};
 
-pub(super) fn head(
-    transaction: &Transaction<'_>,
-    stream: &StreamKey,
-) -> Result<Option<Head>, StoreError> {
+pub(super) fn head(transaction: &Transaction<'_>, stream: &StreamKey) -> Result<Option<Head>, StoreError> {
     Ok(find(transaction, stream)?.map(|row| row.head))
 }
 
@@ -29,37 +24,20 @@ pub(super) fn entries(
         return Ok(Vec::new());
     };
     if after < head.trimmed {
-        return Err(StoreError::Trimmed {
-            stream: stream.clone(),
-            trimmed: head.trimmed,
-        });
+        return Err(StoreError::Trimmed { stream: stream.clone(), trimmed: head.trimmed });
     }
-    let damaged = |after: Seq| StoreError::Corrupt {
-        stream: stream.clone(),
-        seq: after.plus(1),
-    };
-    let sql =
-        "SELECT seq, span, crc, body FROM entries WHERE stream = ?1 AND seq > ?2 ORDER BY seq";
+    let damaged = |after: Seq| StoreError::Corrupt { stream: stream.clone(), seq: after.plus(1) };
+    let sql = "SELECT seq, span, crc, body FROM entries WHERE stream = ?1 AND seq > ?2 ORDER BY seq";
     let mut statement = transaction.prepare_cached(sql).map_err(unavailable)?;
-    let mut rows = statement
-        .query(params![id, row::stored(after)])
-        .map_err(unavailable)?;
+    let mut rows = statement.query(params![id, row::stored(after)]).map_err(unavailable)?;
     let mut page: Vec<Entry> = Vec::new();
     let (mut end, mut bytes) = (after, 0);
     while end < head.seq && page.len() < limit.entries.max(1) {
-        let next = rows
-            .next()
-            .and_then(|row| row.map_or(Ok(None), |row| verified(id, row)));
+        let next = rows.next().and_then(|row| row.map_or(Ok(None), |row| verified(id, row)));
         // A row too few is damage like a row that is wrong: the head says how many there are.
-        let entry = next
-            .map_err(reading(stream, end.plus(1)))?
-            .ok_or_else(|| damaged(end))?;
+        let entry = next.map_err(reading(stream, end.plus(1)))?.ok_or_else(|| damaged(end))?;
         // Only the first may begin before the position asked for.
-        let follows = if page.is_empty() {
-            entry.first() <= end.plus(1)
-        } else {
-            entry.first() == end.plus(1)
-        };
+        let follows = if page.is_empty() { entry.first() <= end.plus(1) } else { entry.first() == end.plus(1) };
         if !follows || entry.seq > head.seq {
             return Err(damaged(end));
         }
@@ -75,21 +53,13 @@ pub(super) fn entries(
 
 /// The entry, if its row is what was written.
 fn verified(id: i64, row: &Row<'_>) -> rusqlite::Result<Option<Entry>> {
-    let (seq, span, crc, body): (i64, u32, u32, Vec<u8>) =
-        (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+    let (seq, span, crc, body): (i64, u32, u32, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
     let seq = row::position(seq);
     let intact = crc == row::entry_crc(id, seq, span, &body) && span > 0;
-    Ok(intact.then(|| Entry {
-        seq,
-        span,
-        body: Bytes::from(body),
-    }))
+    Ok(intact.then(|| Entry { seq, span, body: Bytes::from(body) }))
 }
 
-pub(super) fn snapshot(
-    transaction: &Transaction<'_>,
-    stream: &StreamKey,
-) -> Result<Option<Snapshot>, StoreError> {
+pub(super) fn snapshot(transaction: &Transaction<'_>, stream: &StreamKey) -> Result<Option<Snapshot>, StoreError> {
     let Some(StreamRow { id, head, .. }) = find(transaction, stream)? else {
         return Ok(None);
     };
@@ -103,18 +73,10 @@ pub(super) fn snapshot(
         .optional()
         .map_err(reading(stream, expected))?;
     match found {
-        Some((seq, crc, body))
-            if row::position(seq) == expected && crc == row::snapshot_crc(id, expected, &body) =>
-        {
-            Ok(Some(Snapshot {
-                seq: expected,
-                body: body.into(),
-            }))
+        Some((seq, crc, body)) if row::position(seq) == expected && crc == row::snapshot_crc(id, expected, &body) => {
+            Ok(Some(Snapshot { seq: expected, body: body.into() }))
         }
-        _ => Err(StoreError::Corrupt {
-            stream: stream.clone(),
-            seq: expected,
-        }),
+        _ => Err(StoreError::Corrupt { stream: stream.clone(), seq: expected }),
     }
 }
 
@@ -131,17 +93,9 @@ pub(super) fn list(
     let mut statement = transaction.prepare_cached(&sql).map_err(unavailable)?;
     let before = before.map_or(i64::MAX, |before| row::stored(Seq(before)));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let scoped = params![
-        scope.tenant.as_str(),
-        scope.owner.as_str(),
-        scope.kind.as_str(),
-        before,
-        limit
-    ];
+    let scoped = params![scope.tenant.as_str(), scope.owner.as_str(), scope.kind.as_str(), before, limit];
     let rows = statement
-        .query_map(scoped, |row| {
-            Ok((StreamRow::from_row(row)?, row.get::<_, String>(9)?))
-        })
+        .query_map(scoped, |row| Ok((StreamRow::from_row(row)?, row.get::<_, String>(9)?)))
         .map_err(unavailable)?;
     rows.map(|row| {
         let (row, name) = row.map_err(unavailable)?;
@@ -152,23 +106,14 @@ pub(super) fn list(
     .collect()
 }
 
-pub(super) fn open_streams(
-    transaction: &Transaction<'_>,
-    kind: Kind,
-) -> Result<Vec<StreamKey>, StoreError> {
-    let sql =
-        "SELECT tenant, owner, name FROM streams WHERE kind = ?1 AND open = 1 ORDER BY touched";
+pub(super) fn open_streams(transaction: &Transaction<'_>, kind: Kind) -> Result<Vec<StreamKey>, StoreError> {
+    let sql = "SELECT tenant, owner, name FROM streams WHERE kind = ?1 AND open = 1 ORDER BY touched";
     let mut statement = transaction.prepare_cached(sql).map_err(unavailable)?;
     let text = |row: &Row<'_>, column| row.get::<_, String>(column).map(Arc::<str>::from);
     let rows = statement
         .query_map([kind.as_str()], |row| {
             let (tenant, owner) = (Tenant::new(text(row, 0)?), Owner::new(text(row, 1)?));
-            Ok(StreamKey {
-                tenant,
-                owner,
-                kind,
-                id: text(row, 2)?,
-            })
+            Ok(StreamKey { tenant, owner, kind, id: text(row, 2)? })
         })
         .map_err(unavailable)?;
     rows.collect::<Result<_, _>>().map_err(unavailable)
@@ -182,22 +127,15 @@ pub(super) fn remembered(
     match Remembered::find(transaction, tenant, key, now_ms()).map_err(unavailable)? {
         None => Ok(None),
         Some(found) if found.is_intact => Ok(Some(found.result)),
-        Some(_) => Err(StoreError::Unavailable {
-            reason: format!("what is remembered under {key} is damaged"),
-        }),
+        Some(_) => Err(StoreError::Unavailable { reason: format!("what is remembered under {key} is damaged") }),
     }
 }
 
 pub(super) fn ping(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    transaction
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-        .map_err(unavailable)
+    transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(unavailable)
 }
 
-fn find(
-    transaction: &Transaction<'_>,
-    stream: &StreamKey,
-) -> Result<Option<StreamRow>, StoreError> {
+fn find(transaction: &Transaction<'_>, stream: &StreamKey) -> Result<Option<StreamRow>, StoreError> {
     let found = StreamRow::find(transaction, stream).map_err(reading(stream, Seq::ZERO))?;
     found.map(|row| intact(row, stream)).transpose()
 }
@@ -205,9 +143,6 @@ fn find(
 fn intact(row: StreamRow, stream: &StreamKey) -> Result<StreamRow, StoreError> {
     match row.is_intact(stream) {
         true => Ok(row),
-        false => Err(StoreError::Corrupt {
-            stream: stream.clone(),
-            seq: row.head.seq,
-        }),
+        false => Err(StoreError::Corrupt { stream: stream.clone(), seq: row.head.seq }),
     }
 }

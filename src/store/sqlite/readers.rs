@@ -32,12 +32,7 @@ impl Readers {
     pub(super) fn new(path: PathBuf, count: usize) -> Self {
         let count = u32::try_from(count.max(1)).unwrap_or(u32::MAX);
         let permits = Arc::new(Semaphore::new(count as usize));
-        Self {
-            path,
-            count,
-            permits,
-            idle: Arc::default(),
-        }
+        Self { path, count, permits, idle: Arc::default() }
     }
 
     /// Runs a query in a transaction of its own, so that all it reads is of one moment.
@@ -45,9 +40,7 @@ impl Readers {
         &self,
         query: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let closed = |_| StoreError::Unavailable {
-            reason: "the store is closed".to_owned(),
-        };
+        let closed = |_| StoreError::Unavailable { reason: "the store is closed".to_owned() };
         let permit = self.permits.clone().acquire_owned().await.map_err(closed)?;
         let (idle, path) = (self.idle.clone(), self.path.clone());
         let task = tokio::task::spawn_blocking(move || {
@@ -56,19 +49,13 @@ impl Readers {
                 Some(connection) => connection,
                 None => file::open_reader(&path).map_err(fault::unavailable)?,
             };
-            let result = connection
-                .transaction()
-                .map_err(fault::unavailable)
-                .and_then(|transaction| query(&transaction));
+            let result =
+                connection.transaction().map_err(fault::unavailable).and_then(|transaction| query(&transaction));
             idle.connections().push(connection);
             drop(permit);
             result
         });
-        task.await.unwrap_or_else(|error| {
-            Err(StoreError::Unavailable {
-                reason: format!("a read broke off: {error}"),
-            })
-        })
+        task.await.unwrap_or_else(|error| Err(StoreError::Unavailable { reason: format!("a read broke off: {error}") }))
     }
 
     /// Waits for the running queries, refuses further ones, and closes the connections.

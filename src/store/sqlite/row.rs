@@ -17,25 +17,18 @@ pub(super) struct StreamRow {
 }
 
 /// The columns [`StreamRow::from_row`] takes, in its order.
-pub(super) const STREAM_COLUMNS: &str =
-    "id, epoch, seq, trimmed, open, summary, snapshot_seq, touched, crc";
+pub(super) const STREAM_COLUMNS: &str = "id, epoch, seq, trimmed, open, summary, snapshot_seq, touched, crc";
 
 impl StreamRow {
     /// The row of a stream, not yet verified.
-    pub(super) fn find(
-        connection: &Connection,
-        stream: &StreamKey,
-    ) -> rusqlite::Result<Option<Self>> {
+    pub(super) fn find(connection: &Connection, stream: &StreamKey) -> rusqlite::Result<Option<Self>> {
         let sql = "SELECT id, epoch, seq, trimmed, open, summary, snapshot_seq, touched, crc FROM streams \
                    WHERE tenant = :tenant AND owner = :owner AND kind = :kind AND name = :name";
         let key = named_params! {
             ":tenant": stream.tenant.as_str(), ":owner": stream.owner.as_str(),
             ":kind": stream.kind.as_str(), ":name": &*stream.id,
         };
-        connection
-            .prepare_cached(sql)?
-            .query_row(key, Self::from_row)
-            .optional()
+        connection.prepare_cached(sql)?.query_row(key, Self::from_row).optional()
     }
 
     /// Reads [`STREAM_COLUMNS`].
@@ -52,11 +45,7 @@ impl StreamRow {
             snapshot: snapshot.map(position),
             touched: row.get::<_, i64>(7)?.unsigned_abs(),
         };
-        Ok(Self {
-            id: row.get(0)?,
-            head,
-            crc: row.get(8)?,
-        })
+        Ok(Self { id: row.get(0)?, head, crc: row.get(8)? })
     }
 
     /// Whether the row is what was written for this stream.
@@ -84,13 +73,9 @@ impl Remembered {
         let tenant = tenant.as_str();
         let mut find = connection.prepare_cached(sql)?;
         let found = find.query_row(params![tenant, key, now_ms], |row| {
-            let (expires_at_ms, crc, result): (i64, u32, Vec<u8>) =
-                (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (expires_at_ms, crc, result): (i64, u32, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let is_intact = crc == remembered_crc(tenant, key, expires_at_ms, &result);
-            Ok(Self {
-                result: result.into(),
-                is_intact,
-            })
+            Ok(Self { result: result.into(), is_intact })
         });
         found.optional()
     }
@@ -114,12 +99,7 @@ pub(super) fn stream_crc(id: i64, stream: &StreamKey, head: &Head) -> u32 {
     text(&mut crc, stream.kind.as_str().as_bytes());
     text(&mut crc, stream.id.as_bytes());
     text(&mut crc, head.epoch.as_bytes());
-    for number in [
-        head.seq.0,
-        head.trimmed.0,
-        u64::from(head.open),
-        head.touched,
-    ] {
+    for number in [head.seq.0, head.trimmed.0, u64::from(head.open), head.touched] {
         crc.update(&number.to_le_bytes());
     }
     optional(&mut crc, head.snapshot.map(|seq| seq.0.to_le_bytes()));

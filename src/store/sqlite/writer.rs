@@ -24,13 +24,8 @@ const PAGES_PER_APPEND: u64 = 4;
 /// What the writer is asked for.
 #[derive(Debug)]
 pub(super) enum Job {
-    Write {
-        work: Work,
-        reply: oneshot::Sender<Result<Outcome, CommitError>>,
-    },
-    Close {
-        reply: oneshot::Sender<Result<(), StoreError>>,
-    },
+    Write { work: Work, reply: oneshot::Sender<Result<Outcome, CommitError>> },
+    Close { reply: oneshot::Sender<Result<(), StoreError>> },
 }
 
 /// One atomic change.
@@ -114,10 +109,7 @@ impl Writer {
         &self,
         first: Job,
         jobs: &mut mpsc::Receiver<Job>,
-    ) -> (
-        Vec<(Work, Reply)>,
-        Option<oneshot::Sender<Result<(), StoreError>>>,
-    ) {
+    ) -> (Vec<(Work, Reply)>, Option<oneshot::Sender<Result<(), StoreError>>>) {
         let mut group = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);
@@ -169,7 +161,9 @@ impl Writer {
         }
         match self.settled {
             true => Ok(()),
-            false => Err(CommitError::Unavailable { reason: "reads keep the log from being settled: try again".to_owned() }),
+            false => {
+                Err(CommitError::Unavailable { reason: "reads keep the log from being settled: try again".to_owned() })
+            }
         }
     }
 
@@ -184,8 +178,7 @@ impl Writer {
     fn try_transact(&mut self, group: &[(Work, Reply)]) -> rusqlite::Result<Results> {
         let run = |sql| self.connection.prepare_cached(sql)?.execute([]);
         run("BEGIN IMMEDIATE")?;
-        let mut open =
-            Group { connection: &self.connection, touched: self.touched, now_ms: now_ms() };
+        let mut open = Group { connection: &self.connection, touched: self.touched, now_ms: now_ms() };
         let mut results = Vec::with_capacity(group.len());
         for (work, _) in group {
             results.push(match open.apply(work) {
@@ -211,9 +204,7 @@ impl Writer {
         }
         match self.connection.execute_batch("ROLLBACK") {
             Ok(()) => Fault::of(error),
-            Err(second) => Fault::Broken(format!(
-                "{error}, and the transaction could not be rolled back: {second}"
-            )),
+            Err(second) => Fault::Broken(format!("{error}, and the transaction could not be rolled back: {second}")),
         }
     }
 
@@ -252,11 +243,7 @@ impl Writer {
     fn checkpoint(&mut self) {
         self.log_bytes = 0;
         let copied = self.copy_log("PASSIVE").and_then(|log_bytes| {
-            if log_bytes > TRUNCATE_BYTES {
-                self.copy_log("TRUNCATE").map(drop)
-            } else {
-                Ok(())
-            }
+            if log_bytes > TRUNCATE_BYTES { self.copy_log("TRUNCATE").map(drop) } else { Ok(()) }
         });
         if let Err(error) = copied {
             match Fault::of(&error) {
@@ -272,18 +259,14 @@ impl Writer {
 
     /// How long the log is afterwards, in bytes.
     fn copy_log(&self, mode: &str) -> rusqlite::Result<u64> {
-        let mut pragma = self
-            .connection
-            .prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?;
+        let mut pragma = self.connection.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?;
         let pages: i64 = pragma.query_row([], |row| row.get(1))?;
         Ok(pages.unsigned_abs() * PAGE_BYTES)
     }
 
     fn finish(&mut self) -> Result<(), StoreError> {
         if let Some(reason) = self.failure.get() {
-            return Err(StoreError::Unavailable {
-                reason: reason.clone(),
-            });
+            return Err(StoreError::Unavailable { reason: reason.clone() });
         }
         match self.copy_log("TRUNCATE").map_err(|error| Fault::of(&error)) {
             // Everything acknowledged is in the log, from which the next start copies it.
@@ -297,14 +280,10 @@ impl Work {
     fn bytes(&self) -> usize {
         match self {
             Self::Commit(batch) => {
-                let bodies = batch
-                    .appends
-                    .iter()
-                    .flat_map(|append| append.entries.iter().map(|entry| entry.body.len()));
-                let snapshots = batch
-                    .appends
-                    .iter()
-                    .filter_map(|append| append.snapshot.as_ref().map(|body| body.len()));
+                let bodies =
+                    batch.appends.iter().flat_map(|append| append.entries.iter().map(|entry| entry.body.len()));
+                let snapshots =
+                    batch.appends.iter().filter_map(|append| append.snapshot.as_ref().map(|body| body.len()));
                 bodies.chain(snapshots).sum()
             }
             Self::Delete(_) => 0,
