@@ -12,7 +12,7 @@ use axum::routing::post;
 use serde_json::Value;
 
 /// A server in a process of its own; killed when dropped.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     url: String,
     http: reqwest::Client,
@@ -20,7 +20,7 @@ pub struct Process {
 
 impl Process {
     /// The real binary on the bench's agents.
-    pub fn coagent(store: &str) -> anyhow::Result<Self> {
+    pub(crate) fn coagent(store: &str) -> anyhow::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_coagent"));
         let agents = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/agents");
         command.args(["serve", "--listen", "127.0.0.1:0", "--store", store, "--agents"]).arg(agents);
@@ -29,7 +29,7 @@ impl Process {
     }
 
     /// This program again, as the handler that answers every run with `frames`.
-    pub fn pre_encoded(frames: &[u8]) -> anyhow::Result<Self> {
+    pub(crate) fn pre_encoded(frames: &[u8]) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--pre-encoded").stdin(Stdio::piped());
         Self::start(command, frames)
@@ -52,27 +52,27 @@ impl Process {
         Ok(Self { child, url, http })
     }
 
-    pub async fn post(&self, agent: &str, input: &Value) -> anyhow::Result<reqwest::Response> {
+    pub(crate) async fn post(&self, agent: &str, input: &Value) -> anyhow::Result<reqwest::Response> {
         let url = format!("{}/api/copilotkit/agent/{agent}/run", self.url);
         Ok(self.http.post(url).json(input).send().await?.error_for_status()?)
     }
 
     /// A run, read to its end.
-    pub async fn drain(&self, agent: &str, input: &Value) -> anyhow::Result<()> {
+    pub(crate) async fn drain(&self, agent: &str, input: &Value) -> anyhow::Result<()> {
         let mut response = self.post(agent, input).await?;
         while response.chunk().await?.is_some() {}
         Ok(())
     }
 
     /// User and system time so far. The kernel counts in hundredths of a second.
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the server lives");
         let fields: Vec<&str> = stat.rsplit(") ").next().expect("a name in brackets").split(' ').collect();
         let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number")).sum();
         Duration::from_millis(ticks * 10)
     }
 
-    pub fn resident_bytes(&self) -> u64 {
+    pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the server lives");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a resident size");
         line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<u64>().ok()).expect("a number") * 1024
@@ -88,7 +88,7 @@ impl Drop for Process {
 }
 
 /// The floor: reads the body, answers bytes that were encoded before.
-pub fn pre_encoded() -> anyhow::Result<()> {
+pub(crate) fn pre_encoded() -> anyhow::Result<()> {
     let mut frames = Vec::new();
     std::io::stdin().read_to_end(&mut frames)?;
     let frames = Bytes::from(frames);

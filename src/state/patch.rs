@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use crate::state::limits::Limits;
 use crate::state::pointer::Pointer;
-use crate::state::value::{size, text_size};
 
 /// One operation of RFC 6902 §4; unknown members are ignored, `value` must be present and may be null.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -162,17 +161,6 @@ pub fn apply_creating(doc: &mut Value, ops: &[Operation], limits: &Limits) -> Re
 /// Applies operations that were accepted before (a commit's, or an inverse), without limits.
 pub fn replay(doc: &mut Value, ops: &[Operation]) -> Result<(), PatchError> {
     apply::apply(doc, ops, &Limits::NONE, apply::Parents::Required).map(drop)
-}
-
-/// The document's size after a commit, from its operations alone; exact but for one separator an operation.
-/// [`Applied::growth`] is exact.
-pub fn size_after(size_before: usize, _body: &Value, effects: &[Operation], inverse: &[Operation]) -> usize {
-    let brought = |ops: &[Operation]| -> usize {
-        let one =
-            |op: &Operation| op.value().map_or(0, |value| size(value) + op.path().last().map_or(0, text_size) + 2);
-        ops.iter().map(one).sum()
-    };
-    (size_before + brought(effects)).saturating_sub(brought(inverse))
 }
 
 #[cfg(test)]

@@ -41,13 +41,9 @@ enum Kind {
     Read,
 }
 
-/// Where a place is after somebody's [`Touch`].
-#[derive(Debug, Clone, PartialEq)]
-enum Fate {
-    At(Pointer),
-    /// It was, or was in, an element that went.
-    Gone,
-}
+/// The place was, or was in, an element that went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Taken;
 
 impl Touch {
     /// The array and the index that an insert or a removal shifts.
@@ -62,58 +58,56 @@ impl Touch {
         path.tokens().strip_prefix(array)?.first().and_then(|step| array_index(step))
     }
 
-    /// Where the value at `path`, or for an insert the gap before it, is after this.
+    /// Carries `path`, of a value or for an insert of the gap before it, over this; says whether it changed.
     ///
-    /// Of two inserts at one index, `yields` says whether the place asked about goes behind.
-    fn moves(&self, path: &Pointer, is_insert: bool, yields: bool) -> Fate {
-        let Some((array, at)) = self.shifts() else { return Fate::At(path.clone()) };
-        let Some(index) = Self::index_in(array, path) else { return Fate::At(path.clone()) };
+    /// Of two inserts at one index, `yields` says whether the one carried goes behind.
+    fn carry(&self, path: &mut Pointer, is_insert: bool, yields: bool) -> Result<bool, Taken> {
+        let Some((array, at)) = self.shifts() else { return Ok(false) };
+        let Some(index) = Self::index_in(array, path) else { return Ok(false) };
         let is_gap = is_insert && path.tokens().len() == array.len() + 1;
         let index = match self.kind {
             Kind::Insert if index > at || index == at && (yields || !is_gap) => index + 1,
             Kind::Take if index > at => index - 1,
-            Kind::Take if index == at && !is_gap => return Fate::Gone,
-            _ => index,
+            Kind::Take if index == at && !is_gap => return Err(Taken),
+            _ => return Ok(false),
         };
-        let mut moved = path.clone();
-        moved.tokens_mut()[array.len()] = index.to_string();
-        Fate::At(moved)
+        path.tokens_mut()[array.len()] = index.to_string();
+        Ok(true)
     }
 
-    /// Where the value at `path` was before this; `None` if this brought it.
-    fn moved_from(&self, path: &Pointer) -> Option<Pointer> {
+    /// Carries `path` back to where it was before this; `None` if this brought the value.
+    fn carry_back(&self, mut path: Pointer) -> Option<Pointer> {
         if self.kind == Kind::Set && path.starts_with(&self.path) {
             return None;
         }
-        let Some((array, at)) = self.shifts() else { return Some(path.clone()) };
-        let Some(index) = Self::index_in(array, path) else { return Some(path.clone()) };
+        let Some((array, at)) = self.shifts() else { return Some(path) };
+        let Some(index) = Self::index_in(array, &path) else { return Some(path) };
         let index = match self.kind {
             Kind::Insert if index == at => return None,
             Kind::Insert if index > at => index - 1,
             Kind::Take if index >= at => index + 1,
-            _ => index,
+            _ => return Some(path),
         };
-        let mut moved = path.clone();
-        moved.tokens_mut()[array.len()] = index.to_string();
-        Some(moved)
+        path.tokens_mut()[array.len()] = index.to_string();
+        Some(path)
     }
 }
 
 /// What operations in safe form did, given the value they led to: only that tells an element from a member named by digits.
+/// Inside what was rewritten later it cannot be told, and no longer matters.
 fn touches(ops: &[Operation], head: &Value) -> Vec<Touch> {
     let mut touches: Vec<Touch> = Vec::with_capacity(ops.len());
     for op in ops.iter().rev() {
         let path = op.path().clone();
         let in_array = || {
-            let array = path.parent().filter(|_| path.last().and_then(array_index).is_some())?;
-            let at_head = touches.iter().rev().try_fold(array, |array, later| {
+            let mut array = path.parent().filter(|_| path.last().and_then(array_index).is_some())?;
+            for later in touches.iter().rev() {
                 let is_rewritten = matches!(later.kind, Kind::Set | Kind::Unset) && array.starts_with(&later.path);
-                match later.moves(&array, false, false) {
-                    Fate::At(moved) if !is_rewritten => Some(moved),
-                    _ => None,
+                if is_rewritten || later.carry(&mut array, false, false).is_err() {
+                    return None;
                 }
-            })?;
-            at_head.get(head).filter(|value| value.is_array())
+            }
+            array.get(head).filter(|value| value.is_array())
         };
         let kind = match op {
             Operation::Add { .. } if in_array().is_some() => Kind::Insert,

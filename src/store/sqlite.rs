@@ -12,6 +12,7 @@ mod lock;
 mod query;
 mod readers;
 mod row;
+mod work;
 mod writer;
 
 use std::path::Path;
@@ -26,7 +27,8 @@ use super::{
     StoreError, StreamKey, Tenant,
 };
 use readers::Readers;
-use writer::{Job, Outcome, Work, Writer};
+use work::{Job, Outcome, Work};
+use writer::Writer;
 
 /// The bounds of the engine.
 #[derive(Clone, Copy, Debug)]

@@ -76,6 +76,7 @@ fn acknowledged_commits_survive_a_power_cut() {
         let path = database(&mounted.at);
         let mut worker = Worker::start(&path, &cycle.to_string(), ENDLESS, &[]);
         worker.until_acked(moment);
+        worker.freeze();
         run(Command::new(&cut).arg(&mounted.at)).unwrap();
         worker.kill();
         acked.append(&mut worker.acked);

@@ -73,7 +73,6 @@ pub(super) struct Story {
 }
 
 impl LiveRun {
-    #[expect(clippy::too_many_arguments, reason = "the parts of a run are made in one place and named there")]
     pub(super) fn new(
         start: RunStart,
         agent: Arc<Hosted>,

@@ -195,6 +195,37 @@ fn elements_that_the_post_moves_are_moved_with_what_others_changed_in_them() {
 }
 
 #[test]
+fn an_element_that_another_moved_is_still_the_same() {
+    let card = |id: &str, n: i32| json!({"id": id, "n": n});
+    for (first, posted, then) in [
+        (
+            json!({"l": [card("a", 1), card("b", 1), card("c", 1)]}),
+            json!({"l": [card("a", 2), card("b", 1), card("c", 1)]}),
+            json!({"l": [card("b", 1), card("c", 1), card("a", 2)]}),
+        ),
+        (json!({"l": ["a", "b", "c"]}), json!({"l": ["b", "c"]}), json!({"l": ["b", "c"]})),
+        (json!({"l": ["a", "b", "c"]}), json!({"l": ["a", "c"]}), json!({"l": ["c", "a"]})),
+    ] {
+        let mut past = Past::new(first);
+        let path = |text: &str| Pointer::parse(text).unwrap();
+        past.commit(&[Operation::Move { from: path("/l/0"), path: path("/l/2") }]);
+        let (merged, edits) = past.post(0, &posted);
+        assert_eq!(merged, then, "{edits:?}");
+        assert_eq!(edits.conflicts, []);
+    }
+}
+
+#[test]
+fn what_another_wrote_again_as_it_was_is_not_touched() {
+    let mut past = Past::new(json!({"a": 1, "o": {"x": 1}, "l": [{"n": 1}, {"n": 2}]}));
+    let value = json!({"a": 2, "o": {"x": 1}, "l": [{"n": 1}, {"n": 2}]});
+    past.commit(&[Operation::Add { path: Pointer::root(), value }]);
+    let (merged, edits) = past.post(0, &json!({"a": 1, "o": {"x": 5}, "l": [{"n": 2}]}));
+    assert_eq!(merged, json!({"a": 2, "o": {"x": 5}, "l": [{"n": 2}]}));
+    assert_eq!(edits.conflicts, []);
+}
+
+#[test]
 fn without_evidence_a_post_only_fills_in_what_is_absent() {
     let head = json!({"a": 1, "o": {"x": 1}, "l": [1], "n": null});
     let posted = json!({"a": 2, "o": {"x": 2, "y": 2}, "l": [2], "n": 2, "z": 2});

@@ -1,6 +1,6 @@
 use super::*;
 use crate::state::random::{Random, fast_json_patch};
-use crate::state::value::same;
+use crate::state::value::{same, size};
 use serde_json::json;
 
 fn check(given: Value, patch: Value, then: Result<Value, &str>) {
@@ -151,6 +151,14 @@ fn a_patch_is_held_to_its_limits_and_leaves_nothing() {
     let before = doc.clone();
     assert!(matches!(apply(&mut doc, &doubling, &Limits::default()), Err(PatchError::TooLarge { .. })));
     assert_eq!(doc, before);
+
+    let mut large = json!({"a": "x".repeat(600_000)});
+    let copy =
+        |path: &str| Operation::Copy { from: Pointer::parse("/a").unwrap(), path: Pointer::parse(path).unwrap() };
+    let outcome = apply(&mut large, &[copy("/b"), copy("/c")], &Limits::default());
+    assert!(matches!(outcome, Err(PatchError::TooLarge { index: 1, .. })));
+    let outcome = apply(&mut large, &[copy("/b")], &Limits { max_bytes: 700_000, ..Limits::default() });
+    assert!(outcome.is_ok());
 
     let many = vec![Operation::Remove { path: Pointer::root() }; 1001];
     assert_eq!(apply(&mut doc, &many, &Limits::default()), Err(PatchError::TooMany { count: 1001, max: 1000 }));

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Fate, Kind, Touch, touches};
+use super::{Kind, Taken, Touch, touches};
 use crate::state::patch::Operation;
 use crate::state::pointer::{Pointer, array_index};
 
@@ -119,17 +119,17 @@ impl Rebase<'_> {
     }
 
     fn read(&self, path: &Pointer) -> Result<Pointer, Gone> {
-        self.over.iter().try_fold(path.clone(), |place, other| match other.touch.moves(&place, false, true) {
-            Fate::At(place) => Ok(place),
-            Fate::Gone => Err(Gone(path.clone())),
-        })
+        let mut place = path.clone();
+        for other in &self.over {
+            other.touch.carry(&mut place, false, true).map_err(|Taken| Gone(path.clone()))?;
+        }
+        Ok(place)
     }
 
     /// Whether the value that holds `path` is an array, as far as the head can tell.
     fn is_in_array(&self, path: &Pointer) -> bool {
-        let Some(container) = path.parent() else { return false };
-        let Ok(container) = self.read(&container) else { return false };
-        let at_head = self.own.iter().rev().try_fold(container, |place, own| own.moved_from(&place));
+        let Some(Ok(container)) = path.parent().map(|container| self.read(&container)) else { return false };
+        let at_head = self.own.iter().rev().try_fold(container, |place, own| own.carry_back(place));
         at_head.is_some_and(|container| container.get(self.head).is_some_and(Value::is_array))
     }
 
@@ -143,21 +143,24 @@ impl Rebase<'_> {
         };
         let is_insert = kind == Kind::Insert;
         let mut place = path.clone();
-        let mut stages = Vec::with_capacity(self.over.len());
+        // The place as it is before each of theirs, from where it changed on.
+        let mut stages = vec![(0, place.clone())];
         let mut is_conflict = false;
         let mut removed_above: Option<Pointer> = None;
-        for other in &self.over {
-            stages.push(place.clone());
+        for (index, other) in self.over.iter().enumerate() {
             let theirs = &other.touch;
-            match theirs.moves(&place, is_insert, true) {
-                Fate::At(moved) => place = moved,
-                Fate::Gone if verb == Verb::Remove => return Ok(Carried::Done),
-                Fate::Gone => return Err(Gone(path.clone())),
+            match theirs.carry(&mut place, is_insert, true) {
+                Ok(true) => stages.push((index + 1, place.clone())),
+                Ok(false) => {}
+                Err(Taken) if verb == Verb::Remove => {
+                    self.carry_others(stages, kind, Some(index));
+                    return Ok(Carried::Done);
+                }
+                Err(Taken) => return Err(Gone(path.clone())),
             }
-            if let Some(removed) = &removed_above
-                && let Fate::At(moved) = theirs.moves(removed, false, true)
-            {
-                removed_above = Some(moved);
+            if let Some(removed) = &mut removed_above {
+                // What was removed stands above the place, which was carried just now.
+                theirs.carry(removed, false, true).map_err(|Taken| Gone(path.clone()))?;
             }
             match theirs.kind {
                 Kind::Set if theirs.path == place => {
@@ -173,7 +176,10 @@ impl Rebase<'_> {
                     removed_above = None;
                 }
                 Kind::Unset if place.starts_with(&theirs.path) => match verb {
-                    Verb::Remove => return Ok(Carried::Done),
+                    Verb::Remove => {
+                        self.carry_others(stages, kind, Some(index));
+                        return Ok(Carried::Done);
+                    }
                     Verb::MoveAway => return Err(Gone(path.clone())),
                     Verb::Add | Verb::Replace => {
                         is_conflict = true;
@@ -196,15 +202,9 @@ impl Rebase<'_> {
         if is_conflict && !self.done.conflicts.contains(&place) {
             self.done.conflicts.push(place.clone());
         }
-        self.carry_others(&stages, kind);
+        self.carry_others(stages, kind, None);
         let own = Touch { path: place.clone(), kind };
-        self.created.retain_mut(|created| match own.moves(&created.path, false, true) {
-            Fate::At(moved) => {
-                created.path = moved;
-                true
-            }
-            Fate::Gone => false,
-        });
+        self.created.retain_mut(|created| own.carry(&mut created.path, false, true).is_ok());
         if kind == Kind::Set {
             self.created.push(Created { path: place.clone(), is_own: true });
         }
@@ -212,21 +212,29 @@ impl Rebase<'_> {
         Ok(Carried::To(place))
     }
 
-    /// What others did, as it reads after the own operation whose place before each of theirs is in `stages`.
-    fn carry_others(&mut self, stages: &[Pointer], kind: Kind) {
-        let mut stages = stages.iter();
+    /// What others did, as it reads after the own write whose place before each of theirs is in `stages`.
+    ///
+    /// `done_by` is the one that removed what the own write removes: from there on both sides have it behind them.
+    fn carry_others(&mut self, stages: Vec<(usize, Pointer)>, kind: Kind, done_by: Option<usize>) {
+        let mut stages = stages.into_iter().peekable();
+        let mut own = Touch { path: Pointer::root(), kind };
+        let mut index = 0;
         self.over.retain_mut(|other| {
-            let own = Touch { path: stages.next().expect("there is a stage for each").clone(), kind };
+            while let Some((_, place)) = stages.next_if(|(from, _)| *from <= index) {
+                own.path = place;
+            }
+            let at = index;
+            index += 1;
+            match done_by {
+                Some(done_by) if at > done_by => return true,
+                Some(done_by) if at == done_by => return other.touch.path != own.path,
+                _ => {}
+            }
             if matches!(kind, Kind::Set | Kind::Unset) && other.touch.path.starts_with(&own.path) {
                 return false;
             }
-            match own.moves(&other.touch.path, other.touch.kind == Kind::Insert, false) {
-                Fate::At(moved) => {
-                    other.touch.path = moved;
-                    true
-                }
-                Fate::Gone => false,
-            }
+            let is_insert = other.touch.kind == Kind::Insert;
+            own.carry(&mut other.touch.path, is_insert, false).is_ok()
         });
     }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, ErrorCode, named_params, params};
 
 use super::row::{self, Remembered, StreamRow};
-use super::writer::{Outcome, Work};
+use super::work::{Outcome, Work};
 use crate::store::batch::mint_epoch;
 use crate::store::{Append, CommitError, Committed, Head, Remember, Seq, StreamKey};
 

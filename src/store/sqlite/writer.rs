@@ -3,47 +3,23 @@
 use std::sync::{Arc, OnceLock};
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::Options;
 use super::apply::{Group, Refused};
 use super::fault::Fault;
 use super::file::Opened;
 use super::lock::Lock;
+use super::work::{Closing, Job, Outcome, PAGE_BYTES, Reply, Work};
 use crate::store::clock::now_ms;
-use crate::store::{Batch, CommitError, Committed, StoreError, StreamKey};
+use crate::store::{CommitError, StoreError};
 
 /// Log bytes after which it is copied into the database.
 const CHECKPOINT_BYTES: u64 = 4 << 20;
 /// Log bytes after which the writer waits for the readers, so that the log starts over even under constant reading.
 const TRUNCATE_BYTES: u64 = 16 << 20;
-const PAGE_BYTES: u64 = 4096;
-/// Pages an append changes besides those its bodies fill: one each of entries, streams and their index, and a spare.
-const PAGES_PER_APPEND: u64 = 4;
-
-/// What the writer is asked for.
-#[derive(Debug)]
-pub(super) enum Job {
-    Write { work: Work, reply: oneshot::Sender<Result<Outcome, CommitError>> },
-    Close { reply: oneshot::Sender<Result<(), StoreError>> },
-}
-
-/// One atomic change.
-#[derive(Debug)]
-pub(super) enum Work {
-    Commit(Batch),
-    Delete(StreamKey),
-}
-
-/// What became of it.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) committed: Vec<Committed>,
-    pub(super) deleted: bool,
-}
 
 type Results = Vec<Result<Outcome, CommitError>>;
-type Reply = oneshot::Sender<Result<Outcome, CommitError>>;
 
 pub(super) struct Writer {
     connection: Connection,
@@ -105,11 +81,7 @@ impl Writer {
     }
 
     /// Everything that waits behind `first`, up to the bounds of a group or to the end.
-    fn gather(
-        &self,
-        first: Job,
-        jobs: &mut mpsc::Receiver<Job>,
-    ) -> (Vec<(Work, Reply)>, Option<oneshot::Sender<Result<(), StoreError>>>) {
+    fn gather(&self, first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<(Work, Reply)>, Option<Closing>) {
         let mut group = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);
@@ -273,28 +245,5 @@ impl Writer {
             Ok(_) | Err(Fault::Full | Fault::Passing(_)) => Ok(()),
             Err(Fault::Broken(reason)) => Err(StoreError::Unavailable { reason: self.fail(&reason) }),
         }
-    }
-}
-
-impl Work {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Commit(batch) => {
-                let bodies =
-                    batch.appends.iter().flat_map(|append| append.entries.iter().map(|entry| entry.body.len()));
-                let snapshots =
-                    batch.appends.iter().filter_map(|append| append.snapshot.as_ref().map(|body| body.len()));
-                bodies.chain(snapshots).sum()
-            }
-            Self::Delete(_) => 0,
-        }
-    }
-
-    fn log_bytes(&self) -> u64 {
-        let appends = match self {
-            Self::Commit(batch) => batch.appends.len() as u64 + 1,
-            Self::Delete(_) => 4,
-        };
-        self.bytes() as u64 + appends * PAGES_PER_APPEND * PAGE_BYTES
     }
 }

@@ -106,6 +106,17 @@ fn indexes_follow_their_elements() {
 }
 
 #[test]
+fn what_both_removed_shifts_nothing_twice() {
+    let base = || json!({"l": ["a", "b", "c"], "o": {"x": 1}});
+    let own = json!([remove("/l/1"), replace("/l/1", "C")]);
+    check(base(), own.clone(), json!([remove("/l/1")]), Ok(json!({"l": ["a", "C"], "o": {"x": 1}})), &[]);
+    let theirs = json!([add("/l/0", "n"), remove("/l/2"), add("/l/0", "m")]);
+    check(base(), own, theirs, Ok(json!({"l": ["m", "n", "a", "C"], "o": {"x": 1}})), &[]);
+    let own = json!([remove("/o"), add("/o", json!({})), add("/o/y", 2)]);
+    check(base(), own, json!([remove("/o")]), Ok(json!({"l": ["a", "b", "c"], "o": {"y": 2}})), &[]);
+}
+
+#[test]
 fn members_named_by_digits_are_no_indexes() {
     let base = || json!({"o": {"1": "a", "2": "b"}});
     check(base(), json!([replace("/o/2", "B")]), json!([remove("/o/1")]), Ok(json!({"o": {"2": "B"}})), &[]);
@@ -122,9 +133,9 @@ fn members_named_by_digits_are_no_indexes() {
 fn below_a_removed_object_the_parents_come_back() {
     check(
         json!({"o": {"p": {"x": 1, "y": 1}}}),
-        json!([add("/o/p/x", 2), add("/o/q", json!({"r": {}})), add("/o/q/r/s", 3)]),
+        json!([add("/o/p/x", 2), add("/o/q", json!({"r": {"k": 1}})), add("/o/q/r/s", 3)]),
         json!([remove("/o")]),
-        Ok(json!({"o": {"p": {"x": 2}, "q": {"r": {"s": 3}}}})),
+        Ok(json!({"o": {"p": {"x": 2}, "q": {"r": {"k": 1, "s": 3}}}})),
         &["/o/p/x", "/o/q", "/o/q/r/s"],
     );
     check(json!({"o": {"l": [{"x": 1}]}}), json!([add("/o/l/0/x", 2)]), json!([remove("/o")]), Err("/o/l/0/x"), &[]);

@@ -1,0 +1,59 @@
+//! What the writer is asked for, what it answers, and how much of the log it will take.
+
+use tokio::sync::oneshot;
+
+use crate::store::{Batch, CommitError, Committed, StoreError, StreamKey};
+
+/// The page size of the database.
+pub(super) const PAGE_BYTES: u64 = 4096;
+/// Pages an append changes besides those its bodies fill: one each of entries, streams and their index, and a spare.
+const PAGES_PER_APPEND: u64 = 4;
+
+pub(super) type Reply = oneshot::Sender<Result<Outcome, CommitError>>;
+pub(super) type Closing = oneshot::Sender<Result<(), StoreError>>;
+
+/// What the writer is asked for.
+#[derive(Debug)]
+pub(super) enum Job {
+    Write { work: Work, reply: Reply },
+    Close { reply: Closing },
+}
+
+/// One atomic change.
+#[derive(Debug)]
+pub(super) enum Work {
+    Commit(Batch),
+    Delete(StreamKey),
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) committed: Vec<Committed>,
+    pub(super) deleted: bool,
+}
+
+impl Work {
+    /// Bytes of its entries and snapshots.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Commit(batch) => {
+                let bodies =
+                    batch.appends.iter().flat_map(|append| append.entries.iter().map(|entry| entry.body.len()));
+                let snapshots =
+                    batch.appends.iter().filter_map(|append| append.snapshot.as_ref().map(|body| body.len()));
+                bodies.chain(snapshots).sum()
+            }
+            Self::Delete(_) => 0,
+        }
+    }
+
+    /// About what it adds to the log.
+    pub(super) fn log_bytes(&self) -> u64 {
+        let appends = match self {
+            Self::Commit(batch) => batch.appends.len() as u64 + 1,
+            Self::Delete(_) => 4,
+        };
+        self.bytes() as u64 + appends * PAGES_PER_APPEND * PAGE_BYTES
+    }
+}
