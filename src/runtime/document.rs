@@ -1,7 +1,6 @@
 //! A document while it lives: how others name it, what they may ask of it, and the handle they hold.
 
 mod actor;
-mod decide;
 mod deltas;
 mod load;
 mod past;

@@ -5,21 +5,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use serde_json::value::to_raw_value;
-use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::StateError;
 use crate::agent::context::{StateRequest, Versioned};
 use crate::agui::{Event, sse};
-use crate::state::document::Commit;
+use crate::state::document::{Change, Commit, Decided, Mutation, Refusal, Terms};
+use crate::state::json;
 use crate::state::limits::Limits;
-use crate::state::patch::{Applied, Operation};
-use crate::state::{json, merge};
+use crate::state::merge::Past;
+use crate::state::patch::Operation;
+use crate::state::pointer::Pointer;
 use crate::store::{Append, NewEntry, Seq, Store};
 
 use super::super::clock::now;
-use super::decide::{self, Decided};
 use super::deltas::{Delta, DeltaTail};
 use super::load::Live;
 use super::past::undo;
@@ -35,7 +36,7 @@ const SNAPSHOT_AFTER_BYTES: usize = 64 << 10;
 /// A change that is decided and not stored yet.
 pub(super) struct Pending {
     commit: Commit,
-    size_before: usize,
+    change: Change,
 }
 
 /// Whom to tell when everything decided before is durable.
@@ -116,7 +117,7 @@ impl Live {
         for command in commands.drain(..) {
             match command {
                 Command::Agent { request: StateRequest::Patch { ops, if_version, reply }, author } => {
-                    match self.patch(&ops, if_version, &author) {
+                    match self.decide(Mutation::Patch { ops: &ops, since: &[] }, if_version, &author) {
                         Ok(version) => waiting.push(Done::Agent(reply, version)),
                         Err(refused) => drop(reply.send(Err(refused.into()))),
                     }
@@ -130,8 +131,9 @@ impl Live {
                 }
                 Command::Agent { request: StateRequest::Read { path, reply }, .. } => {
                     self.flush(&mut waiting).await?;
-                    let value = if self.version == 0 { None } else { path.get(&self.body).cloned() };
-                    drop(reply.send(Ok(Versioned { version: self.version, value })));
+                    let value =
+                        if self.document.version() == 0 { None } else { path.get(self.document.body()).cloned() };
+                    drop(reply.send(Ok(Versioned { version: self.document.version(), value })));
                 }
                 Command::Begin { initial, posted, author, reply } => {
                     self.flush(&mut waiting).await?;
@@ -146,7 +148,12 @@ impl Live {
                 }
                 Command::Body { reply } => {
                     self.flush(&mut waiting).await?;
-                    drop(reply.send(Ok(Versioned { version: self.version, value: self.body.clone() })));
+                    drop(
+                        reply.send(Ok(Versioned {
+                            version: self.document.version(),
+                            value: self.document.body().clone(),
+                        })),
+                    );
                 }
             }
         }
@@ -160,7 +167,7 @@ impl Live {
         posted: Option<(Value, Evidence)>,
         author: &Author,
     ) -> Result<Option<Refused>, Broken> {
-        if self.version == 0 {
+        if self.document.version() == 0 {
             let seeded = match &posted {
                 Some((state, _)) if state.is_object() => over(initial.clone(), state),
                 Some(_) | None => initial.clone(),
@@ -181,7 +188,7 @@ impl Live {
 
     fn not_an_object(&self) -> Refused {
         let message = "the state of an agent is an object".to_owned();
-        Refused { code: "schema_invalid", message, path: Some(String::new()), version: self.version }
+        Refused { code: "schema_invalid", message, path: Some(String::new()), version: self.document.version() }
     }
 
     /// Version 1, from `{}`; an empty object needs no document.
@@ -189,9 +196,9 @@ impl Live {
         let Value::Object(members) = body else { return Err(self.not_an_object()) };
         let ops: Vec<Operation> = members
             .into_iter()
-            .map(|(member, value)| Operation::Add { path: crate::state::pointer::Pointer::root().join(member), value })
+            .map(|(member, value)| Operation::Add { path: Pointer::root().join(member), value })
             .collect();
-        self.patch(&ops, None, author)
+        self.decide(Mutation::Patch { ops: &ops, since: &[] }, None, author)
     }
 
     async fn take_posted(
@@ -202,50 +209,36 @@ impl Live {
     ) -> Result<Result<u64, Refused>, Broken> {
         if let Err(error) = json::check(state, &Limits::default()) {
             let code = if error.is_too_large() { "too_large" } else { "invalid_json" };
-            return Ok(Err(Refused { code, message: error.to_string(), path: None, version: self.version }));
+            return Ok(Err(Refused { code, message: error.to_string(), path: None, version: self.document.version() }));
         }
         let inverses = match evidence {
-            Evidence::AtLeast(since) => self.past.back_to(since, self.version, self.store.as_ref(), &self.stream).await,
+            Evidence::AtLeast(since) => {
+                self.past.back_to(since, self.document.version(), self.store.as_ref(), &self.stream).await
+            }
             Evidence::Unknown => Ok(None),
         };
         let inverses = inverses.map_err(|error| Broken { reason: error.to_string() })?;
-        let past = inverses.as_deref().map_or(merge::Past::Unknown, merge::Past::Since);
-        let ops = decide::posted(&self.body, state, past, author.may_write.as_deref());
-        Ok(self.patch(&ops, None, author))
+        let past = inverses.as_deref().map_or(Past::Unknown, Past::Since);
+        Ok(self.decide(Mutation::Posted { state, past }, None, author))
     }
 
-    /// Applies operations to the copy in memory; [`flush`](Self::flush) makes them durable.
-    fn patch(&mut self, ops: &[Operation], if_version: Option<u64>, author: &Author) -> Result<u64, Refused> {
-        if let Some(expected) = if_version.filter(|&expected| expected != self.version) {
-            let message = format!("the document is at version {}, not {expected}; read it again", self.version);
-            return Err(Refused { code: "version_conflict", message, path: None, version: self.version });
-        }
-        let room_bytes = Limits::default().max_bytes.saturating_sub(self.size);
-        let decided = decide::patched(&mut self.body, ops, author.may_write.as_deref(), self.version, room_bytes)?;
-        let Decided::Changed(Applied { effects, inverse, growth }) = decided else { return Ok(self.version) };
-        if !self.body.is_object() {
-            undo(&mut self.body, &inverse);
+    /// Decides on the copy in memory; [`flush`](Self::flush) makes it durable.
+    fn decide(&mut self, mutation: Mutation<'_>, if_version: Option<u64>, author: &Author) -> Result<u64, Refused> {
+        let terms = Terms { if_version, allowed: author.may_write.as_deref(), ..Terms::default() };
+        let head = self.document.version();
+        let change = match self.document.decide(mutation, &terms) {
+            Ok(Decided::Unchanged) => return Ok(head),
+            Ok(Decided::Changed(change)) => change,
+            Err(refusal) => return Err(Refused::new(&refusal, head)),
+        };
+        if !self.document.body().is_object() {
+            self.document.revert(&change);
             return Err(self.not_an_object());
         }
-        let size_before = self.size;
-        self.size = self.size.saturating_add_signed(isize::try_from(growth).expect("a document is far smaller"));
-        self.version += 1;
-        self.pending.push(Pending {
-            size_before,
-            commit: Commit {
-                version: self.version,
-                base: None,
-                ops: effects,
-                inverse,
-                actor: author.actor.clone(),
-                run_id: author.run_id.clone(),
-                mutation_id: None,
-                reason: None,
-                at: now(),
-                conflicts: Vec::new(),
-            },
-        });
-        Ok(self.version)
+        let mut commit = Commit::of(change.clone(), author.actor.clone(), now());
+        commit.run_id.clone_from(&author.run_id);
+        self.pending.push(Pending { commit, change });
+        Ok(self.document.version())
     }
 
     /// Appends everything decided, shows it, and tells those who wait.
@@ -266,10 +259,10 @@ impl Live {
         let encode = |pending: &Pending| serde_json::to_vec(&pending.commit).expect("a commit is plain data");
         let entries: Vec<_> = self.pending.iter().map(|pending| NewEntry::one(encode(pending))).collect();
         self.log_bytes += entries.iter().map(|entry| entry.body.len()).sum::<usize>();
-        let is_due = self.log_bytes > SNAPSHOT_AFTER_BYTES.max(2 * self.size);
-        let mut append = Append::to(self.stream.clone(), Seq(self.version - self.pending.len() as u64));
+        let is_due = self.log_bytes > SNAPSHOT_AFTER_BYTES.max(2 * self.document.size());
+        let mut append = Append::to(self.stream.clone(), Seq(self.document.version() - self.pending.len() as u64));
         append.entries = entries;
-        append.snapshot = is_due.then(|| serde_json::to_vec(&self.body).expect("a value is JSON").into());
+        append.snapshot = is_due.then(|| serde_json::to_vec(self.document.body()).expect("a value is JSON").into());
         if let Err(error) = self.store.commit(append.into()).await {
             self.take_back();
             return Err(Broken { reason: error.to_string() });
@@ -286,37 +279,35 @@ impl Live {
             })
             .collect();
         self.snapshot = None;
-        self.deltas.publish(self.version, deltas);
+        self.deltas.publish(self.document.version(), deltas);
         Ok(())
     }
 
     /// Nobody has seen what the store refused.
     fn take_back(&mut self) {
-        for Pending { commit, size_before } in self.pending.drain(..).rev() {
-            undo(&mut self.body, &commit.inverse);
-            self.version = commit.version - 1;
-            self.size = size_before;
+        for Pending { change, .. } in self.pending.drain(..).rev() {
+            self.document.revert(&change);
         }
     }
 
     fn head_snapshot(&mut self) -> Snapshot {
-        let (version, body) = (self.version, &self.body);
+        let (version, body) = (self.document.version(), self.document.body());
         self.snapshot.get_or_insert_with(|| snapshot(version, body)).clone()
     }
 
     async fn snapshots(&mut self, versions: &[u64]) -> Result<Vec<Snapshot>, Broken> {
-        let oldest = versions.iter().copied().filter(|&version| version < self.version).min();
+        let oldest = versions.iter().copied().filter(|&version| version < self.document.version()).min();
         let inverses = match oldest {
             None => None,
             Some(oldest) => {
-                let found = self.past.back_to(oldest, self.version, self.store.as_ref(), &self.stream).await;
+                let found = self.past.back_to(oldest, self.document.version(), self.store.as_ref(), &self.stream).await;
                 found.map_err(|error| Broken { reason: error.to_string() })?
             }
         };
         let mut older: Vec<Snapshot> = Vec::new();
         if let Some(inverses) = inverses {
-            let mut body = self.body.clone();
-            for (version, inverse) in (0..self.version).rev().zip(&inverses) {
+            let mut body = self.document.body().clone();
+            for (version, inverse) in (0..self.document.version()).rev().zip(&inverses) {
                 undo(&mut body, inverse);
                 if versions.contains(&version) {
                     older.push(snapshot(version, &body));
@@ -350,13 +341,15 @@ fn over(initial: Value, posted: &Value) -> Value {
     }
 }
 
+impl Refused {
+    fn new(refusal: &Refusal, version: u64) -> Self {
+        let path = refusal.path().map(Pointer::to_string);
+        Self { code: refusal.code(), message: refusal.to_string(), path, version }
+    }
+}
+
 impl From<Refused> for StateError {
     fn from(Refused { code, message, version, .. }: Refused) -> Self {
         Self::Refused { code, message, version }
     }
-}
-
-/// An absent document shows as `{}`.
-pub(super) fn absent() -> Value {
-    Value::Object(Map::new())
 }

@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
-use crate::state::document::Commit;
-use crate::state::patch;
-use crate::state::value;
+use crate::state::document::{Commit, Document};
 use crate::store::{Limit, Seq, Store, StoreError, StreamKey};
 
 use super::Snapshot;
-use super::actor::{Broken, Pending, absent};
+use super::actor::{Broken, Pending};
 use super::deltas::DeltaTail;
 use super::past::Past;
 
@@ -21,10 +17,7 @@ pub(super) struct Live {
     pub(super) store: Arc<dyn Store>,
     pub(super) stream: StreamKey,
     pub(super) deltas: Arc<DeltaTail>,
-    pub(super) body: Value,
-    pub(super) version: u64,
-    /// Bytes of compact JSON, kept up with every commit.
-    pub(super) size: usize,
+    pub(super) document: Document,
     pub(super) past: Past,
     /// Bytes of commits since the last stored snapshot.
     pub(super) log_bytes: usize,
@@ -43,29 +36,29 @@ impl From<StoreError> for Broken {
 impl Live {
     pub(super) async fn load(store: Arc<dyn Store>, stream: StreamKey, deltas: Arc<DeltaTail>) -> Result<Self, Broken> {
         let unreadable = |error: serde_json::Error| Broken { reason: format!("{stream} cannot be read: {error}") };
-        let (mut body, mut version) = (absent(), 0);
-        if let Some(snapshot) = store.snapshot(&stream).await? {
-            body = serde_json::from_slice(&snapshot.body).map_err(unreadable)?;
-            version = snapshot.seq.0;
-        }
+        let mut document = match store.snapshot(&stream).await? {
+            Some(snapshot) => {
+                Document::new(serde_json::from_slice(&snapshot.body).map_err(unreadable)?, snapshot.seq.0)
+            }
+            None => Document::absent(),
+        };
         let head = store.head(&stream).await?.map_or(0, |head| head.seq.0);
         let (mut past, mut log_bytes) = (Past::default(), 0);
-        while version < head {
-            let page = store.read(&stream, Seq(version), PAGE).await?;
+        while document.version() < head {
+            let page = store.read(&stream, Seq(document.version()), PAGE).await?;
             if page.is_empty() {
                 return Err(Broken { reason: format!("{stream} holds fewer versions than the store says") });
             }
             for entry in page {
                 let commit: Commit = serde_json::from_slice(&entry.body).map_err(unreadable)?;
-                patch::replay(&mut body, &commit.ops)
+                document
+                    .replay(&commit)
                     .map_err(|error| Broken { reason: format!("{stream} cannot be replayed: {error}") })?;
                 past.push(commit.inverse);
-                version = commit.version;
                 log_bytes += entry.body.len();
             }
         }
-        deltas.publish(version, []);
-        let size = value::size(&body);
-        Ok(Self { store, stream, deltas, body, version, size, past, log_bytes, snapshot: None, pending: Vec::new() })
+        deltas.publish(document.version(), []);
+        Ok(Self { store, stream, deltas, document, past, log_bytes, snapshot: None, pending: Vec::new() })
     }
 }

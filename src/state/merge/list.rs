@@ -14,7 +14,7 @@ use crate::state::pointer::Pointer;
 use crate::state::value::same;
 
 /// At most this many versions are compared whole with the posted array; evidence is taken from all.
-const CANDIDATES: usize = 64;
+const CANDIDATES: usize = 32;
 
 /// Beyond this many comparisons, elements without a place in the closest version count as new.
 const MAX_LOOKUPS: usize = 1 << 23;

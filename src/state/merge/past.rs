@@ -187,9 +187,10 @@ impl<'a> Node<'a> {
                         _ => false,
                     })
             }
-            (Self::Array(_), Value::Array(elements)) => {
-                let items = self.items();
-                items.len() == elements.len() && items.iter().zip(elements).all(|(item, value)| item.node.same(value))
+            (Self::Array(chunks), Value::Array(elements)) => {
+                let len: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+                let mut own = chunks.iter().flat_map(|chunk| chunk.iter()).zip(elements);
+                len == elements.len() && own.all(|(item, value)| item.node.same(value))
             }
             _ => false,
         }
