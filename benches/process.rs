@@ -64,12 +64,15 @@ impl Process {
         Ok(())
     }
 
-    /// User and system time so far. The kernel counts in hundredths of a second.
+    /// Time that the server's threads have run so far, to the nanosecond.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the server lives");
-        let fields: Vec<&str> = stat.rsplit(") ").next().expect("a name in brackets").split(' ').collect();
-        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number")).sum();
-        Duration::from_millis(ticks * 10)
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the server lives");
+        let run_ns = tasks.map(|task| {
+            let schedstat = task.expect("a thread").path().join("schedstat");
+            let text = std::fs::read_to_string(schedstat).unwrap_or_default();
+            text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0)
+        });
+        Duration::from_nanos(run_ns.sum())
     }
 
     pub(crate) fn resident_bytes(&self) -> u64 {

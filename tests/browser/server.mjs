@@ -41,13 +41,14 @@ function spawnRuntime(folder, listen) {
       reject(error);
     };
     child.once("error", fail);
-    child.once("exit", (code) => fail(new Error(`the runtime ended with ${code}; it said:\n${said}`)));
+    const ended = (code) => fail(new Error(`the runtime ended with ${code}; it said:\n${said}`));
+    child.once("exit", ended);
     child.stderr.on("data", (chunk) => {
       said += chunk;
       const origin = /listening on (http:\/\/\S+)/.exec(said)?.[1];
       if (!origin) return;
       clearTimeout(late);
-      child.removeAllListeners("exit");
+      child.off("exit", ended);
       resolve({ child, origin });
     });
   });

@@ -40,11 +40,11 @@ impl Thread {
         if let Some(live) = self.live_start() {
             return Err(StartFailure::Refused(StartError::Busy { run_id: live.run_id.clone() }));
         }
-        let StartRun { principal, agent, input, headers } = request;
+        let StartRun { principal, agent, mut input, headers } = request;
         let dialect = input.dialect();
         let document_ref = agent.document(&principal, &self.name);
         let document = self.services.document(&document_ref);
-        let resolved = self.transcript.resolve(input.messages.clone(), !input.resume.is_empty());
+        let resolved = self.transcript.resolve(std::mem::take(&mut input.messages), !input.resume.is_empty());
         let evidence = self.evidence(&input, &resolved, &document_ref);
         let author = Author { actor: principal.actor(), run_id: None, may_write: None };
         let (posted, unreadable) = posted_state(&input);

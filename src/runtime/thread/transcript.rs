@@ -114,14 +114,13 @@ impl Transcript {
                 last_known = Some(at);
                 let turn = &self.turns[at];
                 resolved.latest_run_seen = resolved.latest_run_seen.max(Some(turn.run));
-                let message =
-                    if turn.message.role() == Role::User && message.role() == Role::User && message != *turn.message {
-                        let edited = Arc::new(message);
-                        resolved.edits.push(Arc::clone(&edited));
-                        edited
-                    } else {
-                        Arc::clone(&turn.message)
-                    };
+                let message = if is_edit(&turn.message, &message) {
+                    let edited = Arc::new(message);
+                    resolved.edits.push(Arc::clone(&edited));
+                    edited
+                } else {
+                    Arc::clone(&turn.message)
+                };
                 resolved.context.push(message);
             } else if self.may_add(&message, &answered) {
                 last_known = None;
@@ -186,6 +185,14 @@ impl Transcript {
             }
         }
         *context = complete;
+    }
+}
+
+/// Whether a posted user message says something else than the one that is known.
+fn is_edit(known: &Message, posted: &Message) -> bool {
+    match (known, posted) {
+        (Message::User(known), Message::User(posted)) => known.content != posted.content,
+        _ => false,
     }
 }
 
