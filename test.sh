@@ -35,7 +35,7 @@ say "lints"
 cargo clippy --all-targets --quiet -- -D warnings
 
 say "suite"
-cargo test --quiet --all-targets
+cargo test --quiet --lib --bins --test all
 
 [ "$mode" = quick ] && { say "passed (quick: without the browser)"; exit 0; }
 

@@ -9,10 +9,11 @@ use clap::{Parser, Subcommand};
 
 /// Hosts AI agents whose state is the application's shared state.
 #[derive(Debug, Parser)]
-#[command(name = "coagent", version, arg_required_else_help = true)]
+#[command(name = "coagent", version)]
 pub struct Cli {
+    /// Without one, `serve`
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -29,8 +30,10 @@ const BAD_CONFIGURATION: u8 = 2;
 impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
-            Command::Serve(flags) => serve::run(flags),
-            Command::Check(flags) => check::run(&flags),
+            Some(Command::Serve(flags)) => serve::run(flags),
+            Some(Command::Check(flags)) => check::run(&flags),
+            // Parsed again, so that the environment counts.
+            None => Self::parse_from(["coagent", "serve"]).run(),
         }
     }
 }

@@ -2,6 +2,7 @@ mod agui_vectors;
 mod architecture;
 mod crashes;
 mod http_contract;
+mod remote_agent;
 mod runs;
 mod state_in_runs;
 mod store_contract;

@@ -4,3 +4,4 @@ pub(crate) mod agents;
 pub(crate) mod crash;
 pub(crate) mod events;
 pub(crate) mod server;
+pub(crate) mod upstream;

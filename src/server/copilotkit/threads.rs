@@ -42,8 +42,12 @@ pub(super) async fn messages(runtime: &Runtime, thread: &str) -> Answer {
 }
 
 pub(super) async fn events(runtime: &Runtime, thread: &str) -> Answer {
+    #[derive(serde::Serialize)]
+    struct Events {
+        events: Vec<Box<serde_json::value::RawValue>>,
+    }
     let events = runtime.events(&Principal::local(), thread).await?;
-    Ok(Json(json!({"events": events})).into_response())
+    Ok(Json(Events { events }).into_response())
 }
 
 pub(super) async fn state(runtime: &Runtime, thread: &str, query: &str) -> Answer {

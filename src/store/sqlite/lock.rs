@@ -3,8 +3,12 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::store::OpenError;
+
+/// A holder that is just ending, or a child of its that has not reached its own program yet, is gone by then.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Held while the file is open; the kernel lets go of it when the process dies, however it dies.
 #[derive(Debug)]
@@ -19,7 +23,7 @@ impl Lock {
         let failed = |error: std::io::Error| OpenError::Failed { path: beside.clone(), reason: error.to_string() };
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
         let mut file = options.open(&beside).map_err(failed)?;
-        match file.try_lock() {
+        match try_for_a_moment(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -35,5 +39,15 @@ impl Lock {
             tracing::warn!(path = %beside.display(), %error, "could not note the process id in the lock file");
         }
         Ok(Self { _held: file })
+    }
+}
+
+fn try_for_a_moment(file: &File) -> Result<(), TryLockError> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < MOMENT => std::thread::sleep(Duration::from_millis(20)),
+            tried => return tried,
+        }
     }
 }

@@ -1,0 +1,113 @@
+//! A fake AG-UI agent: a raw socket that answers each POST with bytes the test chose, at the pace it chose.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// How a request is answered.
+#[derive(Clone)]
+pub(crate) struct Answer {
+    pub(crate) bytes: Vec<u8>,
+    /// Bytes a write; 0 = all at once.
+    pub(crate) piece: usize,
+    /// What happens after the bytes.
+    pub(crate) then: Then,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Then {
+    Close,
+    /// Keeps the connection open until the other side closes it.
+    Hold,
+}
+
+/// The fake, as long as the test runs.
+pub(crate) struct Upstream {
+    pub(crate) url: String,
+    answer: Arc<Mutex<Answer>>,
+    requests: Arc<Mutex<Vec<String>>>,
+    hung_up: watch::Receiver<usize>,
+}
+
+impl Upstream {
+    pub(crate) async fn start(answer: Answer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}/agent", listener.local_addr().expect("an address"));
+        let (answer, requests) = (Arc::new(Mutex::new(answer)), Arc::new(Mutex::new(Vec::new())));
+        let (gone, hung_up) = watch::channel(0);
+        let (current, seen) = (Arc::clone(&answer), Arc::clone(&requests));
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let answer = current.lock().expect("an answer").clone();
+                tokio::spawn(serve(socket, answer, Arc::clone(&seen), gone.clone()));
+            }
+        });
+        Self { url, answer, requests, hung_up }
+    }
+
+    pub(crate) fn answers(&self, answer: Answer) {
+        *self.answer.lock().expect("an answer") = answer;
+    }
+
+    /// The last request, head and body.
+    pub(crate) fn last_request(&self) -> String {
+        self.requests.lock().expect("requests").last().cloned().expect("a request came")
+    }
+
+    /// Waits until the runtime closed a held connection.
+    pub(crate) async fn is_hung_up_on(&mut self) {
+        let waited = tokio::time::timeout(Duration::from_secs(5), self.hung_up.wait_for(|gone| *gone > 0));
+        waited.await.expect("the connection is closed in time").expect("the fake lives");
+    }
+}
+
+async fn serve(mut socket: TcpStream, answer: Answer, seen: Arc<Mutex<Vec<String>>>, gone: watch::Sender<usize>) {
+    let Some(request) = read_request(&mut socket).await else { return };
+    seen.lock().expect("requests").push(request);
+    let piece = if answer.piece == 0 { answer.bytes.len().max(1) } else { answer.piece };
+    for bytes in answer.bytes.chunks(piece) {
+        if socket.write_all(bytes).await.is_err() {
+            break;
+        }
+    }
+    if answer.then == Then::Hold {
+        let mut rest = [0];
+        while matches!(socket.read(&mut rest).await, Ok(1..)) {}
+        gone.send_modify(|gone| *gone += 1);
+    }
+}
+
+async fn read_request(socket: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut piece = [0; 4096];
+        let read = socket.read(&mut piece).await.ok().filter(|read| *read > 0)?;
+        bytes.extend_from_slice(&piece[..read]);
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length =
+            head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        if body.len() >= length.unwrap_or(0) {
+            return Some(text.into_owned());
+        }
+    }
+}
+
+/// An SSE answer with these frames; it says no length, so that its end is the connection's.
+pub(crate) fn events(frames: &[&str]) -> Answer {
+    let body: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
+    sse(&body)
+}
+
+pub(crate) fn sse(body: &str) -> Answer {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    Answer { bytes: format!("{head}{body}").into_bytes(), piece: 0, then: Then::Close }
+}
+
+pub(crate) fn status(line: &str, body: &str) -> Answer {
+    let head = format!("HTTP/1.1 {line}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    Answer { bytes: format!("{head}{body}").into_bytes(), piece: 0, then: Then::Close }
+}
