@@ -3,7 +3,6 @@
 //! Both forms become a [`Call`]; what a call does is written once, in the files below.
 
 mod envelope;
-mod forward;
 mod info;
 mod run;
 mod stop;
