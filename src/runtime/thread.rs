@@ -3,7 +3,9 @@
 //! One task owns each live thread; it decides, appends to the store, and only then shows.
 
 mod actor;
+mod append;
 mod chunk;
+mod finish;
 mod follow;
 mod live;
 mod load;

@@ -9,20 +9,19 @@ use tokio::sync::mpsc;
 use crate::agent::context::Emission;
 use crate::agent::{AgentError, RunOutcome};
 use crate::agui::Event;
-use crate::store::{Append, Batch, CommitError, Seq};
+use crate::store::{CommitError, Seq};
 
 use super::super::{ReadError, Services, StartError};
 use super::chunk::Chunk;
 use super::live::{Ending, LiveRun};
 use super::load::Summary;
-use super::record::{RunFacts, RunRecord, RunStart};
+use super::record::{RunFacts, RunStart};
 use super::tail::Tail;
 use super::transcript::Transcript;
 use super::{Command, StopOutcome, ThreadRef, ThreadView};
 
-/// Streamed text is stored after this time or this many bytes, whichever comes first.
+/// Streamed text is stored at this age, if it is not stored for its size before.
 const TEXT_DELAY: Duration = Duration::from_millis(100);
-const TEXT_BYTES: usize = 4096;
 /// At most this many emissions are taken at once, and as many wait before an agent has to.
 pub(crate) const EMISSIONS: usize = 256;
 /// A thread that nobody asked anything for this long leaves memory.
@@ -239,102 +238,6 @@ impl Thread {
         }
     }
 
-    /// Takes what the agent emitted, in order.
-    async fn absorb(&mut self, emissions: VecDeque<Emission>) -> Result<(), Broken> {
-        let mut out = Vec::with_capacity(emissions.len());
-        for emission in emissions {
-            let Some(live) = &mut self.live else { return Ok(()) };
-            match emission {
-                Emission::Event(event) => {
-                    if let Err(error) = live.story().admit(event, &self.transcript, &mut out) {
-                        self.append(out).await?;
-                        return self
-                            .finish(Ending::Failed(AgentError::new("invalid_sequence", error.to_string())))
-                            .await;
-                    }
-                }
-                Emission::State(request) => {
-                    self.show(std::mem::take(&mut out)).await?;
-                    self.append(Vec::new()).await?;
-                    if let Some(live) = &self.live {
-                        live.document.serve(request, live.author()).await;
-                    }
-                }
-            }
-        }
-        self.show(out).await
-    }
-
-    /// Shows admitted events: streamed text at once, everything else when it is durable.
-    async fn show(&mut self, events: Vec<Event>) -> Result<(), Broken> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        if !events.iter().all(Event::is_streamed_text) {
-            return self.append(events).await;
-        }
-        let Some(live) = &mut self.live else { return Ok(()) };
-        let first = self.position + 1;
-        self.position += events.len() as u64;
-        self.state_version = self.state_version.max(live.document.deltas().version());
-        live.story().record(first, &events);
-        let chunk = Chunk::encode(&events, first, self.state_version, None);
-        live.text.push(first, events, chunk.bytes());
-        let is_due = live.text.bytes >= TEXT_BYTES;
-        self.tail.publish_provisional(Arc::new(chunk));
-        if is_due { self.append(Vec::new()).await } else { Ok(()) }
-    }
-
-    /// Makes streamed text and `events` durable, in one commit, and shows them.
-    async fn append(&mut self, events: Vec<Event>) -> Result<(), Broken> {
-        let chunks = self.number(events);
-        if chunks.is_empty() {
-            return Ok(());
-        }
-        self.commit_log(chunks, None, None).await
-    }
-
-    /// Gives positions to `events` and encodes them together with the streamed text before them.
-    fn number(&mut self, events: Vec<Event>) -> Vec<Arc<Chunk>> {
-        let Some(live) = &mut self.live else { return Vec::new() };
-        let epoch = &self.summary.log_epoch;
-        let mut chunks = Vec::with_capacity(2);
-        if let Some((first, text)) = live.text.take() {
-            chunks.push(Arc::new(Chunk::encode(&text, first, self.state_version, Some(epoch))));
-        }
-        if !events.is_empty() {
-            let first = self.position + 1;
-            self.position += events.len() as u64;
-            self.state_version = self.state_version.max(live.document.deltas().version());
-            live.story().record(first, &events);
-            chunks.push(Arc::new(Chunk::encode(&events, first, self.state_version, Some(epoch))));
-        }
-        chunks
-    }
-
-    /// Appends to the log (and, with a run's start or end, to the other stream), then publishes.
-    pub(super) async fn commit_log(
-        &mut self,
-        chunks: Vec<Arc<Chunk>>,
-        live_summary: Option<bytes::Bytes>,
-        runs: Option<Append>,
-    ) -> Result<(), Broken> {
-        let mut log = Append::to(self.name.log(), self.log_seq);
-        log.entries = chunks.iter().map(|chunk| chunk.to_entry()).collect();
-        log.summary = live_summary;
-        // Open while raw entries exist: a restart finds what to close or to trim.
-        log.open = runs.is_some().then_some(true);
-        let appended_runs = runs.as_ref().map_or(0, |runs| runs.entries.len() as u64);
-        let appends = std::iter::once(log).chain(runs).collect();
-        self.services.store.commit(Batch { appends, remember: Vec::new() }).await?;
-        self.runs_seq = Seq(self.runs_seq.0 + appended_runs);
-        if let Some(last) = chunks.last() {
-            self.log_seq = Seq(last.last());
-        }
-        self.tail.publish(chunks);
-        Ok(())
-    }
-
     async fn agent_ended(&mut self, result: Result<RunOutcome, AgentError>) -> Result<(), Broken> {
         let mut rest = VecDeque::new();
         if let Some(live) = &mut self.live {
@@ -348,62 +251,6 @@ impl Thread {
             Err(error) => Ending::Failed(error),
         })
         .await
-    }
-
-    /// Ends the live run: closers and terminal, the stored record, the transcript.
-    pub(super) async fn finish(&mut self, ending: Ending) -> Result<(), Broken> {
-        let Some(live) = &mut self.live else { return Ok(()) };
-        live.emissions.close();
-        live.task.0.abort();
-        let mut out = Vec::new();
-        let status = match live.story().end(ending, &mut out) {
-            Ok(status) => status,
-            Err(error) => {
-                let failed = AgentError::new("invalid_sequence", error.to_string());
-                live.story()
-                    .end(Ending::Failed(failed), &mut out)
-                    .map_err(|error| Broken { reason: error.to_string() })?
-            }
-        };
-        let chunks = self.number(out);
-        let live = self.live.take().expect("it was there at the start of this function");
-        let (start, story) = live.into_story();
-        let compacted = story.compacted();
-        let facts = RunFacts::new(start, status, self.state_version, self.position, &compacted);
-        let record = RunRecord::new(facts, &compacted, &self.summary.log_epoch);
-        self.store_run(chunks, record).await
-    }
-
-    pub(super) async fn store_run(&mut self, chunks: Vec<Arc<Chunk>>, record: RunRecord) -> Result<(), Broken> {
-        self.summary.updated_at.clone_from(&record.facts.finished_at);
-        let mut runs = self.summary_append();
-        runs.entries.push(record.to_entry());
-        self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs)).await?;
-        self.services.janitor.trim_later(self.name.clone(), self.position);
-        self.remember(&record.facts);
-        Ok(())
-    }
-
-    /// Takes a finished run into memory.
-    pub(super) fn remember(&mut self, facts: &RunFacts) {
-        let run = self.runs.len();
-        for edit in &facts.start.edits {
-            self.transcript.edit(edit);
-        }
-        if let Some(from) = facts.start.supersedes_from {
-            self.supersede_from(from);
-        }
-        for message in facts.start.input.iter().chain(&facts.output) {
-            self.transcript.add(run, Arc::clone(message));
-        }
-        self.runs.push(RunNote::from(facts));
-    }
-
-    pub(super) fn supersede_from(&mut self, run: usize) {
-        self.transcript.supersede_from(run);
-        for note in self.runs.iter_mut().skip(run) {
-            note.superseded = true;
-        }
     }
 
     /// Tells live readers that the run is lost with its store; a restart of the thread closes it properly.

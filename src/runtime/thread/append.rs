@@ -1,0 +1,114 @@
+//! What an agent does on its way to the log: admitted, numbered, encoded, stored, and only then shown.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::agent::AgentError;
+use crate::agent::context::Emission;
+use crate::agui::Event;
+use crate::store::{Append, Batch, Seq};
+
+use super::actor::{Broken, Thread};
+use super::chunk::Chunk;
+use super::live::Ending;
+
+/// Streamed text is stored when it has grown to this, if it is not stored for its age before.
+const TEXT_BYTES: usize = 4096;
+
+impl Thread {
+    /// Takes what the agent emitted, in order.
+    pub(super) async fn absorb(&mut self, emissions: VecDeque<Emission>) -> Result<(), Broken> {
+        let mut out = Vec::with_capacity(emissions.len());
+        for emission in emissions {
+            let Some(live) = &mut self.live else { return Ok(()) };
+            match emission {
+                Emission::Event(event) => {
+                    if let Err(error) = live.story().admit(event, &self.transcript, &mut out) {
+                        self.append(out).await?;
+                        return self
+                            .finish(Ending::Failed(AgentError::new("invalid_sequence", error.to_string())))
+                            .await;
+                    }
+                }
+                Emission::State(request) => {
+                    self.show(std::mem::take(&mut out)).await?;
+                    self.append(Vec::new()).await?;
+                    if let Some(live) = &self.live {
+                        live.document.serve(request, live.author()).await;
+                    }
+                }
+            }
+        }
+        self.show(out).await
+    }
+
+    /// Shows admitted events: streamed text at once, everything else when it is durable.
+    async fn show(&mut self, events: Vec<Event>) -> Result<(), Broken> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        if !events.iter().all(Event::is_streamed_text) {
+            return self.append(events).await;
+        }
+        let Some(live) = &mut self.live else { return Ok(()) };
+        let first = self.position + 1;
+        self.position += events.len() as u64;
+        self.state_version = self.state_version.max(live.document.deltas().version());
+        live.story().record(first, &events);
+        let chunk = Chunk::encode(&events, first, self.state_version, None);
+        live.text.push(first, events, chunk.bytes());
+        let is_due = live.text.bytes >= TEXT_BYTES;
+        self.tail.publish_provisional(Arc::new(chunk));
+        if is_due { self.append(Vec::new()).await } else { Ok(()) }
+    }
+
+    /// Makes streamed text and `events` durable, in one commit, and shows them.
+    pub(super) async fn append(&mut self, events: Vec<Event>) -> Result<(), Broken> {
+        let chunks = self.number(events);
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        self.commit_log(chunks, None, None).await
+    }
+
+    /// Gives positions to `events` and encodes them together with the streamed text before them.
+    pub(super) fn number(&mut self, events: Vec<Event>) -> Vec<Arc<Chunk>> {
+        let Some(live) = &mut self.live else { return Vec::new() };
+        let epoch = &self.summary.log_epoch;
+        let mut chunks = Vec::with_capacity(2);
+        if let Some((first, text)) = live.text.take() {
+            chunks.push(Arc::new(Chunk::encode(&text, first, self.state_version, Some(epoch))));
+        }
+        if !events.is_empty() {
+            let first = self.position + 1;
+            self.position += events.len() as u64;
+            self.state_version = self.state_version.max(live.document.deltas().version());
+            live.story().record(first, &events);
+            chunks.push(Arc::new(Chunk::encode(&events, first, self.state_version, Some(epoch))));
+        }
+        chunks
+    }
+
+    /// Appends to the log (and, with a run's start or end, to the other stream), then publishes.
+    pub(super) async fn commit_log(
+        &mut self,
+        chunks: Vec<Arc<Chunk>>,
+        live_summary: Option<bytes::Bytes>,
+        runs: Option<Append>,
+    ) -> Result<(), Broken> {
+        let mut log = Append::to(self.name.log(), self.log_seq);
+        log.entries = chunks.iter().map(|chunk| chunk.to_entry()).collect();
+        log.summary = live_summary;
+        // Open while raw entries exist: a restart finds what to close or to trim.
+        log.open = runs.is_some().then_some(true);
+        let appended_runs = runs.as_ref().map_or(0, |runs| runs.entries.len() as u64);
+        let appends = std::iter::once(log).chain(runs).collect();
+        self.services.store.commit(Batch { appends, remember: Vec::new() }).await?;
+        self.runs_seq = Seq(self.runs_seq.0 + appended_runs);
+        if let Some(last) = chunks.last() {
+            self.log_seq = Seq(last.last());
+        }
+        self.tail.publish(chunks);
+        Ok(())
+    }
+}

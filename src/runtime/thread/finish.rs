@@ -1,0 +1,68 @@
+//! The end of a run: closers and terminal, the stored record, and what stays of it in memory.
+
+use std::sync::Arc;
+
+use crate::agent::AgentError;
+
+use super::actor::{Broken, RunNote, Thread};
+use super::chunk::Chunk;
+use super::live::Ending;
+use super::record::{RunFacts, RunRecord};
+
+impl Thread {
+    /// Ends the live run: closers and terminal, the stored record, the transcript.
+    pub(super) async fn finish(&mut self, ending: Ending) -> Result<(), Broken> {
+        let Some(live) = &mut self.live else { return Ok(()) };
+        live.emissions.close();
+        live.task.0.abort();
+        let mut out = Vec::new();
+        let status = match live.story().end(ending, &mut out) {
+            Ok(status) => status,
+            Err(error) => {
+                let failed = AgentError::new("invalid_sequence", error.to_string());
+                live.story()
+                    .end(Ending::Failed(failed), &mut out)
+                    .map_err(|error| Broken { reason: error.to_string() })?
+            }
+        };
+        let chunks = self.number(out);
+        let live = self.live.take().expect("it was there at the start of this function");
+        let (start, story) = live.into_story();
+        let compacted = story.compacted();
+        let facts = RunFacts::new(start, status, self.state_version, self.position, &compacted);
+        let record = RunRecord::new(facts, &compacted, &self.summary.log_epoch);
+        self.store_run(chunks, record).await
+    }
+
+    pub(super) async fn store_run(&mut self, chunks: Vec<Arc<Chunk>>, record: RunRecord) -> Result<(), Broken> {
+        self.summary.updated_at.clone_from(&record.facts.finished_at);
+        let mut runs = self.summary_append();
+        runs.entries.push(record.to_entry());
+        self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs)).await?;
+        self.services.janitor.trim_later(self.name.clone(), self.position);
+        self.remember(&record.facts);
+        Ok(())
+    }
+
+    /// Takes a finished run into memory.
+    pub(super) fn remember(&mut self, facts: &RunFacts) {
+        let run = self.runs.len();
+        for edit in &facts.start.edits {
+            self.transcript.edit(edit);
+        }
+        if let Some(from) = facts.start.supersedes_from {
+            self.supersede_from(from);
+        }
+        for message in facts.start.input.iter().chain(&facts.output) {
+            self.transcript.add(run, Arc::clone(message));
+        }
+        self.runs.push(RunNote::from(facts));
+    }
+
+    pub(super) fn supersede_from(&mut self, run: usize) {
+        self.transcript.supersede_from(run);
+        for note in self.runs.iter_mut().skip(run) {
+            note.superseded = true;
+        }
+    }
+}
