@@ -38,7 +38,7 @@ impl Asked {
                 serde_json::from_str::<Value>(payload.get())
                     .map_or_else(|_| payload.get().to_owned(), |value| plain(&value))
             });
-            (answer.status.as_str().to_owned(), payload.unwrap_or_default())
+            (answer.status.as_str().to_owned(), payload.unwrap_or_else(|| "null".to_owned()))
         });
         Self {
             message: input.last_user_text(),
