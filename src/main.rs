@@ -5,10 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use coagent_runtime::cli::Cli;
 
-/// Runs allocate many small things on one thread and free them on another; the system's allocator is slow at that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     rustls::crypto::ring::default_provider().install_default().expect("no other TLS provider is installed before main");
     Cli::parse().run()
