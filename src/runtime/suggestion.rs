@@ -33,8 +33,10 @@ struct Function {
 
 /// Whether a run's tool choice or only tool is the suggestion tool, whatever route it came by.
 pub(super) fn is_suggestion(input: &RunAgentInput) -> bool {
-    if let [tool] = input.tools.as_slice() {
-        return tool.name == SUGGEST;
+    if let [tool] = input.tools.as_slice()
+        && tool.name == SUGGEST
+    {
+        return true;
     }
     let forwarded =
         input.forwarded_props.as_ref().and_then(|props| serde_json::from_str::<Forwarded>(props.get()).ok());

@@ -253,3 +253,24 @@ async fn a_cut_client_resumes_where_it_was() {
     let everything = server.connect_after("demo", "t", "another-epoch.3").await.rest().await;
     assert_eq!(types(&everything)[0], "RUN_STARTED");
 }
+
+#[tokio::test]
+async fn a_wrong_answer_to_an_interrupt_leaves_the_question_open() {
+    let (_home, server) = demo();
+    let mut input = say("t", "u1", "approve");
+    server.run_to_end("demo", &input).await;
+    input["resume"] = json!([{"interruptId": "unknown", "status": "resolved"}]);
+    assert_eq!(server.run_to_end("demo", &input).await.last().unwrap()["type"], "RUN_ERROR");
+    input["resume"] = json!([{"interruptId": "approve-1", "status": "resolved", "payload": 1}]);
+    assert_eq!(text(&server.run_to_end("demo", &input).await), "resumed with resolved 1");
+}
+
+#[tokio::test]
+async fn a_list_that_ends_with_an_unknown_message_supersedes_nothing() {
+    let (_home, server) = demo();
+    server.run_to_end("demo", &say("t", "u1", "one")).await;
+    let local = json!({"id": "local", "role": "assistant", "content": "only in this tab"});
+    server.run_to_end("demo", &with_messages("t", &[user("u1", "one"), local])).await;
+    let replay = server.replay("demo", "t").await;
+    assert_eq!(types(&replay).iter().filter(|t| **t == "RUN_STARTED").count(), 2);
+}

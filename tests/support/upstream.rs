@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -28,7 +29,8 @@ pub(crate) enum Then {
 pub(crate) struct Upstream {
     pub(crate) url: String,
     answer: Arc<Mutex<Answer>>,
-    requests: Arc<Mutex<Vec<String>>>,
+    /// Heads and bodies.
+    requests: Arc<Mutex<Vec<(String, String)>>>,
     hung_up: watch::Receiver<usize>,
 }
 
@@ -52,19 +54,35 @@ impl Upstream {
         *self.answer.lock().expect("an answer") = answer;
     }
 
-    /// The last request, head and body.
-    pub(crate) fn last_request(&self) -> String {
+    /// The head of the last request.
+    pub(crate) fn last_head(&self) -> String {
+        self.last_request().0
+    }
+
+    /// The run input that the last request posted.
+    pub(crate) fn last_input(&self) -> Value {
+        serde_json::from_str(&self.last_request().1).expect("a run input is JSON")
+    }
+
+    fn last_request(&self) -> (String, String) {
         self.requests.lock().expect("requests").last().cloned().expect("a request came")
     }
 
     /// Waits until the runtime closed a held connection.
     pub(crate) async fn is_hung_up_on(&mut self) {
-        let waited = tokio::time::timeout(Duration::from_secs(5), self.hung_up.wait_for(|gone| *gone > 0));
+        let waited = tokio::time::timeout(Duration::from_secs(10), self.hung_up.wait_for(|gone| *gone > 0));
         waited.await.expect("the connection is closed in time").expect("the fake lives");
     }
 }
 
-async fn serve(mut socket: TcpStream, answer: Answer, seen: Arc<Mutex<Vec<String>>>, gone: watch::Sender<usize>) {
+async fn serve(
+    mut socket: TcpStream,
+    answer: Answer,
+    seen: Arc<Mutex<Vec<(String, String)>>>,
+    gone: watch::Sender<usize>,
+) {
+    // Pieces are to arrive as pieces.
+    socket.set_nodelay(true).expect("a socket takes its options");
     let Some(request) = read_request(&mut socket).await else { return };
     seen.lock().expect("requests").push(request);
     let piece = if answer.piece == 0 { answer.bytes.len().max(1) } else { answer.piece };
@@ -80,7 +98,7 @@ async fn serve(mut socket: TcpStream, answer: Answer, seen: Arc<Mutex<Vec<String
     }
 }
 
-async fn read_request(socket: &mut TcpStream) -> Option<String> {
+async fn read_request(socket: &mut TcpStream) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     loop {
         let mut piece = [0; 4096];
@@ -91,7 +109,7 @@ async fn read_request(socket: &mut TcpStream) -> Option<String> {
         let length =
             head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
         if body.len() >= length.unwrap_or(0) {
-            return Some(text.into_owned());
+            return Some((head.to_owned(), body.to_owned()));
         }
     }
 }

@@ -15,7 +15,7 @@ use super::super::{ReadError, Services, StartError};
 use super::chunk::Chunk;
 use super::live::{Ending, LiveRun};
 use super::load::Summary;
-use super::record::{RunFacts, RunStart};
+use super::record::{RunFacts, RunStart, RunStatus};
 use super::tail::Tail;
 use super::transcript::Transcript;
 use super::{Command, StopOutcome, ThreadRef, ThreadView};
@@ -58,6 +58,7 @@ pub(super) struct RunNote {
     pub(super) first_position: u64,
     pub(super) last_position: u64,
     pub(super) superseded: bool,
+    pub(super) failed: bool,
     pub(super) interrupts: Vec<String>,
 }
 
@@ -71,6 +72,7 @@ impl From<&RunFacts> for RunNote {
             first_position: facts.start.first_position,
             last_position: facts.last_position,
             superseded: false,
+            failed: facts.status == RunStatus::Failed,
             interrupts: facts.interrupts.iter().map(|interrupt| interrupt.id.clone()).collect(),
         }
     }
@@ -256,11 +258,16 @@ impl Thread {
     /// Tells live readers that the run is lost with its store; a restart of the thread closes it properly.
     fn abandon(&mut self, broken: &Broken) {
         if self.live.take().is_some() {
-            let error =
-                Event::run_error(format!("the run was lost because its store failed: {}", broken.reason), "internal");
-            let chunk = Chunk::encode(&[error], self.position + 1, self.state_version, None);
-            self.tail.publish_provisional(Arc::new(chunk));
+            self.show_lost(broken);
         }
+    }
+
+    /// The terminal that readers get when the store took none.
+    pub(super) fn show_lost(&self, broken: &Broken) {
+        let message = format!("the run was lost because its store failed: {}", broken.reason);
+        let error = Event::run_error(message, "internal");
+        let chunk = Chunk::encode(&[error], self.position + 1, self.state_version, None);
+        self.tail.publish_provisional(Arc::new(chunk));
     }
 
     /// The run that is live, as a start that refuses a second one names it.

@@ -31,7 +31,11 @@ impl Thread {
         let compacted = story.compacted();
         let facts = RunFacts::new(start, status, self.state_version, self.position, &compacted);
         let record = RunRecord::new(facts, &compacted, &self.summary.log_epoch);
-        self.store_run(chunks, record).await
+        let stored = self.store_run(chunks, record).await;
+        if let Err(broken) = &stored {
+            self.show_lost(broken);
+        }
+        stored
     }
 
     pub(super) async fn store_run(&mut self, chunks: Vec<Arc<Chunk>>, record: RunRecord) -> Result<(), Broken> {

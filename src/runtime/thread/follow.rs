@@ -122,6 +122,8 @@ impl Follow {
             }
             self.new_entries.mark_unchanged();
             self.new_versions.mark_unchanged();
+            // Read before the entries: a version that is newer than they are waits for the entries before it.
+            let version = self.document.deltas().version();
             let chunks = match self.tail.after(self.position) {
                 Found::Chunks(chunks) => chunks,
                 Found::InStore => match self.read_store().await {
@@ -131,9 +133,15 @@ impl Follow {
                 Found::Closed => return None,
                 Found::Nothing => {
                     match self.state {
-                        Some(state) if self.document.deltas().version() > state => {
+                        Some(state) if version > state => {
                             self.last_sent = Some(Instant::now());
-                            return self.deltas_up_to(state, self.document.deltas().version()).await;
+                            return self.deltas_up_to(state, version).await;
+                        }
+                        // A client that was cut in a run that is silent now.
+                        None if self.position >= self.opening => {
+                            let snapshot = self.snapshot().await?;
+                            self.state = Some(snapshot.version);
+                            return Some(snapshot.frame);
                         }
                         _ => self.wait().await?,
                     }

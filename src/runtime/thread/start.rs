@@ -142,7 +142,8 @@ impl Thread {
         if resume.is_empty() {
             return None;
         }
-        let waiting = self.runs.iter().rev().find(|note| !note.superseded).map(|note| &note.interrupts[..]);
+        let waiting =
+            self.runs.iter().rev().find(|note| !note.superseded && !note.failed).map(|note| &note.interrupts[..]);
         let waiting = waiting.unwrap_or_default();
         let refused = |message: String| Some(AgentError::new("invalid_resume", message));
         if let Some(entry) = resume.iter().find(|entry| !waiting.contains(&entry.interrupt_id)) {

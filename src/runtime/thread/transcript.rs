@@ -128,6 +128,9 @@ impl Transcript {
                 let message = Arc::new(message);
                 resolved.added.push(Arc::clone(&message));
                 resolved.context.push(message);
+            } else {
+                // Dropped, but it is what the list ends with.
+                last_known = None;
             }
         }
         if !resuming && let Some(at) = last_known {
