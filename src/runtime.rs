@@ -198,10 +198,14 @@ impl Runtime {
         ThreadHandle::open(&self.services, &thread).stop(run_id.map(str::to_owned)).await
     }
 
-    /// Ends every live run as interrupted, durably, and closes the store. Streams end with their runs.
-    pub async fn shut_down(&self) -> Result<(), StoreError> {
+    /// Ends every live run as interrupted, durably. Streams end with their runs.
+    pub async fn end_runs(&self) {
         let handles = self.services.threads.handles();
         futures_util::future::join_all(handles.iter().map(|thread| thread.shut_down())).await;
+    }
+
+    /// Flushes and closes the store, when the last stream has read what it needs.
+    pub async fn close(&self) -> Result<(), StoreError> {
         self.services.store.close().await
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Flags};
@@ -64,16 +64,19 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
         }
     };
     let address = listener.local_addr().context("the listening address is unknown")?;
+    // Before anybody is told that the server is there: a stop from then on is a graceful one.
+    let mut signals = Signals::new()?;
     announce(config, &runtime, address);
 
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server::serve(listener, server::routes(config, &runtime), stop.clone()));
-    stop_signal().await?;
+    signals.stop().await;
     tracing::info!("stopping: no new connections, live runs are closed and stored");
     stop.cancel();
     let ended = tokio::time::timeout(LAST_RESORT, async {
-        runtime.shut_down().await.context("the store could not be closed")?;
-        serving.await.context("the server crashed")?.context("the server failed")
+        runtime.end_runs().await;
+        serving.await.context("the server crashed")?.context("the server failed")?;
+        runtime.close().await.context("the store could not be closed")
     });
     match ended.await {
         Ok(ended) => ended.map(|()| ExitCode::SUCCESS),
@@ -92,12 +95,24 @@ fn announce(config: &Config, runtime: &Runtime, address: std::net::SocketAddr) {
     eprintln!("listening on http://{address}");
 }
 
-async fn stop_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that end the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?,
+            interrupt: signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?,
+        })
     }
-    Ok(())
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
