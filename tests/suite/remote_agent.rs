@@ -13,9 +13,9 @@ const STARTED: &str = r#"{"type":"RUN_STARTED","threadId":"x","runId":"y"}"#;
 const FINISHED: &str = r#"{"type":"RUN_FINISHED","threadId":"x","runId":"y"}"#;
 
 /// Deltas of a flood.
-const FLOOD: usize = 150_000;
-/// What a server may grow by under it; the parsed events of a flood are several times as much.
-const FLOOD_KIB: usize = 24 * 1024;
+const FLOOD: usize = 20_000;
+/// What each carries along, in bytes.
+const FLOOD_FRAME_BYTES: usize = 4096;
 
 /// The recorded body, without the response's head.
 fn recorded(recording: &str) -> String {
@@ -25,7 +25,7 @@ fn recorded(recording: &str) -> String {
 
 fn definition(upstream: &Upstream) -> String {
     format!(
-        "agent:\n  kind: remote\n  url: {}\n  timeouts: {{ first_byte: 500ms, idle: 500ms }}\n  max_event_bytes: 100000\nstate: {{ write: [/count] }}\n",
+        "agent:\n  kind: remote\n  url: {}\n  timeouts: {{ first_byte: 20s, idle: 20s }}\n  max_event_bytes: 100000\nstate: {{ write: [/count] }}\n",
         upstream.url
     )
 }
@@ -158,7 +158,9 @@ async fn every_fault_of_an_upstream_is_named_and_harms_nobody_else() {
         (Answer { then: Then::Hold, ..events(&[STARTED]) }, "timeout"),
         (Answer { bytes: Vec::new(), piece: 0, then: Then::Hold }, "timeout"),
     ];
-    let (_home, server, upstream) = hosting(sse("")).await;
+    let upstream = Upstream::start(sse("")).await;
+    let home = Home::with_agents(&[("remote.yaml", &definition(&upstream).replace("20s", "1s"))]);
+    let server = home.serve_in_memory();
     for (nth, (answer, code)) in cases.into_iter().enumerate() {
         upstream.answers(answer);
         let events = server.run_to_end("remote", &say(&format!("fault-{nth}"), &format!("u{nth}"), "hello")).await;
@@ -284,22 +286,33 @@ async fn a_question_of_the_upstream_waits_and_its_answer_travels_back() {
 
 #[tokio::test]
 async fn an_upstream_that_floods_a_run_nobody_watches_is_slowed_down_not_buffered() {
-    let word = r#"{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"w"}"#;
+    // Long on its way, short once it is compacted: what the server holds is what waits.
+    let internals = "x".repeat(FLOOD_FRAME_BYTES);
+    let word = format!(r#"{{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"w","rawEvent":"{internals}"}}"#);
     let mut frames = vec![STARTED, r#"{"type":"TEXT_MESSAGE_START","messageId":"m"}"#];
-    frames.extend(std::iter::repeat_n(word, FLOOD));
+    frames.extend(std::iter::repeat_n(word.as_str(), FLOOD));
     frames.extend([r#"{"type":"TEXT_MESSAGE_END","messageId":"m"}"#, FINISHED]);
-    let mut upstream = Upstream::start(Answer { then: Then::Hold, ..events(&frames) }).await;
-    let home = Home::with_agents(&[("remote.yaml", &definition(&upstream))]);
+    let flood = Answer { piece: 64 * 1024, then: Then::Hold, ..events(&frames) };
+    let whole = flood.bytes.len();
+    let mut upstream = Upstream::start(flood).await;
+    let agent = definition(&upstream).replace("  url:", "  strip_raw: false\n  url:");
+    let home = Home::with_agents(&[("remote.yaml", &agent)]);
     let server = home.serve();
     let before = peak_memory(&server);
     let mut watched = server.run("remote", &say("t", "u", "hello")).await;
     watched.until("TEXT_MESSAGE_CONTENT").await;
     drop(watched);
+    // Another writer on the database: the runtime cannot store, so it must not read on.
+    let other = rusqlite::Connection::open(home.path().join("data").join("coagent.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let taken = upstream.is_held_up().await;
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(taken < whole / 2, "{taken} of {whole} bytes were taken while nothing could be stored");
     upstream.is_hung_up_on().await;
     let replay = server.replay("remote", "t").await;
     assert_eq!((text(&replay).len(), types(&replay).last()), (FLOOD, Some(&"RUN_FINISHED")));
-    let grown = peak_memory(&server).zip(before).map(|(after, before)| after - before);
-    assert!(grown.is_none_or(|kib| kib < FLOOD_KIB), "the server grew by {grown:?} KiB");
+    let grown = peak_memory(&server).zip(before).map(|(after, before)| 1024 * (after - before));
+    assert!(grown.is_none_or(|bytes| bytes < whole), "the server grew by {grown:?} bytes under {whole}");
 }
 
 /// The most memory that the server ever held, in KiB, where the system says.

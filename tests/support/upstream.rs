@@ -1,5 +1,6 @@
 //! A fake AG-UI agent: a raw socket that answers each POST with bytes the test chose, at the pace it chose.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(crate) struct Upstream {
     answer: Arc<Mutex<Answer>>,
     /// Heads and bodies.
     requests: Arc<Mutex<Vec<(String, String)>>>,
+    /// Bytes of answers that the other side, or the system in between, has taken.
+    sent: Arc<AtomicUsize>,
     hung_up: watch::Receiver<usize>,
 }
 
@@ -40,14 +43,21 @@ impl Upstream {
         let url = format!("http://{}/agent", listener.local_addr().expect("an address"));
         let (answer, requests) = (Arc::new(Mutex::new(answer)), Arc::new(Mutex::new(Vec::new())));
         let (gone, hung_up) = watch::channel(0);
+        let sent = Arc::new(AtomicUsize::new(0));
+        let taken = Arc::clone(&sent);
         let (current, seen) = (Arc::clone(&answer), Arc::clone(&requests));
         tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
+            while let Ok((mut socket, _)) = listener.accept().await {
                 let answer = current.lock().expect("an answer").clone();
-                tokio::spawn(serve(socket, answer, Arc::clone(&seen), gone.clone()));
+                let (seen, taken, gone) = (Arc::clone(&seen), Arc::clone(&taken), gone.clone());
+                tokio::spawn(async move {
+                    let Some(request) = read_request(&mut socket).await else { return };
+                    seen.lock().expect("requests").push(request);
+                    serve(socket, answer, &taken, gone).await;
+                });
             }
         });
-        Self { url, answer, requests, hung_up }
+        Self { url, answer, requests, sent, hung_up }
     }
 
     pub(crate) fn answers(&self, answer: Answer) {
@@ -68,6 +78,19 @@ impl Upstream {
         self.requests.lock().expect("requests").last().cloned().expect("a request came")
     }
 
+    /// Waits until nothing more of an answer is taken; how many bytes were by then.
+    pub(crate) async fn is_held_up(&self) -> usize {
+        let mut before = usize::MAX;
+        loop {
+            let sent = self.sent.load(Ordering::Relaxed);
+            if sent == before {
+                return sent;
+            }
+            before = sent;
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+    }
+
     /// Waits until the runtime closed a held connection.
     pub(crate) async fn is_hung_up_on(&mut self) {
         let waited = tokio::time::timeout(Duration::from_secs(10), self.hung_up.wait_for(|gone| *gone > 0));
@@ -75,21 +98,15 @@ impl Upstream {
     }
 }
 
-async fn serve(
-    mut socket: TcpStream,
-    answer: Answer,
-    seen: Arc<Mutex<Vec<(String, String)>>>,
-    gone: watch::Sender<usize>,
-) {
+async fn serve(mut socket: TcpStream, answer: Answer, sent: &AtomicUsize, gone: watch::Sender<usize>) {
     // Pieces are to arrive as pieces.
     socket.set_nodelay(true).expect("a socket takes its options");
-    let Some(request) = read_request(&mut socket).await else { return };
-    seen.lock().expect("requests").push(request);
     let piece = if answer.piece == 0 { answer.bytes.len().max(1) } else { answer.piece };
     for bytes in answer.bytes.chunks(piece) {
         if socket.write_all(bytes).await.is_err() {
             break;
         }
+        sent.fetch_add(bytes.len(), Ordering::Relaxed);
     }
     if answer.then == Then::Hold {
         let mut rest = [0];
