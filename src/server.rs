@@ -6,6 +6,7 @@ mod listen;
 mod origin;
 mod pages;
 mod stream;
+mod v1;
 
 use std::io;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub fn routes(config: &Config, runtime: &Arc<Runtime>) -> Router {
     Router::new()
         .merge(pages::routes(&config.base_path, Arc::clone(runtime)))
         .merge(copilotkit::routes(&config.base_path, Arc::clone(runtime)))
+        .nest("/v1", v1::routes(Arc::clone(runtime)))
         .fallback(|| async { Problem::not_found() })
         .layer(from_fn_with_state(origins, origin::guard))
 }

@@ -1,6 +1,9 @@
 //! The only place that knows HTTP statuses: every refusal of the layers below becomes one answer here.
 //!
-//! CopilotKit's routes answer `{"error": …}` bodies as its client expects them (docs/copilotkit §1).
+//! CopilotKit's routes answer `{"error": …}` bodies as its client expects them (docs/copilotkit §1); routes under `/v1`
+//! answer [`problem`]s.
+
+pub(super) mod problem;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};

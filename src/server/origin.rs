@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use crate::config::{CorsOrigins, is_loopback_host};
 
 use super::error::Problem;
+use super::error::problem;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS");
 const DEFAULT_HEADERS: HeaderValue = HeaderValue::from_static("Content-Type, Authorization, Last-Event-ID");
@@ -23,15 +24,20 @@ const TWO_HOURS: HeaderValue = HeaderValue::from_static("7200");
 
 /// Middleware around every route: refuses foreign pages, answers preflights, adds the CORS headers.
 pub(super) async fn guard(State(origins): State<Arc<CorsOrigins>>, request: Request, next: Next) -> Response {
+    let is_v1 = request.uri().path().starts_with("/v1/");
     if !names_this_machine(&request) {
-        return Problem::foreign_host().into_response();
+        return if is_v1 { problem::foreign_host().into_response() } else { Problem::foreign_host().into_response() };
     }
     let Some(origin) = request.headers().get(ORIGIN).cloned() else {
         return next.run(request).await;
     };
     let allowed = origin.to_str().is_ok_and(|origin| origins.allows(origin));
     if !allowed {
-        return Problem::foreign_origin().into_response();
+        return if is_v1 {
+            problem::foreign_origin().into_response()
+        } else {
+            Problem::foreign_origin().into_response()
+        };
     }
     let mut response =
         if request.method() == Method::OPTIONS { preflight(request.headers()) } else { next.run(request).await };

@@ -4,6 +4,7 @@ mod crashes;
 mod http_contract;
 mod remote_agent;
 mod runs;
+mod state_http;
 mod state_in_runs;
 mod store_contract;
 mod store_durability;

@@ -1,0 +1,194 @@
+//! What routes under `/v1` answer instead of a success: problem details (RFC 9457) with a stable `code`.
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+
+use crate::runtime::{ReadError, StartError};
+
+/// The codes of docs/state-api.md §2: what a client may decide by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(dead_code, reason = "one table of all codes; the routes that answer them come one by one")]
+pub(in crate::server) enum Code {
+    InvalidJson,
+    InvalidPatch,
+    InvalidName,
+    InvalidQuery,
+    InvalidHeader,
+    InvalidBody,
+    Unauthenticated,
+    Forbidden,
+    ForbiddenPath,
+    NotFound,
+    UnknownType,
+    VersionNotFound,
+    MethodNotAllowed,
+    Conflict,
+    TestFailed,
+    TargetGone,
+    BatchVersionConflict,
+    ThreadBusy,
+    Deleted,
+    VersionConflict,
+    AlreadyExists,
+    TooLarge,
+    UnsupportedMediaType,
+    SchemaInvalid,
+    TransitionInvalid,
+    IdempotencyMismatch,
+    RateLimited,
+    Unavailable,
+    StorageFull,
+}
+
+impl Code {
+    /// Status, code and title.
+    fn row(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::InvalidJson => (S::BAD_REQUEST, "invalid_json", "The body is not acceptable JSON"),
+            Self::InvalidPatch => (S::BAD_REQUEST, "invalid_patch", "The patch is malformed"),
+            Self::InvalidName => (S::BAD_REQUEST, "invalid_name", "Not a legal name"),
+            Self::InvalidQuery => (S::BAD_REQUEST, "invalid_query", "A query parameter is not understood"),
+            Self::InvalidHeader => (S::BAD_REQUEST, "invalid_header", "A header is not understood"),
+            Self::InvalidBody => (S::BAD_REQUEST, "invalid_body", "The body has not the form of this call"),
+            Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Credentials are missing or not valid"),
+            Self::Forbidden => (S::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::ForbiddenPath => (S::FORBIDDEN, "forbidden_path", "Not allowed at this place"),
+            Self::NotFound => (S::NOT_FOUND, "not_found", "Nothing is here"),
+            Self::UnknownType => (S::NOT_FOUND, "unknown_type", "No such type is declared"),
+            Self::VersionNotFound => (S::NOT_FOUND, "version_not_found", "The document never had this version"),
+            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method_not_allowed", "Not a method of this resource"),
+            Self::Conflict => (S::CONFLICT, "conflict", "Somebody else changed the same place"),
+            Self::TestFailed => (S::CONFLICT, "test_failed", "A tested value is another one"),
+            Self::TargetGone => (S::CONFLICT, "target_gone", "The place to change does not exist"),
+            Self::BatchVersionConflict => (S::CONFLICT, "version_conflict", "The document is at another version"),
+            Self::ThreadBusy => (S::CONFLICT, "thread_busy", "Another run is live on this thread"),
+            Self::Deleted => (S::GONE, "deleted", "The document was deleted"),
+            Self::VersionConflict => (S::PRECONDITION_FAILED, "version_conflict", "The document is at another version"),
+            Self::AlreadyExists => (S::PRECONDITION_FAILED, "already_exists", "The document exists already"),
+            Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too_large", "Larger than what is accepted"),
+            Self::UnsupportedMediaType => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Not a content type of this call")
+            }
+            Self::SchemaInvalid => (S::UNPROCESSABLE_ENTITY, "schema_invalid", "The type's schema refuses the result"),
+            Self::TransitionInvalid => (S::UNPROCESSABLE_ENTITY, "transition_invalid", "Not a legal transition"),
+            Self::IdempotencyMismatch => {
+                (S::UNPROCESSABLE_ENTITY, "idempotency_mismatch", "The key belongs to another request")
+            }
+            Self::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Too much at once"),
+            Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "The store does not answer"),
+            Self::StorageFull => (S::INSUFFICIENT_STORAGE, "storage_full", "The disk is full"),
+        }
+    }
+}
+
+/// One answer that is not a success.
+#[derive(Debug)]
+pub(in crate::server) struct Problem {
+    code: Code,
+    detail: String,
+    more: Map<String, Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    pub(in crate::server) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), more: Map::new(), headers: Vec::new() }
+    }
+
+    /// A further member of the body.
+    pub(in crate::server) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(key.to_owned(), value.into());
+        self
+    }
+
+    pub(in crate::server) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The body, for places that embed it.
+    pub(in crate::server) fn body(&self) -> Value {
+        let (status, code, title) = self.code.row();
+        let mut body = Map::new();
+        body.insert("type".to_owned(), format!("urn:coagent:problem:{code}").into());
+        body.insert("title".to_owned(), title.into());
+        body.insert("status".to_owned(), status.as_u16().into());
+        body.insert("code".to_owned(), code.into());
+        body.insert("detail".to_owned(), self.detail.as_str().into());
+        body.extend(self.more.clone());
+        Value::Object(body)
+    }
+
+    pub(in crate::server) fn not_found() -> Self {
+        Self::new(Code::NotFound, "no resource has this path")
+    }
+
+    pub(in crate::server) fn method_not_allowed() -> Self {
+        Self::new(Code::MethodNotAllowed, "the `Allow` header names the methods of this resource")
+    }
+
+    pub(in crate::server) fn too_large(limit_bytes: usize) -> Self {
+        Self::new(Code::TooLarge, format!("the body may have at most {limit_bytes} bytes"))
+            .with("limit_bytes", limit_bytes)
+    }
+
+    /// `accepted` are the content types of the call.
+    pub(in crate::server) fn unsupported_media_type(accepted: &[&str]) -> Self {
+        let detail = format!("send the body with `Content-Type: {}`", accepted.join("` or `"));
+        Self::new(Code::UnsupportedMediaType, detail)
+    }
+
+    pub(in crate::server) fn unavailable(reason: impl Into<String>) -> Self {
+        Self::new(Code::Unavailable, reason).with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+}
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::UnknownAgent { agent } => Self::new(Code::NotFound, format!("agent `{agent}` does not exist")),
+            StartError::InvalidThreadId => Self::new(Code::InvalidName, StartError::InvalidThreadId.to_string()),
+            StartError::Busy { run_id } => {
+                Self::new(Code::ThreadBusy, "another run is live on this thread; wait for it or stop it")
+                    .with("run_id", run_id)
+            }
+            StartError::Unavailable { reason } => Self::unavailable(reason),
+            StartError::ShuttingDown => Self::unavailable("the server is shutting down"),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable { reason } => Self::unavailable(reason),
+            ReadError::InvalidThreadId => Self::new(Code::InvalidName, ReadError::InvalidThreadId.to_string()),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, ..) = self.code.row();
+        let body = self.body();
+        let mut response = (status, Json(body)).into_response();
+        response.headers_mut().extend(self.headers);
+        let problem = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        response
+    }
+}
+
+pub(in crate::server) fn foreign_origin() -> Problem {
+    let detail =
+        "pages of this origin may not call this server; name the origin in --cors-origins or COAGENT_CORS_ORIGINS";
+    Problem::new(Code::Forbidden, detail)
+}
+
+pub(in crate::server) fn foreign_host() -> Problem {
+    let detail = "a server without authentication answers only to loopback names such as localhost and 127.0.0.1";
+    Problem::new(Code::Forbidden, detail)
+}
