@@ -3,12 +3,16 @@
 //! It reads and checks the file; it starts nothing and opens no connection.
 
 mod fields;
+mod glob;
+mod llm;
 mod placeholder;
 mod problem;
 mod reader;
 mod schema;
+mod secret;
 mod source;
 mod span;
+mod tools;
 mod tree;
 
 use std::fmt;
@@ -18,9 +22,12 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::Value;
 
+pub use llm::{Api, ClientSystem, History, Instructions, Llm, ModelTimeouts, Output, Params};
 pub use problem::Problem;
+pub use secret::Secret;
 pub(crate) use source::{EXTENSIONS as DEFINITION_EXTENSIONS, Source};
 pub(crate) use span::parse as parse_duration;
+pub use tools::{ClientTools, StateTools, Tools};
 
 /// The longest id of an agent, in characters.
 const MAX_ID: usize = 64;
@@ -40,15 +47,29 @@ pub struct Definition {
     pub default: bool,
     pub kind: Kind,
     pub state: StateSpec,
+    pub tools: Tools,
     /// The file it was read from.
     pub source: PathBuf,
     /// SHA-256 of the file, in lower-case hex: what a run keeps to know what it was started with.
     pub hash: String,
+    places: Places,
+}
+
+/// Where everything stands in the file. It does not print, because it holds what placeholders stood for.
+#[derive(Clone, PartialEq)]
+struct Places(tree::Node);
+
+impl fmt::Debug for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Places(…)")
+    }
 }
 
 /// Who does the work.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
+    /// A model.
+    Llm(Box<Llm>),
     /// An AG-UI endpoint elsewhere.
     Remote(Remote),
     /// An agent that is compiled in.
@@ -56,9 +77,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word the file uses: `remote` or `native`.
+    /// The word the file uses: `llm`, `remote` or `native`.
     pub fn as_str(&self) -> &'static str {
         match self {
+            Self::Llm(_) => "llm",
             Self::Remote(_) => "remote",
             Self::Native(_) => "native",
         }
@@ -151,31 +173,26 @@ pub struct Native {
     pub name: String,
     /// An object; the agent itself says what may be in it.
     pub config: Value,
-    /// Where the configuration stands in the file.
-    config_tree: Option<tree::Node>,
 }
 
 impl Native {
     /// A configuration that was not read from a file.
     pub fn new(name: impl Into<String>, config: Value) -> Self {
-        Self { name: name.into(), config, config_tree: None }
+        Self { name: name.into(), config }
     }
 }
 
 impl Definition {
+    /// A problem with the field at `path` (dotted: `agent.timeouts.idle`), with its place in the file.
+    pub fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
+        let problem = Problem::of_file(&self.source, message).of_agent(&self.id).at(self.places.0.locate(path));
+        Problem { path: Some(path.to_owned()), ..problem }
+    }
+
     /// A problem with the member of `agent.config` at `path` (dotted: `turns[0].do`), with its place in the file.
     pub fn config_problem(&self, path: &str, message: &str) -> Problem {
-        let problem = Problem::of_file(&self.source, message).of_agent(&self.id);
-        let tree = match &self.kind {
-            Kind::Native(native) => native.config_tree.as_ref(),
-            Kind::Remote(_) => None,
-        };
         let separator = if path.is_empty() || path.starts_with('[') { "" } else { "." };
-        let problem = Problem { path: Some(format!("agent.config{separator}{path}")), ..problem };
-        match tree {
-            Some(tree) => problem.at(tree.locate(path)),
-            None => problem,
-        }
+        self.problem(&format!("agent.config{separator}{path}"), message)
     }
 }
 

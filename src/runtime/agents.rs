@@ -80,6 +80,9 @@ impl Agents {
 impl Hosted {
     fn build(definition: Definition) -> Result<Self, Problem> {
         let agent = match &definition.kind {
+            Kind::Llm(_) => {
+                return Err(definition.problem("agent.kind", "kind `llm` is not supported by this version yet"));
+            }
             Kind::Remote(remote) => remote::build(remote, &definition.state)
                 .map_err(|reason| Problem::of_file(&definition.source, reason).of_agent(&definition.id))?,
             Kind::Native(native) => native::build(&native.name, &native.config)
@@ -97,7 +100,7 @@ impl Hosted {
         &self.definition.name
     }
 
-    /// `remote` or `native`.
+    /// `llm`, `remote` or `native`.
     pub fn kind(&self) -> &'static str {
         self.definition.kind.as_str()
     }
@@ -119,6 +122,11 @@ impl Hosted {
 
     pub(super) fn initial_state(&self) -> Value {
         self.definition.state.initial.clone()
+    }
+
+    /// Whether the agent is told of the browser's tool of this name.
+    pub(super) fn takes_client_tool(&self, name: &str) -> bool {
+        self.definition.tools.client.allows(name)
     }
 
     /// Pointers below which the agent may write; `None` = everywhere.

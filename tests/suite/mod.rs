@@ -1,6 +1,7 @@
 mod agui_vectors;
 mod architecture;
 mod crashes;
+mod definitions;
 mod http_contract;
 mod remote_agent;
 mod runs;

@@ -6,10 +6,17 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Root,
+    LlmAgent,
+    LlmParams,
+    LlmTimeouts,
+    LlmOutput,
+    LlmHistory,
     RemoteAgent,
     NativeAgent,
     RemoteTimeouts,
     State,
+    StateTools,
+    ClientTools,
 }
 
 /// What the format says of a field at a place.
@@ -27,7 +34,19 @@ impl Place {
     /// The fields that are accepted here, in the order the format lists them.
     pub(crate) fn accepted(self) -> &'static [&'static str] {
         match self {
-            Self::Root => &["version", "name", "description", "enabled", "default", "agent", "state"],
+            Self::Root => {
+                &["version", "name", "description", "enabled", "default", "agent", "state", "tools", "instructions"]
+            }
+            Self::LlmAgent => &[
+                "kind", "model", "base_url", "api_key", "api", "headers", "params", "fallback", "timeouts", "output",
+                "history",
+            ],
+            Self::LlmParams => {
+                &["temperature", "max_output_tokens", "reasoning_effort", "parallel_tool_calls", "extra"]
+            }
+            Self::LlmTimeouts => &["connect", "first_token", "idle"],
+            Self::LlmOutput => &["schema", "write_to", "retries"],
+            Self::LlmHistory => &["max_messages", "client_system"],
             Self::RemoteAgent => &[
                 "kind",
                 "url",
@@ -42,14 +61,25 @@ impl Place {
             Self::NativeAgent => &["kind", "name", "config"],
             Self::RemoteTimeouts => &["connect", "first_byte", "idle"],
             Self::State => &["scope", "initial", "read", "write"],
+            Self::StateTools => &["read", "patch"],
+            Self::ClientTools => &["type", "allow"],
         }
     }
 
     fn not_yet(self) -> &'static [&'static str] {
         match self {
-            Self::Root => &["documents", "tools", "handoffs", "triggers", "run", "hitl"],
+            Self::Root => &["documents", "handoffs", "triggers", "run", "hitl"],
             Self::State => &["schema", "predict"],
-            Self::RemoteAgent | Self::NativeAgent | Self::RemoteTimeouts => &[],
+            Self::LlmAgent
+            | Self::LlmParams
+            | Self::LlmTimeouts
+            | Self::LlmOutput
+            | Self::LlmHistory
+            | Self::RemoteAgent
+            | Self::NativeAgent
+            | Self::RemoteTimeouts
+            | Self::StateTools
+            | Self::ClientTools => &[],
         }
     }
 
@@ -57,7 +87,12 @@ impl Place {
         const LLM: &[&str] = &["model", "base_url", "api_key", "api", "params", "fallback", "output", "history"];
         const ATTACHED: &[&str] = &["token", "max_inflight", "lease", "absent"];
         match self {
-            Self::Root => &[("llm", &["instructions"])],
+            Self::LlmAgent => &[
+                ("remote", &["url", "forward_headers", "forward_state", "state_mode", "max_event_bytes", "strip_raw"]),
+                ("attached", ATTACHED),
+                ("native", &["name", "config"]),
+            ],
+            Self::LlmTimeouts => &[("remote", &["first_byte"])],
             Self::RemoteAgent => &[("llm", LLM), ("attached", ATTACHED), ("native", &["name", "config"])],
             Self::NativeAgent => &[
                 ("remote", &["url", "forward_headers", "forward_state", "state_mode", "max_event_bytes", "strip_raw"]),
@@ -66,7 +101,13 @@ impl Place {
                 ("attached", ATTACHED),
             ],
             Self::RemoteTimeouts => &[("llm", &["first_token"])],
-            Self::State => &[],
+            Self::Root
+            | Self::LlmParams
+            | Self::LlmOutput
+            | Self::LlmHistory
+            | Self::State
+            | Self::StateTools
+            | Self::ClientTools => &[],
         }
     }
 

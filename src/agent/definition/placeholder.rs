@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::secret::Secret;
 use super::tree::{Node, Position, Shape};
 
 /// The most bytes that `${file:…}` reads.
@@ -25,15 +26,43 @@ pub(crate) struct Unresolved {
     pub(crate) message: String,
 }
 
-/// Resolves every text below `node` in place; what cannot be resolved is left as written and told.
+/// Resolves every text below `node` in place; what cannot be resolved is left as written and told. Secrets are left as
+/// written too: they are read by [`secret`].
 pub(crate) fn resolve(node: &mut Node, from: &Surroundings<'_>) -> Vec<Unresolved> {
     let mut unresolved = Vec::new();
     visit(node, from, "", &mut unresolved);
     unresolved
 }
 
+/// Whether the field at this dotted path holds a secret.
+fn is_secret(path: &str) -> bool {
+    matches!(path, "agent.api_key" | "agent.token")
+        || path.starts_with("triggers[") && path.ends_with("].verify.hmac_sha256")
+}
+
+/// Reads the one placeholder that a secret field consists of; the error says what is accepted.
+pub(crate) fn secret(text: &str, from: &Surroundings<'_>) -> Result<Secret, String> {
+    const ACCEPTED: &str = "a secret is never written into a definition: write ${env:NAME} or ${file:path}";
+    let inner = text.trim().strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).ok_or(ACCEPTED)?;
+    let (name, value) = if let Some(variable) = inner.strip_prefix("env:") {
+        if !is_variable(variable) {
+            return Err(ACCEPTED.to_owned());
+        }
+        (variable, (from.variable)(variable))
+    } else if let Some(path) = inner.strip_prefix("file:").filter(|path| !path.contains('}')) {
+        let exists = from.folder.join(path).exists();
+        (path, if exists { Some(read_file(path, &from.folder)?) } else { None })
+    } else {
+        return Err(ACCEPTED.to_owned());
+    };
+    // A line break at the end of a key is a slip that no header survives.
+    let value = value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    Ok(value.map_or_else(|| Secret::Missing { name: name.to_owned() }, Secret::Present))
+}
+
 fn visit(node: &mut Node, from: &Surroundings<'_>, path: &str, unresolved: &mut Vec<Unresolved>) {
     match &mut node.shape {
+        Shape::Text(_) if is_secret(path) => {}
         Shape::Text(text) => match expand(text, from) {
             Ok(expanded) => *text = expanded,
             Err(message) => unresolved.push(Unresolved { at: node.at, path: path.to_owned(), message }),
@@ -53,7 +82,7 @@ fn visit(node: &mut Node, from: &Surroundings<'_>, path: &str, unresolved: &mut 
     }
 }
 
-fn expand(text: &str, from: &Surroundings<'_>) -> Result<String, String> {
+pub(crate) fn expand(text: &str, from: &Surroundings<'_>) -> Result<String, String> {
     let mut expanded = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -82,10 +111,7 @@ fn read_variable(inner: &str, from: &Surroundings<'_>) -> Result<String, String>
         Some((name, default)) => (name, Some(default)),
         None => (inner, None),
     };
-    let is_name = !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !is_name {
+    if !is_variable(name) {
         return Err(format!("`{name}` is not the name of an environment variable"));
     }
     match ((from.variable)(name), default) {
@@ -96,6 +122,12 @@ fn read_variable(inner: &str, from: &Surroundings<'_>) -> Result<String, String>
             "the environment variable `{name}` is not set: set it, or write a default as ${{env:{name}:-…}}"
         )),
     }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// The content of a file without the line break at its end.
@@ -148,6 +180,33 @@ mod tests {
     #[test]
     fn what_a_variable_holds_is_never_expanded_again() {
         check("${env:TRICK}", Ok("a: ${env:HOST} }"));
+    }
+
+    #[test]
+    fn a_secret_is_one_placeholder_and_may_be_missing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("key"), " s3cret\r\n").expect("a file");
+        let variable = |name: &str| match name {
+            "KEY" => Some("k3y\n".to_owned()),
+            "EMPTY" => Some(" ".to_owned()),
+            _ => None,
+        };
+        let from = Surroundings { variable: &variable, folder: folder.path().to_owned() };
+        let missing = |name: &str| Secret::Missing { name: name.to_owned() };
+        for (text, expected) in [
+            ("${env:KEY}", Secret::Present("k3y".to_owned())),
+            ("${file:key}", Secret::Present("s3cret".to_owned())),
+            ("${env:NONE}", missing("NONE")),
+            ("${env:EMPTY}", missing("EMPTY")),
+            ("${file:nowhere}", missing("nowhere")),
+        ] {
+            assert_eq!(secret(text, &from), Ok(expected), "{text}");
+        }
+        for text in ["sk-123", "", "${env:KEY:-sk-123}", "Bearer ${env:KEY}", "${env:KEY}${env:KEY}", "${other}"] {
+            let refusal = secret(text, &from).expect_err(text);
+            assert!(refusal.contains("never written into a definition"), "{text}: {refusal}");
+        }
+        assert!(!format!("{:?}", secret("${env:KEY}", &from)).contains("k3y"), "secrets are not printed");
     }
 
     #[test]

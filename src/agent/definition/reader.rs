@@ -5,14 +5,19 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use super::fields::{Place, refusal};
+use super::placeholder::{self, Surroundings};
 use super::problem::Problem;
+use super::secret::Secret;
 use super::span;
 use super::tree::{Key, Node, Position, Shape};
 
 /// A reading of one file. Values that cannot be read are absent, and the problem is noted.
 pub(crate) struct Reader<'a> {
     file: &'a Path,
+    from: &'a Surroundings<'a>,
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -33,14 +38,24 @@ impl<'n> Fields<'n> {
             .filter(|node| node.shape != Shape::Null)
     }
 
+    /// A field with the place of its name, even if it is written as nothing.
+    pub(crate) fn member(&self, name: &str) -> Option<&'n (Key, Node)> {
+        self.members.iter().find(|(key, _)| key.name == name)
+    }
+
+    /// All fields, in the order of the file.
+    pub(crate) fn members(&self) -> &'n [(Key, Node)] {
+        self.members
+    }
+
     pub(crate) fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(file: &'a Path) -> Self {
-        Self { file, problems: Vec::new() }
+    pub(crate) fn new(file: &'a Path, from: &'a Surroundings<'a>) -> Self {
+        Self { file, from, problems: Vec::new() }
     }
 
     pub(crate) fn note(&mut self, at: Position, path: &str, message: impl Into<String>) {
@@ -75,32 +90,70 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The secret that a field points to.
+    pub(crate) fn secret(&mut self, fields: &Fields<'_>, name: &str) -> Option<Secret> {
+        let (text, at) = self.text(fields, name)?;
+        let path = fields.path_of(name);
+        placeholder::secret(text, self.from).map_err(|message| self.note(at, &path, message)).ok()
+    }
+
     pub(crate) fn bool_or(&mut self, fields: &Fields<'_>, name: &str, default: bool) -> bool {
-        match fields.get(name) {
-            None => default,
-            Some(Node { shape: Shape::Bool(yes), .. }) => *yes,
-            Some(node) => self.expected("true or false", node, &fields.path_of(name)).unwrap_or(default),
+        self.bool(fields, name).unwrap_or(default)
+    }
+
+    pub(crate) fn bool(&mut self, fields: &Fields<'_>, name: &str) -> Option<bool> {
+        match fields.get(name)? {
+            Node { shape: Shape::Bool(yes), .. } => Some(*yes),
+            node => self.expected("true or false", node, &fields.path_of(name)),
         }
     }
 
+    /// A number between `least` and `most`.
+    pub(crate) fn number(&mut self, fields: &Fields<'_>, name: &str, (least, most): (f64, f64)) -> Option<f64> {
+        let node = fields.get(name)?;
+        let number = match &node.shape {
+            Shape::Number(number) => number.as_f64(),
+            _ => None,
+        };
+        match number {
+            Some(number) if (least..=most).contains(&number) => Some(number),
+            _ => self.expected(&format!("a number from {least} to {most}"), node, &fields.path_of(name)),
+        }
+    }
+
+    /// A mapping whose members are free, as the value it is.
+    pub(crate) fn object(&mut self, fields: &Fields<'_>, name: &str) -> Option<Map<String, Value>> {
+        let node = fields.get(name)?;
+        match node.to_value() {
+            Value::Object(members) => Some(members),
+            _ => self.expected("a mapping", node, &fields.path_of(name)),
+        }
+    }
+
+    /// A mapping below a field; what `place` does not accept in it is noted.
+    pub(crate) fn below<'n>(&mut self, fields: &Fields<'n>, name: &str, place: Place) -> Option<Fields<'n>> {
+        let below = self.any_fields(fields.get(name)?, &fields.path_of(name))?;
+        self.refuse_strangers(&below, place);
+        Some(below)
+    }
+
     /// A whole number between `least` and `most`.
-    pub(crate) fn count_or(
-        &mut self,
-        fields: &Fields<'_>,
-        name: &str,
-        default: usize,
-        (least, most): (usize, usize),
-    ) -> usize {
-        let Some(node) = fields.get(name) else { return default };
+    pub(crate) fn count_or(&mut self, fields: &Fields<'_>, name: &str, default: usize, range: (usize, usize)) -> usize {
+        self.count(fields, name, range).unwrap_or(default)
+    }
+
+    /// A whole number between `least` and `most`.
+    pub(crate) fn count(&mut self, fields: &Fields<'_>, name: &str, (least, most): (usize, usize)) -> Option<usize> {
+        let node = fields.get(name)?;
         let count = match &node.shape {
             Shape::Number(number) => number.as_u64().and_then(|number| usize::try_from(number).ok()),
             _ => None,
         };
         match count {
-            Some(count) if (least..=most).contains(&count) => count,
+            Some(count) if (least..=most).contains(&count) => Some(count),
             _ => {
                 let expected = format!("a whole number from {least} to {most}");
-                self.expected(&expected, node, &fields.path_of(name)).unwrap_or(default)
+                self.expected(&expected, node, &fields.path_of(name))
             }
         }
     }
@@ -122,14 +175,19 @@ impl<'a> Reader<'a> {
 
     /// One of a closed list of words.
     pub(crate) fn word_or<T: Copy>(&mut self, fields: &Fields<'_>, name: &str, words: &[(&str, T)], default: T) -> T {
-        let Some((text, at)) = self.text(fields, name) else { return default };
+        self.word(fields, name, words).unwrap_or(default)
+    }
+
+    /// One of a closed list of words.
+    pub(crate) fn word<T: Copy>(&mut self, fields: &Fields<'_>, name: &str, words: &[(&str, T)]) -> Option<T> {
+        let (text, at) = self.text(fields, name)?;
         match words.iter().find(|(word, _)| *word == text) {
-            Some((_, meaning)) => *meaning,
+            Some((_, meaning)) => Some(*meaning),
             None => {
                 let accepted: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
                 let path = fields.path_of(name);
                 self.note(at, &path, format!("`{path}` cannot be `{text}`: write {}", accepted.join(", ")));
-                default
+                None
             }
         }
     }

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::Definition;
 use super::placeholder::{self, Surroundings};
 use super::problem::Problem;
 use super::reader::Reader;
 use super::schema;
-use super::tree::{Format, Node};
+use super::tree::{Format, Node, Position};
+use super::{Definition, Instructions};
 
 /// The most bytes a definition may have.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -37,8 +37,13 @@ impl Source {
     pub(crate) fn check(&self, text: &str, from: &Surroundings<'_>) -> Result<Definition, Vec<Problem>> {
         let whole = |message: &str| vec![Problem::of_file(&self.path, message).of_agent(&self.id)];
         let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut body = None;
         let (fields, first_line, format) = match self.path.extension().and_then(|extension| extension.to_str()) {
-            Some("md") => (front_matter(text).map_err(whole)?, 2, Format::Yaml),
+            Some("md") => {
+                let (fields, instructions) = front_matter(text).map_err(whole)?;
+                body = Some(instructions);
+                (fields, 2, Format::Yaml)
+            }
             Some("yaml" | "yml") => (text, 1, Format::Yaml),
             Some("json") => (text, 1, Format::Json),
             Some("toml") => (text, 1, Format::Toml),
@@ -51,11 +56,17 @@ impl Source {
                 None => problem,
             }]
         })?;
-        let mut reader = Reader::new(&self.path);
+        let mut reader = Reader::new(&self.path, from);
         for unresolved in placeholder::resolve(&mut root, from) {
             reader.note(unresolved.at, &unresolved.path, unresolved.message);
         }
-        let definition = schema::definition(&mut reader, &root, &self.id, &self.path, hash);
+        if let Some(body) = &mut body {
+            match placeholder::expand(&body.text, from) {
+                Ok(text) => body.text = text,
+                Err(message) => reader.note(Position { line: body.first_line, column: 1 }, "instructions", message),
+            }
+        }
+        let definition = schema::definition(&mut reader, &root, &self.id, body, &self.path, hash);
         match definition {
             Some(definition) if reader.problems.is_empty() => Ok(definition),
             _ => {
@@ -84,18 +95,18 @@ fn read_text(path: &Path) -> Result<String, String> {
     })
 }
 
-/// The YAML between the first line `---` and the next one. The body below is documentation for people:
-/// no kind of agent that this version serves has instructions.
-fn front_matter(text: &str) -> Result<&str, &'static str> {
+/// The YAML between the first line `---` and the next one, and the text below it.
+fn front_matter(text: &str) -> Result<(&str, Instructions), &'static str> {
     let mut lines = text.split_inclusive('\n');
     let first = lines.next().unwrap_or_default();
     if first.trim_end() != "---" {
         return Err("has no front matter: its first line must be `---`, then YAML fields, then `---`");
     }
     let mut end = first.len();
-    for line in lines {
+    for (line, number) in lines.zip(2..) {
         if line.trim_end() == "---" {
-            return Ok(&text[first.len()..end]);
+            let below = text[end + line.len()..].to_owned();
+            return Ok((&text[first.len()..end], Instructions { text: below, first_line: number + 1 }));
         }
         end += line.len();
     }

@@ -38,7 +38,14 @@ fn check(name: &str, text: &str, expected: &[&str]) {
 fn remote(definition: &Definition) -> &Remote {
     match &definition.kind {
         Kind::Remote(remote) => remote,
-        Kind::Native(native) => panic!("native: {native:?}"),
+        other => panic!("not remote: {other:?}"),
+    }
+}
+
+fn llm(definition: &Definition) -> &Llm {
+    match &definition.kind {
+        Kind::Llm(llm) => llm,
+        other => panic!("not llm: {other:?}"),
     }
 }
 
@@ -123,6 +130,86 @@ state:
 }
 
 #[test]
+fn every_field_of_a_model_agent_is_read() {
+    let definition = accepted(
+        "a.md",
+        r#"---
+agent:
+  kind: llm
+  model: openai/gpt-5-mini
+  base_url: ${env:BASE:-https://api.openai.com/v1}
+  api_key: ${env:KEY}
+  api: chat
+  headers: { X-Team: travel }
+  params: { temperature: 0.2, max_output_tokens: 4000, reasoning_effort: low, parallel_tool_calls: true, extra: { top_k: 3 } }
+  fallback: [anthropic/claude-haiku-4-5]
+  timeouts: { connect: 1s, first_token: 2s, idle: 3s }
+  output: { schema: { type: object }, write_to: /trip/summary, retries: 1 }
+  history: { max_messages: 40, client_system: keep }
+---
+You plan trips for {{ state.user.name }} on ${env:HOST}.
+"#,
+    );
+    let llm = llm(&definition);
+    assert_eq!(llm.model, "openai/gpt-5-mini");
+    assert_eq!(llm.base_url.as_ref().map(Url::as_str), Some("https://api.openai.com/v1"));
+    assert_eq!(llm.api_key, Some(Secret::Present("s3cret".to_owned())));
+    assert_eq!(llm.api, Some(Api::Chat));
+    assert_eq!(llm.headers, [("x-team".to_owned(), "travel".to_owned())]);
+    let extra = json!({"top_k": 3}).as_object().cloned().expect("an object");
+    assert_eq!((llm.params.temperature, llm.params.max_output_tokens), (Some(0.2), Some(4000)));
+    assert_eq!((llm.params.reasoning_effort.as_deref(), llm.params.parallel_tool_calls), (Some("low"), Some(true)));
+    assert_eq!(llm.params.extra, extra);
+    assert_eq!(llm.fallback, ["anthropic/claude-haiku-4-5"]);
+    let seconds = Duration::from_secs;
+    let timeouts = ModelTimeouts { connect: seconds(1), first_token: seconds(2), idle: seconds(3) };
+    assert_eq!(llm.timeouts, timeouts);
+    let output = Output { schema: json!({"type": "object"}), write_to: Some("/trip/summary".to_owned()), retries: 1 };
+    assert_eq!(llm.output, Some(output));
+    assert_eq!(llm.history, History { max_messages: Some(40), client_system: ClientSystem::Keep });
+    let text = "You plan trips for {{ state.user.name }} on http://upstream.test:9000.\n".to_owned();
+    assert_eq!(llm.instructions, Instructions { text, first_line: 15 });
+    assert!(!format!("{definition:?}").contains("s3cret"), "secrets are not printed");
+}
+
+#[test]
+fn the_smallest_model_agent_leaves_the_rest_to_the_provider() {
+    let definition = accepted("a.yaml", "agent: { kind: llm, model: openai/gpt-5-mini }\ninstructions: Be brief.\n");
+    let llm = llm(&definition);
+    assert_eq!((&llm.base_url, &llm.api_key, llm.api, &llm.output), (&None, &None, None, &None));
+    assert_eq!((llm.params.clone(), llm.history), (Params::default(), History::default()));
+    assert_eq!(llm.timeouts, ModelTimeouts::default());
+    assert_eq!((llm.instructions.text.as_str(), llm.instructions.first_line), ("Be brief.", 2));
+}
+
+#[test]
+fn built_in_and_browser_tools_are_on_unless_the_file_says_otherwise() {
+    let agent = "agent: { kind: llm, model: m }";
+    let tools = |rest: &str| accepted("a.yaml", &format!("{agent}\n{rest}")).tools;
+    assert_eq!(tools(""), Tools::default());
+    assert!(tools("").state.read && tools("").state.patch && tools("").client.allows("anything"));
+    let some = tools("tools: { state: { patch: false }, client: { type: client, allow: [set_*, ask] } }");
+    assert_eq!(some.state, StateTools { read: true, patch: false });
+    let allowed = ["set_theme", "set_", "ask"].map(|name| some.client.allows(name));
+    let refused = ["asks", "reset_theme", ""].map(|name| some.client.allows(name));
+    assert_eq!((allowed, refused), ([true; 3], [false; 3]));
+    assert!(!tools("tools: { client: { type: client, allow: [] } }").client.allows("ask"));
+}
+
+#[test]
+fn a_key_that_is_not_there_disables_no_agent() {
+    let definition = accepted("a.yaml", "agent: { kind: llm, model: m, api_key: \"${env:NO_KEY}\" }");
+    assert_eq!(llm(&definition).api_key, Some(Secret::Missing { name: "NO_KEY".to_owned() }));
+}
+
+#[test]
+fn instructions_are_given_once() {
+    let fields = "agent: { kind: llm, model: m }\ninstructions: x\n";
+    check("a.md", &format!("---\n{fields}---\nBe brief.\n"), &["a.md:3:15: `instructions` are given twice"]);
+    accepted("a.md", &format!("---\n{fields}---\n\n"));
+}
+
+#[test]
 fn all_four_formats_say_the_same() {
     let yaml = "name: N\nagent:\n  kind: native\n  name: counter\n  config: { step: 2 }\n";
     let json = r#"{"name": "N", "agent": {"kind": "native", "name": "counter", "config": {"step": 2}}}"#;
@@ -194,18 +281,20 @@ fn an_unknown_field_is_told_with_what_is_accepted() {
 #[test]
 fn what_this_version_does_not_serve_is_refused_by_name() {
     let native = "agent: { kind: native, name: x }";
-    for field in ["documents", "tools", "handoffs", "triggers", "run", "hitl"] {
+    for field in ["documents", "handoffs", "triggers", "run", "hitl"] {
         let refusal = format!("a.yaml:2:1: `{field}` is not supported by this version yet");
         check("a.yaml", &format!("{native}\n{field}: x"), &[&refusal]);
+    }
+    for kind in ["mcp", "http", "agent"] {
+        let refusal = format!("a.yaml:2:21: tools of type `{kind}` are not supported by this version yet");
+        check("a.yaml", &format!("{native}\ntools: {{ x: {{ type: {kind}, url: x }} }}"), &[&refusal]);
     }
     for field in ["schema", "predict"] {
         let refusal = format!("a.yaml:2:10: `state.{field}` is not supported by this version yet");
         check("a.yaml", &format!("{native}\nstate: {{ {field}: x }}"), &[&refusal]);
     }
-    for kind in ["llm", "attached"] {
-        let refusal = format!("a.yaml:1:16: kind `{kind}` is not supported by this version yet");
-        check("a.yaml", &format!("agent: {{ kind: {kind}, model: m }}"), &[&refusal]);
-    }
+    let refusal = "a.yaml:1:16: kind `attached` is not supported by this version yet";
+    check("a.yaml", "agent: { kind: attached, token: x }", &[refusal]);
     check(
         "a.yaml",
         &format!("{native}\nstate: {{ scope: trigger }}"),
@@ -214,7 +303,7 @@ fn what_this_version_does_not_serve_is_refused_by_name() {
     check(
         "a.yaml",
         &format!("{native}\ninstructions: x"),
-        &["a.yaml:2:1: `instructions` belongs to agents of kind llm"],
+        &["a.yaml:2:1: `instructions` belong to agents of kind llm"],
     );
     check("a.yaml", &format!("version: 2\n{native}"), &["a.yaml:1:10: `version` must be 1, found 2"]);
     check(
@@ -240,6 +329,17 @@ fn a_value_of_the_wrong_kind_is_told_with_what_is_expected() {
         ("state: { scope: shared/ }", "a.yaml:2:17: the id after `shared/`"),
         ("state: { scope: \"shared/{{user}}\" }", "a.yaml:2:17: unknown placeholder `user`"),
         ("state: { initial: [] }", "a.yaml:2:19: `state.initial` must be a mapping, found a list"),
+        (
+            "tools: { state: { write: true } }",
+            "a.yaml:2:19: unknown field `tools.state.write`: accepted here are read, patch",
+        ),
+        ("tools: { state: { read: 1 } }", "a.yaml:2:25: `tools.state.read` must be true or false"),
+        ("tools: { x: { allow: [] } }", "a.yaml:2:13: `tools.x.type` is missing: write mcp, http, agent or client"),
+        (
+            "tools: { x: { type: shell } }",
+            "a.yaml:2:21: `tools.x.type` cannot be `shell`: write mcp, http, agent, client",
+        ),
+        ("tools: { a: { type: client }, b: { type: client } }", "a.yaml:2:31: the tools of the client are given twice"),
         ("state: { read: /a }", "a.yaml:2:16: `state.read` must be a list of texts, found a text"),
         ("state: { write: [/a, b] }", "a.yaml:2:22: `b` is not a JSON Pointer"),
         ("state: { write: [/a~2] }", "a.yaml:2:18: `/a~2` is not a JSON Pointer"),
@@ -285,6 +385,39 @@ fn a_value_of_the_wrong_kind_is_told_with_what_is_expected() {
             "a.yaml:1:57: `agent.forward_headers` must be true, false or a list",
         ),
         ("{ kind: remote, url: \"${env:NOWHERE}\" }", "a.yaml:1:29: the environment variable `NOWHERE` is not set"),
+        ("{ kind: llm }", "a.yaml:1:8: `agent.model` is missing: write provider/model"),
+        ("{ kind: llm, model: \" \" }", "a.yaml:1:28: `agent.model` is empty"),
+        ("{ kind: llm, model: m, url: x }", "a.yaml:1:31: `agent.url` belongs to agents of kind remote"),
+        ("{ kind: llm, model: m, base_url: x }", "a.yaml:1:41: `agent.base_url` is not an address"),
+        (
+            "{ kind: llm, model: m, api: grpc }",
+            "a.yaml:1:36: `agent.api` cannot be `grpc`: write chat, responses, anthropic",
+        ),
+        ("{ kind: llm, model: m, api_key: sk-1 }", "a.yaml:1:40: a secret is never written into a definition"),
+        (
+            "{ kind: llm, model: m, params: { temperature: 3 } }",
+            "a.yaml:1:54: `agent.params.temperature` must be a number from 0 to 2, found a number 3",
+        ),
+        (
+            "{ kind: llm, model: m, params: { max_output_tokens: 0 } }",
+            "a.yaml:1:60: `agent.params.max_output_tokens` must be a whole number from 1",
+        ),
+        (
+            "{ kind: llm, model: m, params: { extra: [] } }",
+            "a.yaml:1:48: `agent.params.extra` must be a mapping, found a list",
+        ),
+        ("{ kind: llm, model: m, params: { top: 1 } }", "a.yaml:1:41: unknown field `agent.params.top`"),
+        (
+            "{ kind: llm, model: m, timeouts: { first_byte: 1s } }",
+            "a.yaml:1:43: `agent.timeouts.first_byte` belongs to agents of kind remote",
+        ),
+        ("{ kind: llm, model: m, fallback: [\"\"] }", "a.yaml:1:42: the name of a model is empty"),
+        ("{ kind: llm, model: m, output: { retries: 2 } }", "a.yaml:1:39: `agent.output.schema` is missing"),
+        ("{ kind: llm, model: m, output: { schema: {}, write_to: x } }", "a.yaml:1:63: `x` is not a JSON Pointer"),
+        (
+            "{ kind: llm, model: m, history: { client_system: ask } }",
+            "a.yaml:1:57: `agent.history.client_system` cannot be `ask`",
+        ),
     ] {
         check("a.yaml", &format!("agent: {agent}"), &[refusal]);
     }

@@ -42,6 +42,7 @@ impl Thread {
         }
         let StartRun { principal, agent, mut input, headers } = request;
         let dialect = input.dialect();
+        input.tools.retain(|tool| agent.takes_client_tool(&tool.name));
         let document_ref = agent.document(&principal, &self.name);
         let document = self.services.document(&document_ref);
         let resolved = self.transcript.resolve(std::mem::take(&mut input.messages), !input.resume.is_empty());

@@ -1,0 +1,93 @@
+//! `state`: the document an agent works on.
+
+use serde_json::{Map, Value};
+
+use super::super::fields::Place;
+use super::super::reader::{Fields, Reader};
+use super::super::tree::Position;
+use super::super::{Scope, StateSpec};
+use super::THREAD;
+
+pub(super) fn state(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<StateSpec> {
+    let initial = || Value::Object(Map::new());
+    let Some(node) = root.get("state") else {
+        return Some(StateSpec { initial: initial(), ..StateSpec::default() });
+    };
+    let fields = reader.any_fields(node, "state")?;
+    reader.refuse_strangers(&fields, Place::State);
+    let scope = match reader.text(&fields, "scope") {
+        Some((text, at)) => scope(reader, text, at)?,
+        None => Scope::default(),
+    };
+    let initial = match fields.get("initial") {
+        Some(node) => {
+            reader.any_fields(node, "state.initial")?;
+            node.to_value()
+        }
+        None => initial(),
+    };
+    let read = pointers(reader, &fields, "read");
+    let write = pointers(reader, &fields, "write");
+    Some(StateSpec { scope, initial, read, write })
+}
+
+fn scope(reader: &mut Reader<'_>, text: &str, at: Position) -> Option<Scope> {
+    let refusal = match (text, text.strip_prefix("shared/")) {
+        ("thread", _) => return Some(Scope::Thread),
+        ("agent", _) => return Some(Scope::Agent),
+        ("trigger", _) => "the scope `trigger` is not supported by this version yet".to_owned(),
+        (_, Some(template)) => match shared(template) {
+            Ok(scope) => return Some(scope),
+            Err(refusal) => refusal,
+        },
+        (_, None) => format!("unknown scope `{text}`: write thread, agent or shared/<id>"),
+    };
+    reader.note(at, "state.scope", refusal);
+    None
+}
+
+/// Document ids have 1 to 256 characters, none of them a control character; only the thread stands in braces.
+fn shared(template: &str) -> Result<Scope, String> {
+    let mut normal = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").ok_or("`{{` is not closed by `}}`")?;
+        if name.trim() != "thread" {
+            return Err(format!("unknown placeholder `{}`: a shared id knows {THREAD} only", name.trim()));
+        }
+        normal.push_str(before);
+        normal.push_str(THREAD);
+        rest = after;
+    }
+    normal.push_str(rest);
+    let length = normal.replace(THREAD, "").chars().count();
+    if normal.is_empty() || length > 256 || normal.chars().any(char::is_control) {
+        return Err("the id after `shared/` must have 1 to 256 characters and no control characters".to_owned());
+    }
+    Ok(Scope::Shared(normal))
+}
+
+/// The JSON Pointer in a field.
+pub(super) fn pointer(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Option<String> {
+    let (text, at) = reader.text(fields, name)?;
+    checked_pointer(reader, text, at, &fields.path_of(name))
+}
+
+fn pointers(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Option<Vec<String>> {
+    let texts = reader.texts(fields, name)?;
+    Some(texts.into_iter().filter_map(|(text, at, path)| checked_pointer(reader, text, at, &path)).collect())
+}
+
+fn checked_pointer(reader: &mut Reader<'_>, text: &str, at: Position, path: &str) -> Option<String> {
+    if is_pointer(text) {
+        return Some(text.to_owned());
+    }
+    let message = format!("`{text}` is not a JSON Pointer: write /name/of/member, or an empty text for everything");
+    reader.note(at, path, message);
+    None
+}
+
+/// RFC 6901.
+fn is_pointer(text: &str) -> bool {
+    (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(|escaped| escaped.starts_with(['0', '1']))
+}
