@@ -54,6 +54,8 @@ pub(crate) struct Author {
 /// What tells which version a client saw when it posted a whole state (design §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Evidence {
+    /// It saw exactly this version.
+    Exact(u64),
     /// It saw this version or a newer one.
     AtLeast(u64),
     /// Nothing is known: the post may only fill in what is absent.
@@ -71,6 +73,8 @@ pub(crate) struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct Begun {
     pub(crate) snapshot: Snapshot,
+    /// Whether the document did not exist before.
+    pub(crate) created: bool,
     /// Why the posted state was not taken, if it was not; nothing of it is written then.
     pub(crate) rejected: Option<Refused>,
 }

@@ -19,6 +19,10 @@ agent:
     turns:
       - when: { text: append }
         do: [ { patch: [ { op: add, path: /list/-, value: agent } ] }, { say: "appended" } ]
+      - when: { text: quietly }
+        do: [ { say: "on it" }, { patch: [ { op: add, path: /list/-, value: agent } ] } ]
+      - when: { text: retitle }
+        do: [ { patch: [ { op: add, path: /title, value: "one" } ] }, { patch: [ { op: add, path: /title, value: "two" } ] }, { say: "done" } ]
       - when: { text: gone }
         do: [ { patch: [ { op: remove, path: /nothing } ] } ]
       - do: [ { say: "ok" } ]
@@ -91,6 +95,72 @@ async fn a_stale_post_reverts_nothing() {
     // A second tab that saw only the first run posts what it has.
     let events = server.run_to_end("notes", &post("t", &seen, "hello", &stale)).await;
     assert_eq!(state(&events)["list"], json!(["agent", "agent"]));
+}
+
+/// What a client holds that was cut in its first run, by the messages it got, and that then posts its old state again.
+async fn after_a_cut(asked: &str, heard: impl Fn(&Value) -> Vec<Value>) -> Value {
+    let home = Home::with_agents(&[NOTES]);
+    let server = home.serve();
+    let first = post("t", &[], asked, &json!({"note": "mine"}));
+    let events = server.run_to_end("notes", &first).await;
+    let mut seen = first["messages"].as_array().unwrap().clone();
+    let start = events.iter().find(|event| event["type"] == "TEXT_MESSAGE_START").expect("the agent spoke");
+    seen.extend(heard(&start["messageId"]));
+    let old = json!({"note": "mine", "list": [], "title": "untitled"});
+    state(&server.run_to_end("notes", &post("t", &seen, "hello", &old)).await)
+}
+
+#[tokio::test]
+async fn a_client_that_was_cut_in_a_run_reverts_nothing_of_it() {
+    let kept = json!({"note": "mine", "list": ["agent"], "title": "untitled"});
+    assert_eq!(after_a_cut("append", |_| vec![]).await, kept, "it has its own message only");
+    let part = |id: &Value| vec![json!({"id": id, "role": "assistant", "content": "appen"})];
+    assert_eq!(after_a_cut("append", part).await, kept, "it has a part of the answer");
+    let whole = |id: &Value| vec![json!({"id": id, "role": "assistant", "content": "on it"})];
+    assert_eq!(after_a_cut("quietly", whole).await, kept, "it has all that was said, and that was before the write");
+}
+
+#[tokio::test]
+async fn a_client_that_was_cut_before_the_first_snapshot_deletes_nothing() {
+    let home = Home::with_agents(&[NOTES, BOARD]);
+    let server = home.serve();
+    let first = post("t", &[], "hello", &json!({"note": "mine"}));
+    server.run_to_end("notes", &first).await;
+    let seen = first["messages"].as_array().unwrap();
+    let events = server.run_to_end("notes", &post("t", seen, "hello", &json!({"note": "mine"}))).await;
+    assert_eq!(state(&events), json!({"note": "mine", "list": [], "title": "untitled"}));
+    // The same where others had made the document: what was no evidence then is none now.
+    server.run_to_end("board", &say("one", "u1", "add")).await;
+    let made_up = json!({"owner": "me", "items": []});
+    let first = post("two", &[], "hello", &made_up);
+    server.run_to_end("board", &first).await;
+    let events =
+        server.run_to_end("board", &post("two", first["messages"].as_array().unwrap(), "hello", &made_up)).await;
+    assert_eq!(state(&events), json!({"owner": "nobody", "items": ["from the agent"]}));
+}
+
+#[tokio::test]
+async fn a_client_that_sends_no_history_edits_but_deletes_nothing() {
+    let home = Home::with_agents(&[NOTES]);
+    let server = home.serve();
+    server.run_to_end("notes", &say("t", "u1", "append")).await;
+    let events = server.run_to_end("notes", &post("t", &[], "hello", &json!({"title": "mine"}))).await;
+    assert_eq!(state(&events), json!({"list": ["agent"], "title": "mine"}));
+}
+
+#[tokio::test]
+async fn an_exact_version_tells_an_edit_from_a_value_that_came_and_went() {
+    let home = Home::with_agents(&[NOTES]);
+    let server = home.serve();
+    let first = server.run_to_end("notes", &say("t", "u1", "retitle")).await;
+    assert_eq!(state(&first)["title"], "two");
+    // At version 1 the title is `untitled`; `one` stood there later, and this client never saw it.
+    let mut input = post("t", &[], "hello", &json!({"list": [], "title": "one"}));
+    input["forwardedProps"] = json!({"coagent": {"stateVersion": 1}});
+    assert_eq!(state(&server.run_to_end("notes", &input).await)["title"], "one");
+    let mut unknown = post("t", &[], "hello", &json!({"list": [], "title": "untitled"}));
+    unknown["forwardedProps"] = json!({"coagent": {"stateVersion": 99}});
+    assert_eq!(state(&server.run_to_end("notes", &unknown).await)["title"], "one", "no such version proves nothing");
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ impl Live {
                 }
                 Command::Agent { request: StateRequest::Propose { state, seen, reply }, author } => {
                     self.flush(&mut waiting).await?;
-                    match self.take_posted(&state, Evidence::AtLeast(seen), &author).await? {
+                    match self.take_posted(&state, Evidence::Exact(seen), &author).await? {
                         Ok(version) => waiting.push(Done::Agent(reply, version)),
                         Err(refused) => drop(reply.send(Err(refused.into()))),
                     }
@@ -137,10 +137,11 @@ impl Live {
                 }
                 Command::Begin { initial, posted, author, reply } => {
                     self.flush(&mut waiting).await?;
+                    let created = self.document.version() == 0;
                     let rejected = self.begin(initial, posted, &author).await?;
                     waiting.push(Done::Nobody);
                     self.flush(&mut waiting).await?;
-                    drop(reply.send(Ok(Begun { snapshot: self.head_snapshot(), rejected })));
+                    drop(reply.send(Ok(Begun { snapshot: self.head_snapshot(), created, rejected })));
                 }
                 Command::Snapshots { versions, reply } => {
                     self.flush(&mut waiting).await?;
@@ -212,12 +213,16 @@ impl Live {
             return Ok(Err(Refused { code, message: error.to_string(), path: None, version: self.document.version() }));
         }
         let inverses = match evidence {
-            Evidence::AtLeast(since) => {
+            Evidence::Exact(since) | Evidence::AtLeast(since) => {
                 self.past.back_to(since, self.document.version(), self.store.as_ref(), &self.stream).await
             }
             Evidence::Unknown => Ok(None),
         };
-        let inverses = inverses.map_err(|error| Broken { reason: error.to_string() })?;
+        let mut inverses = inverses.map_err(|error| Broken { reason: error.to_string() })?;
+        if let (Evidence::Exact(_), Some(steps)) = (evidence, &mut inverses) {
+            // One step back, so that nothing in between counts as seen.
+            *steps = vec![steps.concat()];
+        }
         let past = inverses.as_deref().map_or(Past::Unknown, Past::Since);
         Ok(self.decide(Mutation::Posted { state, past }, None, author))
     }

@@ -15,7 +15,7 @@ use super::super::{ReadError, Services, StartError};
 use super::chunk::Chunk;
 use super::live::{Ending, LiveRun};
 use super::load::Summary;
-use super::record::{RunFacts, RunStart, RunStatus};
+use super::record::{LastWords, RunFacts, RunStart, RunStatus};
 use super::tail::Tail;
 use super::transcript::Transcript;
 use super::{Command, StopOutcome, ThreadRef, ThreadView};
@@ -53,7 +53,8 @@ pub(super) struct Thread {
 pub(super) struct RunNote {
     pub(super) agent: String,
     pub(super) document: super::super::document::DocumentRef,
-    pub(super) state_sent: u64,
+    pub(super) unproven: bool,
+    pub(super) last_words: Option<LastWords>,
     pub(super) state_end: u64,
     pub(super) first_position: u64,
     pub(super) last_position: u64,
@@ -67,7 +68,8 @@ impl From<&RunFacts> for RunNote {
         Self {
             agent: facts.start.agent.clone(),
             document: facts.start.document.clone(),
-            state_sent: facts.start.state_sent,
+            unproven: facts.start.unproven,
+            last_words: facts.last_words.clone(),
             state_end: facts.state_end,
             first_position: facts.start.first_position,
             last_position: facts.last_position,

@@ -54,7 +54,7 @@ impl Thread {
         let first = self.position + 1;
         self.position += events.len() as u64;
         self.state_version = self.state_version.max(live.document.deltas().version());
-        live.story().record(first, &events);
+        live.story().record(first, &events, self.state_version);
         let chunk = Chunk::encode(&events, first, self.state_version, None);
         live.text.push(first, events, chunk.bytes());
         let is_due = live.text.bytes >= TEXT_BYTES;
@@ -83,7 +83,7 @@ impl Thread {
             let first = self.position + 1;
             self.position += events.len() as u64;
             self.state_version = self.state_version.max(live.document.deltas().version());
-            live.story().record(first, &events);
+            live.story().record(first, &events, self.state_version);
             chunks.push(Arc::new(Chunk::encode(&events, first, self.state_version, Some(epoch))));
         }
         chunks

@@ -28,8 +28,8 @@ impl Thread {
         let chunks = self.number(out);
         let live = self.live.take().expect("it was there at the start of this function");
         let (start, story) = live.into_story();
-        let compacted = story.compacted();
-        let facts = RunFacts::new(start, status, self.state_version, self.position, &compacted);
+        let (compacted, spoken) = story.compacted();
+        let facts = RunFacts::new(start, status, self.state_version, self.position, &compacted, spoken);
         let record = RunRecord::new(facts, &compacted, &self.summary.log_epoch);
         let stored = self.store_run(chunks, record).await;
         if let Err(broken) = &stored {

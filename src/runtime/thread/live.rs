@@ -17,7 +17,7 @@ use crate::agui::{
 
 use super::super::agents::Hosted;
 use super::super::document::{Author, DocumentHandle, Snapshot};
-use super::record::{RunStart, RunStatus};
+use super::record::{RunStart, RunStatus, Spoken};
 use super::transcript::Transcript;
 
 /// Why a run ends.
@@ -70,6 +70,7 @@ pub(super) struct Story {
     renamed: HashMap<(IdKind, String), String>,
     client_tools: HashSet<String>,
     run_id: String,
+    spoken: Option<Spoken>,
 }
 
 impl LiveRun {
@@ -111,6 +112,7 @@ impl Story {
             renamed: HashMap::new(),
             client_tools,
             run_id: start.run_id.clone(),
+            spoken: None,
         }
     }
 
@@ -130,14 +132,17 @@ impl Story {
     }
 
     /// Takes the events of a stored chunk back, as they were admitted before.
-    pub(super) fn replay(&mut self, first: u64, events: Vec<Event>) -> Result<(), SequenceError> {
-        self.record(first, &events);
+    pub(super) fn replay(&mut self, first: u64, events: Vec<Event>, version: u64) -> Result<(), SequenceError> {
+        self.record(first, &events, version);
         let mut again = Vec::with_capacity(events.len());
         events.into_iter().try_for_each(|event| self.admission.admit(event, &mut again))
     }
 
-    /// Takes events as they were appended, the first at `position`.
-    pub(super) fn record(&mut self, position: u64, events: &[Event]) {
+    /// Takes events as they were appended, the first at `position`, the document being at `version`.
+    pub(super) fn record(&mut self, position: u64, events: &[Event], version: u64) {
+        if let Some(spoken) = events.iter().rev().find_map(|event| Spoken::new(event, version)) {
+            self.spoken = Some(spoken);
+        }
         for (event, position) in events.iter().zip(position..) {
             self.compactor.push(position, event);
         }
@@ -172,8 +177,8 @@ impl Story {
         }
     }
 
-    pub(super) fn compacted(self) -> Vec<Compacted> {
-        self.compactor.finish()
+    pub(super) fn compacted(self) -> (Vec<Compacted>, Option<Spoken>) {
+        (self.compactor.finish(), self.spoken)
     }
 
     fn close(&mut self, closing: &Closing, out: &mut Vec<Event>) {

@@ -110,17 +110,19 @@ impl Thread {
             for entry in &page {
                 let chunk = Chunk::from_entry(entry).map_err(|error| broken(error.to_string()))?;
                 state_version = state_version.max(chunk.state_version);
-                story.replay(chunk.first, events_of(&chunk)?).map_err(|error| broken(error.to_string()))?;
+                story
+                    .replay(chunk.first, events_of(&chunk)?, state_version)
+                    .map_err(|error| broken(error.to_string()))?;
             }
         }
         let mut out = Vec::new();
         let status = story.end(Ending::Interrupted, &mut out).map_err(|error| broken(error.to_string()))?;
         let first = self.position + 1;
-        story.record(first, &out);
+        story.record(first, &out, state_version);
         self.position += out.len() as u64;
         let chunk = Chunk::encode(&out, first, state_version, Some(&self.summary.log_epoch));
-        let compacted = story.compacted();
-        let facts = RunFacts::new(start, status, state_version, self.position, &compacted);
+        let (compacted, spoken) = story.compacted();
+        let facts = RunFacts::new(start, status, state_version, self.position, &compacted, spoken);
         let record = RunRecord::new(facts, &compacted, &self.summary.log_epoch);
         self.store_run(vec![Arc::new(chunk)], record).await
     }

@@ -9,7 +9,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::agui::{Compacted, Dialect, Interrupt, Message, Reducer, sse};
+use crate::agui::{Compacted, Dialect, Event, Interrupt, Message, Reducer, sse};
 use crate::store::NewEntry;
 
 use super::super::clock::now;
@@ -38,6 +38,16 @@ pub(crate) struct RunStart {
     /// The first run (its place in the thread, from 0) that this run answers anew; it and all after it are not replayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) supersedes_from: Option<usize>,
+    /// Whether its client posted its state without any sign of having seen the document, which others had made.
+    #[serde(default)]
+    pub(crate) unproven: bool,
+}
+
+/// What the agent said last in a run, and the document's version when that was complete: who has it saw that version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LastWords {
+    pub(crate) message_id: String,
+    pub(crate) version: u64,
 }
 
 /// How a run ended. Derived from its log, never from shared state.
@@ -66,6 +76,8 @@ pub(crate) struct RunFacts {
     pub(crate) output: Vec<Arc<Message>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) interrupts: Vec<Interrupt>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_words: Option<LastWords>,
 }
 
 /// The frames of a finished run in one dialect.
@@ -100,12 +112,43 @@ impl RunFacts {
         state_end: u64,
         last_position: u64,
         events: &[Compacted],
+        spoken: Option<Spoken>,
     ) -> Self {
         let mut reducer = Reducer::new(Vec::new());
         events.iter().for_each(|item| reducer.apply(&item.event));
         let interrupts = events.last().map_or(Vec::new(), |item| item.event.interrupts().to_vec());
-        let output = reducer.into_messages().into_iter().map(Arc::new).collect();
-        Self { start, status, finished_at: now(), state_end, last_position, output, interrupts }
+        let output: Vec<_> = reducer.into_messages().into_iter().map(Arc::new).collect();
+        let last_words = spoken.and_then(|spoken| spoken.in_messages(&output));
+        Self { start, status, finished_at: now(), state_end, last_position, output, interrupts, last_words }
+    }
+}
+
+/// What was completed last: a message (a tool's result is one) or a call, with the document's version at that entry.
+#[derive(Debug)]
+pub(crate) struct Spoken {
+    /// Of the message, or of the call.
+    id: String,
+    version: u64,
+}
+
+impl Spoken {
+    /// `None` for an event that completes nothing that clients send back.
+    pub(crate) fn new(event: &Event, version: u64) -> Option<Self> {
+        let id = match event {
+            Event::TextMessageEnd(end) => &end.message_id,
+            Event::ToolCallEnd(end) => &end.tool_call_id,
+            Event::ToolCallResult(result) => &result.message_id,
+            _ => return None,
+        };
+        Some(Self { id: id.clone(), version })
+    }
+
+    fn in_messages(self, output: &[Arc<Message>]) -> Option<LastWords> {
+        let carries = |message: &&Arc<Message>| {
+            message.id() == self.id || message.tool_calls().iter().any(|call| call.id == self.id)
+        };
+        let message_id = output.iter().rfind(carries)?.id().to_owned();
+        Some(LastWords { message_id, version: self.version })
     }
 }
 

@@ -50,7 +50,7 @@ impl Thread {
         let author = Author { actor: principal.actor(), run_id: None, may_write: None };
         let (posted, unreadable) = posted_state(&input);
         let begun = document.begin(agent.initial_state(), posted.map(|state| (state, evidence)), author).await;
-        let Begun { snapshot, rejected } =
+        let Begun { snapshot, created, rejected } =
             begun.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.reason }))?;
         let start = RunStart {
             run_id: uuid::Uuid::now_v7().to_string(),
@@ -63,6 +63,7 @@ impl Thread {
             input: added(&resolved),
             edits: resolved.edits.clone(),
             supersedes_from: resolved.regenerates.as_ref().map(|again| again.from_run),
+            unproven: evidence == Evidence::Unknown && !created,
         };
         let unanswered = self.unanswered_interrupts(&input.resume);
         let client_tools: HashSet<String> = input.tools.iter().map(|tool| tool.name.clone()).collect();
@@ -99,7 +100,7 @@ impl Thread {
             start.input.iter().map(|message| Message::clone(message)).collect(),
         )];
         events.extend(rejected.map(state_rejected));
-        story.record(start.first_position, &events);
+        story.record(start.first_position, &events, start.state_sent);
         self.tail.clear();
         self.position += events.len() as u64;
         let chunk = Chunk::encode(&events, start.first_position, start.state_sent, Some(&self.summary.log_epoch));
@@ -122,20 +123,28 @@ impl Thread {
     }
 
     /// Which version of the document the client saw at least.
+    ///
+    /// A client that was cut in a run sends back what it asked there, and what it had before: so only an agent's last
+    /// words, sent back whole, prove that the version they were said at was seen.
     fn evidence(&self, input: &RunAgentInput, resolved: &Resolved, document: &DocumentRef) -> Evidence {
         if let Some(exact) = seen_state_version(input) {
-            return Evidence::AtLeast(exact);
+            return Evidence::Exact(exact);
         }
-        let on_document = |run: usize| self.runs.get(run).filter(|note| note.document == *document);
-        let seen = resolved.latest_run_seen.and_then(|latest| (0..=latest).rev().find_map(on_document));
-        match seen.map(|note| note.state_end).or_else(|| self.first_sent(document)) {
-            Some(version) => Evidence::AtLeast(version),
-            None => Evidence::Unknown,
+        let seen = || resolved.seen.iter().map(|seen| (seen, &self.runs[seen.run]));
+        let on_document = || seen().filter(|(_, note)| note.document == *document);
+        let heard = on_document().filter(|(seen, _)| seen.whole).filter_map(|(seen, note)| {
+            note.last_words.as_ref().filter(|words| words.message_id == seen.message.id()).map(|words| words.version)
+        });
+        if let Some(version) = heard.max() {
+            return Evidence::AtLeast(version);
         }
-    }
-
-    fn first_sent(&self, document: &DocumentRef) -> Option<u64> {
-        self.runs.iter().find(|note| note.document == *document).map(|note| note.state_sent)
+        let was_sent = self.runs.iter().any(|note| note.document == *document);
+        let only_unproven = on_document().next().is_some() && on_document().all(|(_, note)| note.unproven);
+        if !was_sent || only_unproven {
+            return Evidence::Unknown;
+        }
+        // Some version, perhaps none: nothing that ever stood there is an edit, and nothing that is missing a deletion.
+        Evidence::AtLeast(0)
     }
 
     /// A resume has to answer interrupts that the thread waits for, all of them.

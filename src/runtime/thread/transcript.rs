@@ -39,8 +39,17 @@ pub(crate) struct Resolved {
     pub(crate) edits: Vec<Arc<Message>>,
     /// The first run that is answered anew, with the user messages that its replacement has to carry.
     pub(crate) regenerates: Option<Regeneration>,
-    /// The latest run any of whose messages the client sent back.
-    pub(crate) latest_run_seen: Option<usize>,
+    /// Messages of the thread that the client sent back.
+    pub(crate) seen: Vec<Seen>,
+}
+
+/// A known message as a client sent it back.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) run: usize,
+    pub(crate) message: Arc<Message>,
+    /// Whether the client has all of it: one that was cut while the agent spoke holds a part.
+    pub(crate) whole: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -113,7 +122,8 @@ impl Transcript {
             if let Some(&at) = self.by_id.get(message.id()) {
                 last_known = Some(at);
                 let turn = &self.turns[at];
-                resolved.latest_run_seen = resolved.latest_run_seen.max(Some(turn.run));
+                let whole = !is_cut(&turn.message, &message);
+                resolved.seen.push(Seen { run: turn.run, message: Arc::clone(&turn.message), whole });
                 let message = if is_edit(&turn.message, &message) {
                     let edited = Arc::new(message);
                     resolved.edits.push(Arc::clone(&edited));
@@ -197,6 +207,16 @@ fn is_edit(known: &Message, posted: &Message) -> bool {
         (Message::User(known), Message::User(posted)) => known.content != posted.content,
         _ => false,
     }
+}
+
+/// Whether a client holds only the beginning of what an agent or a tool said.
+fn is_cut(known: &Message, posted: &Message) -> bool {
+    let shorter = |posted: &str, known: &str| posted.len() < known.len() && known.starts_with(posted);
+    let calls = known.tool_calls().iter().zip(posted.tool_calls());
+    known.role() != Role::User
+        && (shorter(&posted.text(), &known.text())
+            || posted.tool_calls().len() < known.tool_calls().len()
+            || calls.into_iter().any(|(known, posted)| shorter(&posted.function.arguments, &known.function.arguments)))
 }
 
 /// Stands for the result of a call that nobody answered.
