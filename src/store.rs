@@ -51,7 +51,8 @@ pub use sqlite::{Options as SqliteOptions, Sqlite};
 ///    their last change: `touched_orders_streams_by_their_last_change`.
 /// 7. A key in [`Batch::remember`] that is already remembered and has not expired refuses the whole
 ///    commit with its result, even when the commit is stale too (a retry is): `a_repeated_key_answers_its_first_result`,
-///    `an_expired_key_is_forgotten`.
+///    `an_expired_key_is_forgotten`. A key that [overwrites](Remember::overwrites) is set instead:
+///    `a_key_that_overwrites_is_set_anew`.
 /// 8. Tenant, owner and kind are part of every key: the same id elsewhere is another stream:
 ///    `the_same_id_elsewhere_is_another_stream`, `keys_are_remembered_per_tenant`.
 /// 9. Positions are contiguous, also under spans: `a_span_covers_several_positions`. A read begins with
@@ -61,7 +62,8 @@ pub use sqlite::{Options as SqliteOptions, Sqlite};
 ///     refused, never silently shorter: `trimmed_positions_stay_gone`. Damage is found by checksums and
 ///     refused with the place: `damage_is_reported_with_its_place`.
 /// 11. A newer snapshot replaces the older: `a_snapshot_replaces_the_one_before`.
-/// 12. Listing shows one scope, newest first, and pages without gaps: `a_listing_pages_newest_first`.
+/// 12. Listing shows one scope, newest first, and pages without gaps: `a_listing_pages_newest_first`; or by id, in the
+///     order of its bytes, below a prefix: `a_listing_by_id_pages_in_order`.
 /// 13. Reads see only what is durable, and [`changed`](Store::changed) wakes after every durable commit:
 ///     `every_commit_wakes_those_who_wait`.
 /// 14. A full disk refuses commits, writes nothing, goes on reading, and takes commits again once there is
@@ -89,6 +91,16 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// Up to `limit` streams of a scope, newest touched first; the next page has `before` = the last one's `touched`.
     async fn list(&self, scope: &Scope, before: Option<u64>, limit: usize) -> Result<Vec<Listed>, StoreError>;
+
+    /// Up to `limit` streams of a scope whose ids begin with `prefix`, in the order of their bytes; the next page has
+    /// `after` = the last one's id.
+    async fn list_by_id(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError>;
 
     /// Streams marked open in every tenant, oldest touched first: after a restart, what a crash cut off.
     async fn open_streams(&self, kind: Kind) -> Result<Vec<StreamKey>, StoreError>;

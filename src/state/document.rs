@@ -46,6 +46,8 @@ pub struct Terms<'t> {
     pub allowed: Option<&'t [Pointer]>,
     /// Whether a patch may create the objects missing above what it adds.
     pub creates_parents: bool,
+    /// Whether a mutation that changes nothing makes a version all the same: the first of a document, and its tombstone.
+    pub always: bool,
     pub limits: Limits,
 }
 

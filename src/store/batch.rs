@@ -75,6 +75,8 @@ pub struct Remember {
     pub result: Bytes,
     /// When it may be forgotten, in milliseconds since 1970.
     pub expires_at_ms: i64,
+    /// Whether it takes the place of what is remembered under the key, instead of being refused for it.
+    pub overwrites: bool,
 }
 
 /// Where an append ended.

@@ -54,6 +54,8 @@ pub enum Kind {
     Thread,
     /// Anything else that is only appended.
     Log,
+    /// The named versions of one document.
+    Tags,
 }
 
 impl Kind {
@@ -63,6 +65,7 @@ impl Kind {
             Self::Document => "doc",
             Self::Thread => "thread",
             Self::Log => "log",
+            Self::Tags => "tags",
         }
     }
 }

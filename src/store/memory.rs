@@ -92,6 +92,24 @@ impl Store for Memory {
         Ok(page.into_iter().map(|(id, s)| Listed { key: scope.stream(id.clone()), head: s.head() }).collect())
     }
 
+    async fn list_by_id(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
+        let shelves = self.shelves();
+        let Some(streams) = shelves.scopes.get(scope) else {
+            return Ok(Vec::new());
+        };
+        let wanted = |id: &str| id.starts_with(prefix) && after.is_none_or(|after| id > after);
+        let mut page: Vec<_> = streams.iter().filter(|(id, _)| wanted(id)).collect();
+        page.sort_unstable_by_key(|(id, _)| *id);
+        page.truncate(limit);
+        Ok(page.into_iter().map(|(id, s)| Listed { key: scope.stream(id.clone()), head: s.head() }).collect())
+    }
+
     async fn open_streams(&self, kind: Kind) -> Result<Vec<StreamKey>, StoreError> {
         Ok(self.shelves().open_streams(kind))
     }

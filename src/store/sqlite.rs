@@ -123,6 +123,19 @@ impl Store for Sqlite {
         self.readers.run(move |transaction| query::list(transaction, &scope, before, limit)).await
     }
 
+    async fn list_by_id(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
+        let (scope, prefix, after) = (scope.clone(), prefix.to_owned(), after.map(str::to_owned));
+        self.readers
+            .run(move |transaction| query::list_by_id(transaction, &scope, &prefix, after.as_deref(), limit))
+            .await
+    }
+
     async fn open_streams(&self, kind: Kind) -> Result<Vec<StreamKey>, StoreError> {
         self.readers.run(move |transaction| query::open_streams(transaction, kind)).await
     }

@@ -50,6 +50,8 @@ every_engine_promises! {
     trimmed_positions_stay_gone,
     a_snapshot_replaces_the_one_before,
     a_listing_pages_newest_first,
+    a_listing_by_id_pages_in_order,
+    a_key_that_overwrites_is_set_anew,
     open_streams_are_found_across_tenants,
     every_commit_wakes_those_who_wait,
     bodies_come_back_byte_for_byte,
@@ -81,7 +83,13 @@ fn batch(appends: impl IntoIterator<Item = Append>) -> Batch {
 }
 
 fn remember(tenant: &str, key: &str, result: &'static str) -> Remember {
-    Remember { tenant: Tenant::new(tenant), key: key.to_owned(), result: result.into(), expires_at_ms: i64::MAX }
+    Remember {
+        tenant: Tenant::new(tenant),
+        key: key.to_owned(),
+        result: result.into(),
+        expires_at_ms: i64::MAX,
+        overwrites: false,
+    }
 }
 
 fn bodies(entries: &[Entry]) -> Vec<&str> {
@@ -428,6 +436,37 @@ async fn a_listing_pages_newest_first(store: Arc<dyn Store>) {
     }
     assert_eq!(ids, ["2", "6", "5", "4", "3", "1", "0"]);
     assert_eq!(store.list(&scope("acme", "bob", Kind::Thread), None, 3).await.unwrap(), []);
+}
+
+async fn a_listing_by_id_pages_in_order(store: Arc<dyn Store>) {
+    let here = scope("acme", "ada", Kind::Document);
+    for id in ["task/b", "task/a", "taskb/x", "shared/z", "task/ä", "task/B", "task/\u{10FFFF}"] {
+        commit(&*store, append(&here.stream(id), 0, &["x"])).await;
+    }
+    let (mut ids, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let page = store.list_by_id(&here, "task/", after.as_deref(), 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.key.id.to_string());
+        for listed in page {
+            assert_eq!(store.head(&listed.key).await.unwrap().as_ref(), Some(&listed.head));
+            ids.push(listed.key.id.to_string());
+        }
+    }
+    assert_eq!(ids, ["task/B", "task/a", "task/b", "task/ä", "task/\u{10FFFF}"]);
+    assert_eq!(store.list_by_id(&here, "", None, 100).await.unwrap().len(), 7);
+    assert_eq!(store.list_by_id(&scope("acme", "bob", Kind::Document), "", None, 3).await.unwrap(), []);
+}
+
+async fn a_key_that_overwrites_is_set_anew(store: Arc<dyn Store>) {
+    let acme = Tenant::new("acme");
+    for result in ["first", "second"] {
+        let new = Remember { overwrites: true, ..remember("acme", "k", result) };
+        store.commit(Batch { appends: Vec::new(), remember: vec![new] }).await.unwrap();
+        assert_eq!(store.remembered(&acme, "k").await.unwrap(), Some(result.into()));
+    }
+    let plain = Batch { appends: Vec::new(), remember: vec![remember("acme", "k", "third")] };
+    assert!(matches!(store.commit(plain).await, Err(CommitError::Repeated { .. })));
 }
 
 async fn open_streams_are_found_across_tenants(store: Arc<dyn Store>) {

@@ -265,6 +265,7 @@ async fn everything_is_there_after_a_restart() {
         key: "k".to_owned(),
         result: "r".into(),
         expires_at_ms: i64::MAX,
+        overwrites: false,
     });
     store.commit(everything).await.unwrap();
     store.commit(append("newest", 0, "x").into()).await.unwrap();

@@ -104,7 +104,7 @@ fn batch(operation: &str, shared: (&str, Seq), own: Option<(&str, Seq)>) -> Batc
         ..Append::to(stream(id), expected)
     });
     let (tenant, key) = (Tenant::new("acme"), operation.to_owned());
-    let remember = vec![Remember { tenant, key, result: body.clone(), expires_at_ms: i64::MAX }];
+    let remember = vec![Remember { tenant, key, result: body.clone(), expires_at_ms: i64::MAX, overwrites: false }];
     Batch { appends: appends.collect(), remember }
 }
 

@@ -22,13 +22,19 @@ pub struct Commit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mutation_id: Option<String>,
+    pub client_id: Option<String>,
+    /// The client's own number of this mutation, 1, 2, 3 … per document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutation_id: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// RFC 3339, UTC.
     pub at: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Conflict>,
+    /// Whether this version is a tombstone: the body is `{}` and the document counts as deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
 }
 
 impl Commit {
@@ -41,10 +47,12 @@ impl Commit {
             inverse: change.inverse,
             actor,
             run_id: None,
+            client_id: None,
             mutation_id: None,
             reason: None,
             at,
             conflicts: change.conflicts,
+            deleted: false,
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn decide(document: &mut Document, mutation: Mutation<'_>, terms: &Te
     let lost: Vec<Conflict> = conflicts.into_iter().map(|path| lost_at(&document.body, path)).collect();
     let apply = if is_patch && terms.creates_parents { patch::apply_creating } else { patch::apply };
     let Applied { effects, inverse, growth } = apply(&mut document.body, &ops, &limits)?;
-    if effects.is_empty() {
+    if effects.is_empty() && !terms.always {
         return Ok(Decided::Unchanged);
     }
     document.version += 1;

@@ -80,7 +80,7 @@ impl Shelves {
         }
         let now_ms = now_ms();
         let mut earlier: HashMap<(&Tenant, &str), &Bytes> = HashMap::new();
-        for new in remember {
+        for new in remember.iter().filter(|new| !new.overwrites) {
             let in_batch = earlier.insert((&new.tenant, &new.key), &new.result);
             if let Some(result) = in_batch.or_else(|| self.recall(&new.tenant, &new.key, now_ms)) {
                 return Err(CommitError::Repeated { key: new.key.clone(), result: result.clone() });

@@ -72,7 +72,11 @@ impl Group<'_> {
         )?;
         for new in remember {
             let (tenant, expires_at_ms) = (new.tenant.as_str(), new.expires_at_ms);
-            if let Some(found) = Remembered::find(self.connection, &new.tenant, &new.key, self.now_ms)? {
+            let found = match new.overwrites {
+                true => None,
+                false => Remembered::find(self.connection, &new.tenant, &new.key, self.now_ms)?,
+            };
+            if let Some(found) = found {
                 let key = new.key.clone();
                 return Err(Refused::Work(match found.is_intact {
                     true => CommitError::Repeated { key, result: found.result },

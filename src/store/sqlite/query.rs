@@ -106,6 +106,39 @@ pub(super) fn list(
     .collect()
 }
 
+/// In the order of the ids' bytes, which is how SQLite compares text.
+pub(super) fn list_by_id(
+    transaction: &Transaction<'_>,
+    scope: &Scope,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Listed>, StoreError> {
+    let sql = format!(
+        "SELECT {STREAM_COLUMNS}, name FROM streams \
+         WHERE tenant = ?1 AND owner = ?2 AND kind = ?3 AND name >= ?4 AND name > ?5 ORDER BY name LIMIT ?6"
+    );
+    let mut statement = transaction.prepare_cached(&sql).map_err(unavailable)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let (tenant, owner, kind) = (scope.tenant.as_str(), scope.owner.as_str(), scope.kind.as_str());
+    // Every id is greater than the empty text.
+    let scoped = params![tenant, owner, kind, prefix, after.unwrap_or_default(), limit];
+    let rows = statement
+        .query_map(scoped, |row| Ok((StreamRow::from_row(row)?, row.get::<_, String>(9)?)))
+        .map_err(unavailable)?;
+    let mut listed = Vec::new();
+    for row in rows {
+        let (row, name) = row.map_err(unavailable)?;
+        if !name.starts_with(prefix) {
+            break;
+        }
+        let key = scope.stream(name);
+        let head = intact(row, &key)?.head;
+        listed.push(Listed { key, head });
+    }
+    Ok(listed)
+}
+
 pub(super) fn open_streams(transaction: &Transaction<'_>, kind: Kind) -> Result<Vec<StreamKey>, StoreError> {
     let sql = "SELECT tenant, owner, name FROM streams WHERE kind = ?1 AND open = 1 ORDER BY touched";
     let mut statement = transaction.prepare_cached(sql).map_err(unavailable)?;
