@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::Principal;
 use crate::agui::{Dialect, RunAgentInput};
@@ -42,6 +43,8 @@ struct Services {
     documents: Arc<Documents>,
     threads: Arc<Threads>,
     janitor: Janitor,
+    /// Cancelled when the process begins to end: nothing starts from then on.
+    stopping: CancellationToken,
 }
 
 /// A request to run an agent on a thread.
@@ -123,12 +126,13 @@ impl FrameStream {
         Self(Source::Replay(Box::new(replay)))
     }
 
-    /// The next bytes to send, several frames together when they wait; `None` at the end. Cancel safe.
-    pub async fn next(&mut self) -> Option<Bytes> {
+    /// The next bytes to send, several frames together when they wait; `None` at the end. After an error, which says
+    /// why the rest cannot be read, the stream is of no more use. Cancel safe.
+    pub async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
         match &mut self.0 {
             Source::Follow(follow) => follow.next().await,
             Source::Replay(replay) => replay.next().await,
-            Source::Suggestion(suggestion) => suggestion.next().await,
+            Source::Suggestion(suggestion) => suggestion.next().await.map(Ok),
         }
     }
 }
@@ -148,6 +152,7 @@ impl Runtime {
             documents: Arc::new(Documents::new()),
             threads: Arc::new(Threads::new()),
             janitor,
+            stopping: CancellationToken::new(),
         });
         for log in services.store.open_streams(Kind::Log).await? {
             let head = services.store.head(&log).await?;
@@ -175,8 +180,14 @@ impl Runtime {
 
     /// Starts a run, or answers a suggestion request, which leaves no trace.
     pub async fn run(&self, request: StartRun) -> Result<FrameStream, StartError> {
+        if self.services.stopping.is_cancelled() {
+            return Err(StartError::ShuttingDown);
+        }
         if suggestion::is_suggestion(&request.input) {
-            return Ok(FrameStream(Source::Suggestion(Box::new(suggestion::Suggestion::start(request)))));
+            return Ok(FrameStream(Source::Suggestion(Box::new(suggestion::Suggestion::start(
+                request,
+                self.services.stopping.clone(),
+            )))));
         }
         let thread = thread_ref(&request.principal, &request.input.thread_id).ok_or(StartError::InvalidThreadId)?;
         ThreadHandle::open(&self.services, &thread).start(request).await
@@ -198,8 +209,10 @@ impl Runtime {
         ThreadHandle::open(&self.services, &thread).stop(run_id.map(str::to_owned)).await
     }
 
-    /// Ends every live run as interrupted, durably. Streams end with their runs.
+    /// Ends every live run as interrupted, durably, and lets none start any more. Streams end with their runs.
     pub async fn end_runs(&self) {
+        // Before the handles are listed: a thread that is not among them asks before it starts a run, and finds this.
+        self.services.stopping.cancel();
         let handles = self.services.threads.handles();
         futures_util::future::join_all(handles.iter().map(|thread| thread.shut_down())).await;
     }

@@ -91,7 +91,7 @@ pub(crate) struct Refused {
     pub(crate) version: u64,
 }
 
-/// The owner of this document is gone because its store failed.
+/// The document's store failed; asking again tries it again.
 #[derive(Debug, Clone, Error)]
 #[error("{reason}")]
 pub(crate) struct DocumentUnavailable {
@@ -116,7 +116,7 @@ enum Command {
     },
     Snapshots {
         versions: Vec<u64>,
-        reply: Reply<Vec<Snapshot>, DocumentUnavailable>,
+        reply: Reply<Vec<Option<Snapshot>>, DocumentUnavailable>,
     },
     Body {
         reply: Reply<Versioned<Value>, DocumentUnavailable>,
@@ -137,11 +137,11 @@ const INBOX: usize = 256;
 impl DocumentHandle {
     /// The live document, its task started now if need be.
     pub(crate) fn open(documents: &Arc<Documents>, store: &Arc<dyn Store>, name: &DocumentRef) -> Arc<Self> {
-        documents.get_or_start(name, || {
+        documents.get_or_start(name, |id| {
             let (inbox, commands) = mpsc::channel(INBOX);
             let deltas = Arc::new(DeltaTail::new());
-            let parts = (Arc::clone(documents), Arc::clone(store), name.clone(), Arc::clone(&deltas));
-            documents.spawn_owner(name, actor::run(parts.0, parts.1, parts.2, parts.3, commands));
+            let owner = actor::Owner { documents: Arc::clone(documents), name: name.clone(), id };
+            documents.spawn_owner(name, id, actor::run(owner, Arc::clone(store), Arc::clone(&deltas), commands));
             Self { inbox, deltas }
         })
     }
@@ -159,14 +159,15 @@ impl DocumentHandle {
         self.ask(|reply| Command::Begin { initial, posted, author, reply }).await
     }
 
-    /// Snapshots of old versions, in the order asked; version 0 shows `{}`. The head is `u64::MAX`.
-    pub(crate) async fn snapshots(&self, versions: Vec<u64>) -> Result<Vec<Snapshot>, DocumentUnavailable> {
+    /// Snapshots of old versions, in the order asked; version 0 shows `{}`. The head is `u64::MAX`, and is always there;
+    /// `None` stands for a version that is too far back.
+    pub(crate) async fn snapshots(&self, versions: Vec<u64>) -> Result<Vec<Option<Snapshot>>, DocumentUnavailable> {
         self.ask(|reply| Command::Snapshots { versions, reply }).await
     }
 
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, DocumentUnavailable> {
         let mut snapshots = self.snapshots(vec![u64::MAX]).await?;
-        Ok(snapshots.pop().expect("one version was asked for"))
+        Ok(snapshots.pop().flatten().expect("the head was asked for"))
     }
 
     /// The head; version 0 and `null` while the document does not exist.

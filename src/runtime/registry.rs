@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::FutureExt;
 
@@ -12,29 +12,43 @@ use futures_util::FutureExt;
 pub(crate) struct Registry<K, H> {
     /// A lock, because a look-up that starts an owner must be one step for all callers; it is held for a map
     /// access and a task spawn, never across an await.
-    live: Mutex<HashMap<K, Arc<H>>>,
+    live: Mutex<Live<K, H>>,
 }
+
+#[derive(Debug)]
+struct Live<K, H> {
+    owners: HashMap<K, (OwnerId, Arc<H>)>,
+    last: OwnerId,
+}
+
+/// Tells an owner from the one that comes after it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OwnerId(u64);
 
 impl<K: Eq + Hash + Clone, H> Registry<K, H> {
     pub(crate) fn new() -> Self {
-        Self { live: Mutex::new(HashMap::new()) }
+        Self { live: Mutex::new(Live { owners: HashMap::new(), last: OwnerId::default() }) }
     }
 
     /// The handle of the live owner of `key`, started now if there is none.
-    pub(crate) fn get_or_start(&self, key: &K, start: impl FnOnce() -> H) -> Arc<H> {
-        let mut live = self.live.lock().expect("no code panics while it holds this lock");
-        match live.get(key) {
-            Some(handle) => Arc::clone(handle),
-            None => {
-                let handle = Arc::new(start());
-                live.insert(key.clone(), Arc::clone(&handle));
-                handle
-            }
+    pub(crate) fn get_or_start(&self, key: &K, start: impl FnOnce(OwnerId) -> H) -> Arc<H> {
+        let mut live = self.live();
+        if let Some((_, handle)) = live.owners.get(key) {
+            return Arc::clone(handle);
         }
+        live.last.0 += 1;
+        let owner = live.last;
+        let handle = Arc::new(start(owner));
+        live.owners.insert(key.clone(), (owner, Arc::clone(&handle)));
+        handle
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live<K, H>> {
+        self.live.lock().expect("no code panics while it holds this lock")
     }
 
     /// Runs an owner's task; one that panics is taken out, so that the next caller starts a fresh one from the store.
-    pub(crate) fn spawn_owner(self: &Arc<Self>, key: &K, owner: impl Future<Output = ()> + Send + 'static)
+    pub(crate) fn spawn_owner(self: &Arc<Self>, key: &K, id: OwnerId, owner: impl Future<Output = ()> + Send + 'static)
     where
         K: Send + Sync + 'static,
         H: Send + Sync + 'static,
@@ -43,27 +57,56 @@ impl<K: Eq + Hash + Clone, H> Registry<K, H> {
         tokio::spawn(async move {
             if AssertUnwindSafe(owner).catch_unwind().await.is_err() {
                 tracing::error!("the owner of a thread or document panicked; it starts again from the store");
-                registry.discard(&key);
+                registry.discard(&key, id);
             }
         });
     }
 
     /// Takes an idle owner out, unless somebody holds its handle; the caller is that owner and ends on `true`.
-    pub(crate) fn retire(&self, key: &K) -> bool {
-        let mut live = self.live.lock().expect("no code panics while it holds this lock");
-        let idle = live.get(key).is_some_and(|handle| Arc::strong_count(handle) == 1);
+    pub(crate) fn retire(&self, key: &K, id: OwnerId) -> bool {
+        let mut live = self.live();
+        let idle = live.owners.get(key).is_some_and(|(owner, handle)| *owner == id && Arc::strong_count(handle) == 1);
         if idle {
-            live.remove(key);
+            live.owners.remove(key);
         }
         idle
     }
 
-    /// Takes an owner out that failed, so that the next caller starts a new one.
-    pub(crate) fn discard(&self, key: &K) {
-        self.live.lock().expect("no code panics while it holds this lock").remove(key);
+    /// Takes an owner out that failed, so that the next caller starts a new one; one that has started already stays.
+    pub(crate) fn discard(&self, key: &K, id: OwnerId) {
+        let mut live = self.live();
+        if live.owners.get(key).is_some_and(|(owner, _)| *owner == id) {
+            live.owners.remove(key);
+        }
     }
 
     pub(crate) fn handles(&self) -> Vec<Arc<H>> {
-        self.live.lock().expect("no code panics while it holds this lock").values().cloned().collect()
+        self.live().owners.values().map(|(_, handle)| Arc::clone(handle)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_that_failed_takes_only_itself_out() {
+        let registry: Registry<&str, u32> = Registry::new();
+        let mut owners = Vec::new();
+        let mut open = |number: u32| {
+            *registry.get_or_start(&"key", |owner| {
+                owners.push(owner);
+                number
+            })
+        };
+        assert_eq!((open(1), open(2)), (1, 1), "one owner at a time");
+        let first = registry.live().last;
+        registry.discard(&"key", first);
+        assert_eq!(open(3), 3);
+        registry.discard(&"key", first);
+        assert!(!registry.retire(&"key", first));
+        assert_eq!(open(4), 3, "the newer owner stays");
+        assert!(registry.retire(&"key", owners[1]), "an idle owner leaves");
+        assert_eq!(owners.len(), 2);
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::agent::context::{Emission, StateRequest, Versioned};
 use crate::agent::{AgentError, RunContext, RunInput, StateError};
@@ -54,11 +55,12 @@ pub(super) struct Suggestion {
     /// As posted; what the agent writes to it is refused.
     state: Value,
     opening: Option<Event>,
+    stopping: CancellationToken,
     ended: bool,
 }
 
 impl Suggestion {
-    pub(super) fn start(request: StartRun) -> Self {
+    pub(super) fn start(request: StartRun, stopping: CancellationToken) -> Self {
         let StartRun { agent, input, headers, .. } = request;
         let dialect = input.dialect();
         let state =
@@ -74,6 +76,7 @@ impl Suggestion {
             task,
             state,
             opening: Some(Event::run_started(thread, run)),
+            stopping,
             ended: false,
         }
     }
@@ -92,6 +95,10 @@ impl Suggestion {
             tokio::select! {
                 biased;
                 Some(emission) = self.emissions.recv() => self.take(emission, &mut out),
+                () = self.stopping.cancelled() => {
+                    let message = "the suggestion was interrupted because the server stopped";
+                    self.end(Err(AgentError::new("interrupted", message)), &mut out);
+                }
                 ended = &mut self.task.0 => {
                     while let Ok(emission) = self.emissions.try_recv() {
                         self.take(emission, &mut out);

@@ -91,6 +91,10 @@ enum Command {
         request: Box<Connect>,
         reply: oneshot::Sender<Result<Replay, ReadError>>,
     },
+    /// The finished runs, whoever answered them.
+    Finished {
+        reply: oneshot::Sender<Result<Replay, ReadError>>,
+    },
     Stop {
         run_id: Option<String>,
         reply: oneshot::Sender<Result<StopOutcome, ReadError>>,
@@ -98,7 +102,7 @@ enum Command {
     View {
         reply: oneshot::Sender<Result<ThreadView, ReadError>>,
     },
-    /// Ends the live run as interrupted and stops the task.
+    /// Ends the live run as interrupted; the process is about to end.
     ShutDown {
         done: oneshot::Sender<()>,
     },
@@ -117,9 +121,9 @@ const INBOX: usize = 64;
 impl ThreadHandle {
     /// The live thread, its task started now if need be.
     pub(crate) fn open(services: &Arc<Services>, thread: &ThreadRef) -> Arc<Self> {
-        services.threads.get_or_start(thread, || {
+        services.threads.get_or_start(thread, |id| {
             let (inbox, commands) = mpsc::channel(INBOX);
-            services.threads.spawn_owner(thread, actor::run(Arc::clone(services), thread.clone(), commands));
+            services.threads.spawn_owner(thread, id, actor::run(Arc::clone(services), thread.clone(), id, commands));
             Self { inbox }
         })
     }
@@ -139,12 +143,11 @@ impl ThreadHandle {
     }
 
     /// The frames of the finished runs, in pieces.
-    pub(crate) async fn finished(&self, request: Connect) -> Result<Vec<Bytes>, ReadError> {
-        let request = Box::new(request);
-        let mut replay = self.ask(|reply| Command::Connect { request, reply }).await?.without_live();
+    pub(crate) async fn finished(&self) -> Result<Vec<Bytes>, ReadError> {
+        let mut replay = self.ask(|reply| Command::Finished { reply }).await?;
         let mut frames = Vec::new();
         while let Some(bytes) = replay.next().await {
-            frames.push(bytes);
+            frames.push(bytes?);
         }
         Ok(frames)
     }

@@ -6,11 +6,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::access::Principal;
-use crate::agui::{Dialect, Message};
+use crate::agui::Message;
 use crate::store::{Kind, Owner, Scope, Tenant};
 
 use super::thread::{Summary, ThreadHandle};
-use super::{Connect, ReadError, Runtime, thread_ref};
+use super::{ReadError, Runtime, thread_ref};
 
 /// One thread in a list.
 #[derive(Debug, Clone)]
@@ -105,22 +105,11 @@ impl Runtime {
         Ok((state.version > 0).then_some(state.value))
     }
 
-    /// The events of a thread's finished runs, compacted, with the live run's after them as far as it is.
+    /// The events of a thread's finished runs, compacted.
     pub async fn events(&self, principal: &Principal, thread_id: &str) -> Result<Vec<Box<RawValue>>, ReadError> {
         let Some(thread) = self.existing(principal, thread_id).await? else { return Ok(Vec::new()) };
-        let Some(agent) = thread.view().await?.last_agent.and_then(|agent| self.agents.find(&agent)) else {
-            return Ok(Vec::new());
-        };
-        let request = Connect {
-            principal: principal.clone(),
-            agent,
-            thread_id: thread_id.to_owned(),
-            run_id: String::new(),
-            dialect: Dialect::V1,
-            last_event_id: None,
-        };
-        let frames = thread.finished(request).await?;
-        Ok(frames.iter().flat_map(|bytes| data_lines(bytes)).collect())
+        let frames = thread.finished().await?;
+        frames.iter().flat_map(|bytes| data_lines(bytes)).collect()
     }
 
     /// A thread that has been stored; looking does not create one.
@@ -132,7 +121,10 @@ impl Runtime {
 }
 
 /// The events in SSE bytes.
-fn data_lines(bytes: &[u8]) -> impl Iterator<Item = Box<RawValue>> {
+fn data_lines(bytes: &[u8]) -> impl Iterator<Item = Result<Box<RawValue>, ReadError>> {
     let lines = bytes.split(|&byte| byte == b'\n').filter_map(|line| line.strip_prefix(b"data: "));
-    lines.filter_map(|json| serde_json::from_slice(json).ok())
+    lines.map(|json| {
+        serde_json::from_slice(json)
+            .map_err(|error| ReadError::Unavailable { reason: format!("a stored event is damaged: {error}") })
+    })
 }

@@ -18,7 +18,8 @@ const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 pub(super) fn event_stream(frames: FrameStream) -> Response {
     let chunks = stream::unfold(frames, |mut frames| async move {
         match tokio::time::timeout(KEEP_ALIVE_AFTER, frames.next()).await {
-            Ok(Some(chunk)) => Some((Ok::<_, std::convert::Infallible>(chunk), frames)),
+            // An error cuts the connection, so that nobody takes what came for all there is.
+            Ok(Some(chunk)) => Some((chunk, frames)),
             Ok(None) => None,
             Err(_) => Some((Ok(KEEP_ALIVE), frames)),
         }

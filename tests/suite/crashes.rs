@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::agents::{BOARD, DEMO};
 use crate::support::events::{state, text, types};
-use crate::support::server::{Home, say};
+use crate::support::server::{HalfSent, Home, say};
 
 #[tokio::test]
 async fn a_run_that_was_live_at_a_kill_is_closed_properly() {
@@ -109,6 +109,36 @@ async fn a_graceful_stop_ends_streams_cleanly_and_exits_in_time() {
     assert_eq!(rest.last().unwrap()["code"], "interrupted");
     let server = home.serve();
     assert_eq!(server.replay("demo", "t").await.last().unwrap()["code"], "interrupted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_starts_once_the_stop_has_begun() {
+    let home = Home::with_agents(&[DEMO]);
+    let mut server = home.serve();
+    let mut live = server.run("demo", &say("live", "u1", "slow")).await;
+    live.until("TEXT_MESSAGE_CONTENT").await;
+    let mut suggestion = say("s", "u1", "slow");
+    suggestion["tools"] = json!([{"name": "copilotkitSuggest", "description": "", "parameters": {}}]);
+    let mut suggesting = server.run("demo", &suggestion).await;
+    suggesting.until("TEXT_MESSAGE_CONTENT").await;
+    // Requests whose bodies are still on their way when the stop comes, on a new thread and on one that is live.
+    let mut late = Vec::new();
+    for thread in ["new", "live"] {
+        late.push(HalfSent::new(&server, "/agent/demo/run", &say(thread, "u2", "hello")).await);
+    }
+    server.begin_to_stop();
+    assert_eq!(live.rest().await.last().unwrap()["code"], "interrupted");
+    assert_eq!(suggesting.rest().await.last().unwrap()["code"], "interrupted");
+    for request in late {
+        let (status, body) = request.finish().await;
+        assert_eq!((status, body["code"].as_str()), (503, Some("unavailable")));
+        assert_eq!(body["message"], "the server is shutting down");
+    }
+    let (code, took) = tokio::task::block_in_place(|| server.terminate());
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(4), "nothing was left to wait for: {took:?}");
+    let server = home.serve();
+    assert!(server.replay("demo", "new").await.is_empty(), "what was refused left nothing");
 }
 
 #[tokio::test]

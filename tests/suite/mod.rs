@@ -2,6 +2,7 @@ mod agui_vectors;
 mod architecture;
 mod crashes;
 mod definitions;
+mod faults;
 mod http_contract;
 mod remote_agent;
 mod runs;

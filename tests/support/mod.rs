@@ -3,5 +3,6 @@
 pub(crate) mod agents;
 pub(crate) mod crash;
 pub(crate) mod events;
+pub(crate) mod faulty;
 pub(crate) mod server;
 pub(crate) mod upstream;

@@ -3,19 +3,35 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coagent_runtime::config::{Config, Flags};
+use coagent_runtime::runtime::{Agents, Runtime};
+use coagent_runtime::server;
+use coagent_runtime::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::events::EventStream;
 
-/// A running `coagent serve`; killed when dropped.
+/// A running `coagent serve`, or the same in this process; ended when dropped.
 pub(crate) struct Server {
-    child: Child,
+    process: Process,
     pub(crate) url: String,
     options: Options,
     http: reqwest::Client,
+}
+
+enum Process {
+    Child(Child),
+    /// Stops when the guard is dropped.
+    Here {
+        _stop: DropGuard,
+    },
 }
 
 /// How to start it.
@@ -61,6 +77,19 @@ impl Home {
         Server::start(Options { store: "memory:".to_owned(), ..self.options() })
     }
 
+    /// The runtime and its routes in this process, on a store of the test's own.
+    pub(crate) async fn serve_here(&self, store: Arc<dyn Store>) -> Server {
+        let options = self.options();
+        let flags = Flags { listen: Some("127.0.0.1:0".to_owned()), ..Flags::default() };
+        let config = Config::load(flags).expect("a good configuration");
+        let runtime = Runtime::start(store, Agents::load(&options.agents)).await.expect("the store can be read");
+        let listener = TcpListener::bind(config.listen).await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let stop = CancellationToken::new();
+        tokio::spawn(server::serve(listener, server::routes(&config, &Arc::new(runtime)), stop.clone()));
+        Server { process: Process::Here { _stop: stop.drop_guard() }, url, options, http: client() }
+    }
+
     pub(crate) fn options(&self) -> Options {
         Options {
             agents: self.path().join("agents"),
@@ -73,40 +102,55 @@ impl Home {
 impl Server {
     pub(crate) fn start(options: Options) -> Self {
         let (child, url) = spawn(&options);
-        Self { child, url, options, http: client() }
+        Self { process: Process::Child(child), url, options, http: client() }
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child().id()
+    }
+
+    fn child(&self) -> &Child {
+        match &self.process {
+            Process::Child(child) => child,
+            Process::Here { .. } => panic!("this server has no process of its own"),
+        }
     }
 
     /// kill -9, and a new process on the same store.
     pub(crate) fn crash_and_restart(mut self) -> Self {
         self.kill();
         let (child, url) = spawn(&self.options);
-        self.child = child;
+        self.process = Process::Child(child);
         self.url = url;
         self
     }
 
     pub(crate) fn kill(&mut self) {
-        // A process that is already gone is what was wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Process::Child(child) = &mut self.process {
+            // A process that is already gone is what was wanted.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 
     /// SIGTERM; answers the exit code and how long it took.
     pub(crate) fn terminate(&mut self) -> (Option<i32>, Duration) {
         let began = Instant::now();
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(sent.expect("kill runs").success());
+        self.begin_to_stop();
+        let Process::Child(child) = &mut self.process else { panic!("this server has no process of its own") };
         loop {
-            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
+            if let Some(status) = child.try_wait().expect("the child can be waited for") {
                 return (status.code(), began.elapsed());
             }
             assert!(began.elapsed() < Duration::from_secs(12), "the server did not end within 12 s of SIGTERM");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// SIGTERM, without waiting for the end.
+    pub(crate) fn begin_to_stop(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
     }
 
     pub(crate) fn copilotkit(&self, path: &str) -> String {
@@ -211,6 +255,41 @@ pub(crate) fn with_messages(thread: &str, messages: &[Value]) -> Value {
         "threadId": thread, "runId": uuid::Uuid::now_v7().to_string(), "tools": [], "context": [],
         "forwardedProps": {}, "state": {}, "messages": messages,
     })
+}
+
+/// A POST whose body has not all been sent.
+pub(crate) struct HalfSent {
+    socket: TcpStream,
+    rest: Vec<u8>,
+}
+
+impl HalfSent {
+    pub(crate) async fn new(server: &Server, path: &str, body: &Value) -> Self {
+        let address = server.url.strip_prefix("http://").expect("a plain address");
+        let mut socket = TcpStream::connect(address).await.expect("a connection");
+        let (body, path) = (body.to_string().into_bytes(), format!("/api/copilotkit{path}"));
+        let (first, rest) = body.split_at(body.len() / 2);
+        let length = body.len();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.expect("the head is taken");
+        socket.write_all(first).await.expect("half of the body is taken");
+        Self { socket, rest: rest.to_vec() }
+    }
+
+    /// Sends the rest; the status and the body of the answer.
+    pub(crate) async fn finish(mut self) -> (u16, Value) {
+        self.socket.write_all(&self.rest).await.expect("the rest is taken");
+        self.answer().await
+    }
+
+    /// Sends nothing more; the status and the body of the answer.
+    pub(crate) async fn answer(mut self) -> (u16, Value) {
+        let mut text = String::new();
+        self.socket.read_to_string(&mut text).await.expect("an answer");
+        let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let (_, body) = text.split_once("\r\n\r\n").expect("a head");
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
 }
 
 fn empty_input(thread: &str) -> Value {

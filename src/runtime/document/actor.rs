@@ -2,6 +2,7 @@
 //!
 //! Changes that wait together are committed together. A commit that the store refuses is undone before anybody saw it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +22,10 @@ use crate::state::pointer::Pointer;
 use crate::store::{Append, NewEntry, Seq, Store};
 
 use super::super::clock::now;
+use super::super::registry::OwnerId;
 use super::deltas::{Delta, DeltaTail};
 use super::load::Live;
-use super::past::undo;
-use super::{Author, Begun, Command, DocumentRef, DocumentUnavailable, Documents, Evidence, Refused, Snapshot};
+use super::{Author, Begun, Command, DocumentRef, DocumentUnavailable, Documents, Evidence, Refused, Reply, Snapshot};
 
 /// At most this many commands are taken at once.
 const BATCH: usize = 64;
@@ -39,34 +40,65 @@ pub(super) struct Pending {
     change: Change,
 }
 
-/// Whom to tell when everything decided before is durable.
-enum Done {
-    Agent(oneshot::Sender<Result<u64, StateError>>, u64),
-    Nobody,
-}
+/// Whom to tell of which version when everything decided before is durable.
+type Waiting = (oneshot::Sender<Result<u64, StateError>>, u64);
 
 /// The store failed under the document.
 pub(super) struct Broken {
     pub(super) reason: String,
 }
 
+/// Which entry of the registry this owner is.
+pub(super) struct Owner {
+    pub(super) documents: Arc<Documents>,
+    pub(super) name: DocumentRef,
+    pub(super) id: OwnerId,
+}
+
+impl Owner {
+    fn retires(&self) -> bool {
+        self.documents.retire(&self.name, self.id)
+    }
+}
+
+/// Runs a document's task until it is idle. After a fault of the store it goes on from what the store then holds, so that
+/// whoever holds its handle need not know.
 pub(super) async fn run(
-    documents: Arc<Documents>,
+    owner: Owner,
     store: Arc<dyn Store>,
-    name: DocumentRef,
     deltas: Arc<DeltaTail>,
     mut inbox: mpsc::Receiver<Command>,
 ) {
-    let ended = match Live::load(store, name.stream(), deltas).await {
-        Ok(mut live) => live.serve(&documents, &name, &mut inbox).await,
-        Err(broken) => Err(broken),
-    };
-    if let Err(broken) = ended {
-        tracing::error!(document = %name.name, reason = %broken.reason, "a document lost its store");
-        documents.discard(&name);
-        inbox.close();
-        while let Some(command) = inbox.recv().await {
-            refuse(command, &broken.reason);
+    let mut commands = VecDeque::with_capacity(BATCH);
+    loop {
+        let served = match Live::load(Arc::clone(&store), owner.name.stream(), Arc::clone(&deltas)).await {
+            Ok(mut live) => live.serve(&owner, &mut commands, &mut inbox).await,
+            Err(broken) => Err(broken),
+        };
+        let Err(broken) = served else { return };
+        tracing::error!(document = %owner.name.name, reason = %broken.reason, "a document lost its store");
+        commands.drain(..).for_each(|command| refuse(command, &broken.reason));
+        // The next one to ask finds it loaded again, or hears why not.
+        if !next(&owner, &mut commands, &mut inbox).await {
+            return;
+        }
+    }
+}
+
+/// Waits until something is asked; `false` when the document is to leave memory.
+async fn next(owner: &Owner, commands: &mut VecDeque<Command>, inbox: &mut mpsc::Receiver<Command>) -> bool {
+    let mut taken = Vec::with_capacity(BATCH);
+    loop {
+        tokio::select! {
+            count = inbox.recv_many(&mut taken, BATCH) => {
+                commands.extend(taken);
+                return count > 0;
+            }
+            () = tokio::time::sleep(IDLE) => {
+                if owner.retires() {
+                    return false;
+                }
+            }
         }
     }
 }
@@ -87,78 +119,80 @@ fn refuse(command: Command, reason: &str) {
 }
 
 impl Live {
+    /// Obeys `commands`, then those of the inbox. On a fault `commands` holds what was not answered.
     async fn serve(
         &mut self,
-        documents: &Documents,
-        name: &DocumentRef,
+        owner: &Owner,
+        commands: &mut VecDeque<Command>,
         inbox: &mut mpsc::Receiver<Command>,
     ) -> Result<(), Broken> {
-        let mut commands = Vec::with_capacity(BATCH);
         loop {
-            tokio::select! {
-                taken = inbox.recv_many(&mut commands, BATCH) => {
-                    if taken == 0 {
-                        return Ok(());
-                    }
-                    self.obey(&mut commands).await?;
-                }
-                () = tokio::time::sleep(IDLE) => {
-                    if documents.retire(name) {
-                        return Ok(());
-                    }
-                }
+            self.obey(commands).await?;
+            if !next(owner, commands, inbox).await {
+                return Ok(());
             }
         }
     }
 
     /// Changes that stand next to each other share a commit; whatever else is asked sees only what is durable.
-    async fn obey(&mut self, commands: &mut Vec<Command>) -> Result<(), Broken> {
+    async fn obey(&mut self, commands: &mut VecDeque<Command>) -> Result<(), Broken> {
         let mut waiting = Vec::new();
-        for command in commands.drain(..) {
-            match command {
+        while let Some(command) = commands.pop_front() {
+            let command = match command {
                 Command::Agent { request: StateRequest::Patch { ops, if_version, reply }, author } => {
                     match self.decide(Mutation::Patch { ops: &ops, since: &[] }, if_version, &author) {
-                        Ok(version) => waiting.push(Done::Agent(reply, version)),
+                        Ok(version) => waiting.push((reply, version)),
                         Err(refused) => drop(reply.send(Err(refused.into()))),
                     }
+                    continue;
                 }
-                Command::Agent { request: StateRequest::Propose { state, seen, reply }, author } => {
-                    self.flush(&mut waiting).await?;
-                    match self.take_posted(&state, Evidence::Exact(seen), &author).await? {
-                        Ok(version) => waiting.push(Done::Agent(reply, version)),
-                        Err(refused) => drop(reply.send(Err(refused.into()))),
-                    }
-                }
-                Command::Agent { request: StateRequest::Read { path, reply }, .. } => {
-                    self.flush(&mut waiting).await?;
-                    let value =
-                        if self.document.version() == 0 { None } else { path.get(self.document.body()).cloned() };
-                    drop(reply.send(Ok(Versioned { version: self.document.version(), value })));
-                }
-                Command::Begin { initial, posted, author, reply } => {
-                    self.flush(&mut waiting).await?;
-                    let created = self.document.version() == 0;
-                    let rejected = self.begin(initial, posted, &author).await?;
-                    waiting.push(Done::Nobody);
-                    self.flush(&mut waiting).await?;
-                    drop(reply.send(Ok(Begun { snapshot: self.head_snapshot(), created, rejected })));
-                }
-                Command::Snapshots { versions, reply } => {
-                    self.flush(&mut waiting).await?;
-                    drop(reply.send(Ok(self.snapshots(&versions).await?)));
-                }
-                Command::Body { reply } => {
-                    self.flush(&mut waiting).await?;
-                    drop(
-                        reply.send(Ok(Versioned {
-                            version: self.document.version(),
-                            value: self.document.body().clone(),
-                        })),
-                    );
-                }
+                command => command,
+            };
+            if let Err(broken) = self.flush(&mut waiting).await {
+                commands.push_front(command);
+                return Err(broken);
             }
+            self.obey_alone(command, &mut waiting).await?;
         }
         self.flush(&mut waiting).await
+    }
+
+    /// Obeys what sees only what is durable. Whoever asked is told of a fault here.
+    async fn obey_alone(&mut self, command: Command, waiting: &mut Vec<Waiting>) -> Result<(), Broken> {
+        match command {
+            Command::Agent { request: StateRequest::Propose { state, seen, reply }, author } => {
+                match self.take_posted(&state, Evidence::Exact(seen), &author).await {
+                    Ok(Ok(version)) => waiting.push((reply, version)),
+                    Ok(Err(refused)) => drop(reply.send(Err(refused.into()))),
+                    Err(broken) => {
+                        drop(reply.send(Err(StateError::Unavailable { reason: broken.reason.clone() })));
+                        return Err(broken);
+                    }
+                }
+                Ok(())
+            }
+            Command::Agent { request: StateRequest::Read { path, reply }, .. } => {
+                let value = if self.document.version() == 0 { None } else { path.get(self.document.body()).cloned() };
+                drop(reply.send(Ok(Versioned { version: self.document.version(), value })));
+                Ok(())
+            }
+            Command::Agent { request: StateRequest::Patch { .. }, .. } => {
+                unreachable!("patches are decided together with their neighbours")
+            }
+            Command::Begin { initial, posted, author, reply } => {
+                let created = self.document.version() == 0;
+                let begun = match self.begin(initial, posted, &author).await {
+                    Ok(rejected) => self.flush(waiting).await.map(|()| rejected),
+                    Err(broken) => Err(broken),
+                };
+                answer(reply, begun.map(|rejected| Begun { snapshot: self.head_snapshot(), created, rejected }))
+            }
+            Command::Snapshots { versions, reply } => answer(reply, self.snapshots(&versions).await),
+            Command::Body { reply } => {
+                let (version, value) = (self.document.version(), self.document.body().clone());
+                answer(reply, Ok(Versioned { version, value }))
+            }
+        }
     }
 
     /// What a run begins with: the document, created if need be, with the client's edits in it.
@@ -246,18 +280,17 @@ impl Live {
         Ok(self.document.version())
     }
 
-    /// Appends everything decided, shows it, and tells those who wait.
-    async fn flush(&mut self, waiting: &mut Vec<Done>) -> Result<(), Broken> {
-        if !self.pending.is_empty() {
-            self.append().await?;
+    /// Appends everything decided, shows it, and tells those who wait, also of a fault.
+    async fn flush(&mut self, waiting: &mut Vec<Waiting>) -> Result<(), Broken> {
+        let stored = if self.pending.is_empty() { Ok(()) } else { self.append().await };
+        for (reply, version) in waiting.drain(..) {
+            let answer = match &stored {
+                Ok(()) => Ok(version),
+                Err(broken) => Err(StateError::Unavailable { reason: broken.reason.clone() }),
+            };
+            drop(reply.send(answer));
         }
-        for done in waiting.drain(..) {
-            match done {
-                Done::Agent(reply, version) => drop(reply.send(Ok(version))),
-                Done::Nobody => {}
-            }
-        }
-        Ok(())
+        stored
     }
 
     async fn append(&mut self) -> Result<(), Broken> {
@@ -300,28 +333,31 @@ impl Live {
         self.snapshot.get_or_insert_with(|| snapshot(version, body)).clone()
     }
 
-    async fn snapshots(&mut self, versions: &[u64]) -> Result<Vec<Snapshot>, Broken> {
-        let oldest = versions.iter().copied().filter(|&version| version < self.document.version()).min();
-        let inverses = match oldest {
-            None => None,
-            Some(oldest) => {
-                let found = self.past.back_to(oldest, self.document.version(), self.store.as_ref(), &self.stream).await;
-                found.map_err(|error| Broken { reason: error.to_string() })?
-            }
-        };
-        let mut older: Vec<Snapshot> = Vec::new();
-        if let Some(inverses) = inverses {
-            let mut body = self.document.body().clone();
-            for (version, inverse) in (0..self.document.version()).rev().zip(&inverses) {
-                undo(&mut body, inverse);
-                if versions.contains(&version) {
-                    older.push(snapshot(version, &body));
-                }
-            }
-        }
+    /// In the order asked; `None` for versions that are too far back to be read for this.
+    async fn snapshots(&mut self, versions: &[u64]) -> Result<Vec<Option<Snapshot>>, Broken> {
         let head = self.head_snapshot();
-        let find = |wanted: &u64| older.iter().find(|found| found.version == *wanted).unwrap_or(&head).clone();
+        let older = versions.iter().copied().filter(|&version| version < head.version).collect();
+        let older = self.past.bodies(older, &self.document, self.store.as_ref(), &self.stream).await?;
+        let shown: Vec<_> = older.iter().map(|(version, body)| snapshot(*version, body)).collect();
+        let find = |wanted: &u64| match *wanted < head.version {
+            true => shown.iter().find(|found| found.version == *wanted).cloned(),
+            false => Some(head.clone()),
+        };
         Ok(versions.iter().map(find).collect())
+    }
+}
+
+/// Answers whoever asked, and passes a fault on.
+fn answer<T>(reply: Reply<T, DocumentUnavailable>, result: Result<T, Broken>) -> Result<(), Broken> {
+    match result {
+        Ok(value) => {
+            drop(reply.send(Ok(value)));
+            Ok(())
+        }
+        Err(broken) => {
+            drop(reply.send(Err(DocumentUnavailable { reason: broken.reason.clone() })));
+            Err(broken)
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The recent commits of a document with their inverses: how a body becomes an older one again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::Value;
 
-use crate::state::document::Commit;
+use crate::state::document::{Commit, Document};
 use crate::state::patch::{self, Operation};
 use crate::store::{Limit, Seq, Store, StoreError, StreamKey};
 
@@ -14,7 +14,12 @@ const KEPT: usize = 1024;
 /// No merge looks further back than this: an older view counts as no evidence at all.
 const FURTHEST: u64 = 4096;
 
+/// No replay shows an older version: reading on would keep the document from its writers for too long.
+const FURTHEST_SHOWN: u64 = 16_384;
+
 const PAGE: Limit = Limit { entries: 512, bytes: 1 << 20 };
+/// Read at once on the way back.
+const STEP: u64 = 128;
 
 /// Inverses of the newest commits, oldest first.
 #[derive(Debug, Default)]
@@ -43,22 +48,64 @@ impl Past {
         if wanted <= in_memory {
             return Ok(Some(self.inverses.iter().rev().take(wanted as usize).cloned().collect()));
         }
-        let mut older = Vec::new();
-        let mut after = Seq(since);
-        while after.0 < head - in_memory {
-            let page = store.read(stream, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(None) };
-            after = last.seq;
-            for entry in page.iter().filter(|entry| entry.seq.0 <= head - in_memory) {
-                match serde_json::from_slice::<Commit>(&entry.body) {
-                    Ok(commit) => older.push(commit.inverse),
-                    Err(_) => return Err(StoreError::Corrupt { stream: stream.clone(), seq: entry.seq }),
-                }
-            }
-        }
+        let older = stored(since, head - in_memory, store, stream).await?;
         let newest_first = self.inverses.iter().rev().cloned().chain(older.into_iter().rev());
         Ok(Some(newest_first.collect()))
     }
+
+    /// The bodies of those of `wanted`, all before the head, that are near enough to be read, newest first.
+    pub(super) async fn bodies(
+        &self,
+        mut wanted: BTreeSet<u64>,
+        document: &Document,
+        store: &dyn Store,
+        stream: &StreamKey,
+    ) -> Result<Vec<(u64, Value)>, StoreError> {
+        let head = document.version();
+        let is_beginning = wanted.remove(&0);
+        wanted = wanted.split_off(&head.saturating_sub(FURTHEST_SHOWN));
+        let mut found = Vec::with_capacity(wanted.len());
+        if let Some(&oldest) = wanted.first() {
+            let mut body = document.body().clone();
+            let mut version = head;
+            let mut step_back = |version: &mut u64, inverse: &[Operation]| {
+                undo(&mut body, inverse);
+                *version -= 1;
+                if wanted.contains(version) {
+                    found.push((*version, body.clone()));
+                }
+            };
+            let in_memory = (head - oldest).min(self.inverses.len() as u64) as usize;
+            self.inverses.iter().rev().take(in_memory).for_each(|inverse| step_back(&mut version, inverse));
+            while version > oldest {
+                let from = version.saturating_sub(STEP).max(oldest);
+                let step = stored(from, version, store, stream).await?;
+                step.iter().rev().for_each(|inverse| step_back(&mut version, inverse));
+            }
+        }
+        found.extend(is_beginning.then(|| (0, Document::absent().into_body())));
+        Ok(found)
+    }
+}
+
+/// The inverses of `(since, to]` as stored, oldest first.
+async fn stored(since: u64, to: u64, store: &dyn Store, stream: &StreamKey) -> Result<Vec<Vec<Operation>>, StoreError> {
+    let mut inverses = Vec::new();
+    let mut after = Seq(since);
+    while after.0 < to {
+        let page = store.read(stream, after, PAGE).await?;
+        let Some(last) = page.last() else {
+            return Err(StoreError::Corrupt { stream: stream.clone(), seq: Seq(after.0 + 1) });
+        };
+        after = last.seq;
+        for entry in page.iter().filter(|entry| entry.seq.0 <= to) {
+            match serde_json::from_slice::<Commit>(&entry.body) {
+                Ok(commit) => inverses.push(commit.inverse),
+                Err(_) => return Err(StoreError::Corrupt { stream: stream.clone(), seq: entry.seq }),
+            }
+        }
+    }
+    Ok(inverses)
 }
 
 /// Takes one commit back on a body that holds it.

@@ -11,11 +11,12 @@ use crate::agent::{AgentError, RunOutcome};
 use crate::agui::Event;
 use crate::store::{CommitError, Seq};
 
+use super::super::registry::OwnerId;
 use super::super::{ReadError, Services, StartError};
 use super::chunk::Chunk;
 use super::live::{Ending, LiveRun};
 use super::load::Summary;
-use super::record::{LastWords, RunFacts, RunStart, RunStatus};
+use super::record::{LastWords, RunFacts, RunRecord, RunStart, RunStatus};
 use super::tail::Tail;
 use super::transcript::Transcript;
 use super::{Command, StopOutcome, ThreadRef, ThreadView};
@@ -26,6 +27,8 @@ const TEXT_DELAY: Duration = Duration::from_millis(100);
 pub(crate) const EMISSIONS: usize = 256;
 /// A thread that nobody asked anything for this long leaves memory.
 const IDLE: Duration = Duration::from_secs(60);
+/// How often the store is asked again to take what is owed to it.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Everything a live thread knows.
 #[derive(Debug)]
@@ -46,6 +49,14 @@ pub(super) struct Thread {
     pub(super) state_version: u64,
     pub(super) tail: Arc<Tail>,
     pub(super) live: Option<LiveRun>,
+    pub(super) owed: Option<Owed>,
+}
+
+/// The end of the last run, which a crash cut off: known and shown, and not stored while the store takes nothing.
+#[derive(Debug)]
+pub(super) struct Owed {
+    pub(super) chunk: Arc<Chunk>,
+    pub(super) record: Arc<RunRecord>,
 }
 
 /// What stays in memory of a finished run.
@@ -99,30 +110,38 @@ impl Drop for Thread {
 }
 
 /// Runs a thread's task until it is idle, broken or shut down.
-pub(super) async fn run(services: Arc<Services>, name: ThreadRef, mut inbox: mpsc::Receiver<Command>) {
+pub(super) async fn run(services: Arc<Services>, name: ThreadRef, id: OwnerId, mut inbox: mpsc::Receiver<Command>) {
     let mut thread = match Thread::load(Arc::clone(&services), name.clone()).await {
         Ok(thread) => thread,
-        Err(broken) => return refuse_all(&services, &name, inbox, &broken).await,
+        Err(broken) => return refuse_all(&services, &name, id, inbox, &broken).await,
     };
-    match thread.serve(&mut inbox).await {
+    match thread.serve(id, &mut inbox).await {
         Ok(()) => {}
         Err(broken) => {
             thread.abandon(&broken);
-            refuse_all(&services, &name, inbox, &broken).await;
+            refuse_all(&services, &name, id, inbox, &broken).await;
         }
     }
 }
 
 /// Answers what still waits and makes room for a fresh owner.
-async fn refuse_all(services: &Services, name: &ThreadRef, mut inbox: mpsc::Receiver<Command>, broken: &Broken) {
+async fn refuse_all(
+    services: &Services,
+    name: &ThreadRef,
+    id: OwnerId,
+    mut inbox: mpsc::Receiver<Command>,
+    broken: &Broken,
+) {
     tracing::error!(thread = %name.id, reason = %broken.reason, "a thread lost its store");
-    services.threads.discard(name);
+    services.threads.discard(name, id);
     inbox.close();
     while let Some(command) = inbox.recv().await {
         let reason = broken.reason.clone();
         match command {
             Command::Start { reply, .. } => drop(reply.send(Err(StartError::Unavailable { reason }))),
-            Command::Connect { reply, .. } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
+            Command::Connect { reply, .. } | Command::Finished { reply } => {
+                drop(reply.send(Err(ReadError::Unavailable { reason })));
+            }
             Command::Stop { reply, .. } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
             Command::View { reply } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
             Command::ShutDown { done } => drop(done.send(())),
@@ -136,6 +155,7 @@ enum Wake {
     Emissions(VecDeque<Emission>),
     AgentEnded(Result<RunOutcome, AgentError>),
     TextIsDue,
+    DebtIsDue,
     Idle,
 }
 
@@ -153,23 +173,23 @@ impl Thread {
             state_version: 0,
             tail: Arc::new(Tail::new(log_seq.0)),
             live: None,
+            owed: None,
         }
     }
 
-    async fn serve(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Result<(), Broken> {
+    async fn serve(&mut self, id: OwnerId, inbox: &mut mpsc::Receiver<Command>) -> Result<(), Broken> {
         loop {
             match self.wake(inbox).await {
-                Wake::Command(Some(Command::ShutDown { done })) => {
-                    let ended = self.finish(Ending::Interrupted).await;
-                    let _ = done.send(());
-                    return ended;
-                }
                 Wake::Command(Some(command)) => self.obey(command).await?,
                 Wake::Command(None) => return Ok(()),
                 Wake::Emissions(emissions) => self.absorb(emissions).await?,
                 Wake::AgentEnded(result) => self.agent_ended(result).await?,
                 Wake::TextIsDue => self.append(Vec::new()).await?,
-                Wake::Idle if self.services.threads.retire(&self.name) => return Ok(()),
+                Wake::DebtIsDue => match self.settle().await {
+                    Ok(()) => tracing::info!(thread = %self.name.id, "the end of a cut-off run is stored now"),
+                    Err(error) => tracing::debug!(thread = %self.name.id, %error, "still no room for a run's end"),
+                },
+                Wake::Idle if self.services.threads.retire(&self.name, id) => return Ok(()),
                 Wake::Idle => {}
             }
         }
@@ -179,6 +199,7 @@ impl Thread {
         let Some(live) = &mut self.live else {
             return tokio::select! {
                 command = inbox.recv() => Wake::Command(command),
+                () = tokio::time::sleep(RETRY), if self.owed.is_some() => Wake::DebtIsDue,
                 () = tokio::time::sleep(IDLE) => Wake::Idle,
             };
         };
@@ -213,6 +234,10 @@ impl Thread {
                 let _ = reply.send(self.replay(*request).await);
                 Ok(())
             }
+            Command::Finished { reply } => {
+                let _ = reply.send(self.replay_finished().await);
+                Ok(())
+            }
             Command::Stop { run_id, reply } => {
                 let outcome = self.stop_outcome(run_id.as_deref());
                 let ended = if outcome == StopOutcome::Stopped { self.finish(Ending::Stopped).await } else { Ok(()) };
@@ -225,9 +250,14 @@ impl Thread {
                 let _ = reply.send(Ok(ThreadView { messages, last_agent: self.summary.agent.clone() }));
                 Ok(())
             }
+            // Readers are answered until the process is gone.
             Command::ShutDown { done } => {
+                let ended = self.finish(Ending::Interrupted).await;
+                if let Err(error) = self.settle().await {
+                    tracing::warn!(thread = %self.name.id, %error, "the next start has to close a run again");
+                }
                 let _ = done.send(());
-                Ok(())
+                ended
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::agent::AgentError;
 use crate::agent::context::Emission;
 use crate::agui::Event;
-use crate::store::{Append, Batch, Seq};
+use crate::store::{Append, Batch, CommitError, Seq};
 
 use super::actor::{Broken, Thread};
 use super::chunk::Chunk;
@@ -68,7 +68,7 @@ impl Thread {
         if chunks.is_empty() {
             return Ok(());
         }
-        self.commit_log(chunks, None, None).await
+        Ok(self.commit_log(chunks, None, None).await?)
     }
 
     /// Gives positions to `events` and encodes them together with the streamed text before them.
@@ -95,7 +95,7 @@ impl Thread {
         chunks: Vec<Arc<Chunk>>,
         live_summary: Option<bytes::Bytes>,
         runs: Option<Append>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), CommitError> {
         let mut log = Append::to(self.name.log(), self.log_seq);
         log.entries = chunks.iter().map(|chunk| chunk.to_entry()).collect();
         log.summary = live_summary;

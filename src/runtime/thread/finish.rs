@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::agent::AgentError;
+use crate::store::CommitError;
 
-use super::actor::{Broken, RunNote, Thread};
+use super::actor::{Broken, Owed, RunNote, Thread};
 use super::chunk::Chunk;
 use super::live::Ending;
 use super::record::{RunFacts, RunRecord};
@@ -31,20 +32,42 @@ impl Thread {
         let (compacted, spoken) = story.compacted();
         let facts = RunFacts::new(start, status, self.state_version, self.position, &compacted, spoken);
         let record = RunRecord::new(facts, &compacted, &self.summary.log_epoch);
-        let stored = self.store_run(chunks, record).await;
-        if let Err(broken) = &stored {
-            self.show_lost(broken);
+        let stored = self.store_run(chunks, &record).await.map_err(Broken::from);
+        match &stored {
+            Ok(()) => self.remember(&record.facts),
+            Err(broken) => self.show_lost(broken),
         }
         stored
     }
 
-    pub(super) async fn store_run(&mut self, chunks: Vec<Arc<Chunk>>, record: RunRecord) -> Result<(), Broken> {
+    /// Takes a run that a crash cut off and its end, also while the store cannot: what ends it follows from what is
+    /// stored, so it can be shown before it is.
+    pub(super) async fn take_cut_off(&mut self, chunk: Chunk, record: RunRecord) {
+        self.remember(&record.facts);
+        self.owed = Some(Owed { chunk: Arc::new(chunk), record: Arc::new(record) });
+        if let Err(error) = self.settle().await {
+            tracing::warn!(thread = %self.name.id, %error, "the end of a cut-off run is shown and cannot be stored yet");
+        }
+        if let Some(owed) = &self.owed {
+            self.tail.publish_provisional(Arc::clone(&owed.chunk));
+        }
+    }
+
+    /// Stores the end of a cut-off run, if that is still to be done.
+    pub(super) async fn settle(&mut self) -> Result<(), CommitError> {
+        let Some(owed) = &self.owed else { return Ok(()) };
+        let (chunk, record) = (Arc::clone(&owed.chunk), Arc::clone(&owed.record));
+        self.store_run(vec![chunk], &record).await?;
+        self.owed = None;
+        Ok(())
+    }
+
+    async fn store_run(&mut self, chunks: Vec<Arc<Chunk>>, record: &RunRecord) -> Result<(), CommitError> {
         self.summary.updated_at.clone_from(&record.facts.finished_at);
         let mut runs = self.summary_append();
         runs.entries.push(record.to_entry());
         self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs)).await?;
         self.services.janitor.trim_later(self.name.clone(), self.position);
-        self.remember(&record.facts);
         Ok(())
     }
 

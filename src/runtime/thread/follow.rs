@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use crate::agui::Dialect;
 use crate::store::{Limit, Seq, Store};
 
-use super::super::Services;
 use super::super::document::{DocumentHandle, Snapshot};
+use super::super::{ReadError, Services};
 use super::ThreadRef;
 use super::chunk::Chunk;
 use super::live::LiveRun;
@@ -109,13 +109,18 @@ impl Follow {
         self
     }
 
-    /// The next bytes to send, several frames together when they wait; `None` when the run has ended.
+    /// The next bytes to send, several frames together when they wait; `None` when the run has ended, and an error when
+    /// the rest of it cannot be read.
     ///
     /// Cancel safe: what a dropped call had found is found again.
-    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
+        self.read_on().await.transpose()
+    }
+
+    async fn read_on(&mut self) -> Result<Option<Bytes>, ReadError> {
         loop {
             if self.ended || self.last.is_some_and(|last| self.position >= last) {
-                return None;
+                return Ok(None);
             }
             if let Some(sent) = self.last_sent {
                 tokio::time::sleep_until(sent + GATHER).await;
@@ -126,22 +131,19 @@ impl Follow {
             let version = self.document.deltas().version();
             let chunks = match self.tail.after(self.position) {
                 Found::Chunks(chunks) => chunks,
-                Found::InStore => match self.read_store().await {
-                    Some(chunks) => chunks,
-                    None => return None,
-                },
-                Found::Closed => return None,
+                Found::InStore => self.read_store().await?,
+                Found::Closed => return Err(self.lost("its thread has lost it")),
                 Found::Nothing => {
                     match self.state {
                         Some(state) if version > state => {
                             self.last_sent = Some(Instant::now());
-                            return self.deltas_up_to(state, version).await;
+                            return self.deltas_up_to(state, version).await.map(Some);
                         }
                         // A client that was cut in a run that is silent now.
                         None if self.position >= self.opening => {
                             let snapshot = self.snapshot().await?;
                             self.state = Some(snapshot.version);
-                            return Some(snapshot.frame);
+                            return Ok(Some(snapshot.frame));
                         }
                         _ => self.wait().await?,
                     }
@@ -151,43 +153,38 @@ impl Follow {
             let bytes = self.show(&chunks).await?;
             if !bytes.is_empty() {
                 self.last_sent = Some(Instant::now());
-                return Some(bytes);
+                return Ok(Some(bytes));
             }
         }
     }
 
-    /// Waits for an entry or a version. `None` when both logs are closed for good.
-    async fn wait(&mut self) -> Option<()> {
-        tokio::select! {
-            changed = self.new_entries.changed() => changed.ok(),
-            changed = self.new_versions.changed() => changed.ok(),
-        }
+    fn lost(&self, reason: impl std::fmt::Display) -> ReadError {
+        tracing::warn!(thread = %self.thread.id, %reason, "a stream breaks off");
+        ReadError::Unavailable { reason: format!("the run cannot be read on: {reason}") }
     }
 
-    async fn read_store(&self) -> Option<Vec<Arc<Chunk>>> {
-        let entries = match self.store.read(&self.thread.log(), Seq(self.position), CATCH_UP).await {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::warn!(%error, "a stream ends because its log cannot be read");
-                return None;
-            }
+    /// Waits for an entry or a version.
+    async fn wait(&mut self) -> Result<(), ReadError> {
+        let changed = tokio::select! {
+            changed = self.new_entries.changed() => changed,
+            changed = self.new_versions.changed() => changed,
         };
+        changed.map_err(|_| self.lost("its owners are gone"))
+    }
+
+    async fn read_store(&self) -> Result<Vec<Arc<Chunk>>, ReadError> {
+        let entries = self.store.read(&self.thread.log(), Seq(self.position), CATCH_UP).await;
+        let entries = entries.map_err(|error| self.lost(error))?;
         let chunks: Result<Vec<_>, _> = entries.iter().map(|entry| Chunk::from_entry(entry).map(Arc::new)).collect();
-        match chunks {
-            Ok(chunks) if chunks.first().is_some_and(|chunk| chunk.first <= self.position + 1) => Some(chunks),
-            Ok(_) => {
-                tracing::warn!(thread = %self.thread.id, "a stream ends because it fell behind what the log keeps");
-                None
-            }
-            Err(error) => {
-                tracing::error!(%error, "a stream ends because its log cannot be read");
-                None
-            }
+        let chunks = chunks.map_err(|error| self.lost(error))?;
+        match chunks.first() {
+            Some(chunk) if chunk.first <= self.position + 1 => Ok(chunks),
+            Some(_) | None => Err(self.lost("it fell behind what the log keeps")),
         }
     }
 
     /// Renders chunks with the state before them. Changes the cursor only at the end, in one go.
-    async fn show(&mut self, chunks: &[Arc<Chunk>]) -> Option<Bytes> {
+    async fn show(&mut self, chunks: &[Arc<Chunk>]) -> Result<Bytes, ReadError> {
         let mut out = Pieces::default();
         let mut state = self.state;
         let mut position = self.position;
@@ -223,28 +220,27 @@ impl Follow {
             }
         }
         (self.position, self.state, self.ended) = (position, state, ended);
-        Some(out.joined())
+        Ok(out.joined())
     }
 
-    async fn deltas_up_to(&mut self, state: u64, version: u64) -> Option<Bytes> {
+    async fn deltas_up_to(&mut self, state: u64, version: u64) -> Result<Bytes, ReadError> {
         let (version, frames) = self.catch_up(state, version).await?;
         let mut out = Pieces::default();
         frames.into_iter().for_each(|frame| out.push(frame));
         self.state = Some(version);
-        Some(out.joined())
+        Ok(out.joined())
     }
 
     /// The deltas from `state` to `version`, or one snapshot when some have left memory.
-    async fn catch_up(&self, state: u64, version: u64) -> Option<(u64, Vec<Bytes>)> {
+    async fn catch_up(&self, state: u64, version: u64) -> Result<(u64, Vec<Bytes>), ReadError> {
         match self.document.deltas().between(state, version) {
-            Some(deltas) => Some((version, deltas.iter().map(|delta| delta.frame()).collect())),
+            Some(deltas) => Ok((version, deltas.iter().map(|delta| delta.frame()).collect())),
             None => self.snapshot().await.map(|snapshot| (snapshot.version, vec![snapshot.frame])),
         }
     }
 
-    async fn snapshot(&self) -> Option<Snapshot> {
-        let snapshot = self.document.snapshot().await;
-        snapshot.inspect_err(|error| tracing::warn!(%error, "a stream ends because its document cannot be read")).ok()
+    async fn snapshot(&self) -> Result<Snapshot, ReadError> {
+        self.document.snapshot().await.map_err(|error| self.lost(error))
     }
 }
 

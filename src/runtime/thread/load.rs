@@ -124,7 +124,8 @@ impl Thread {
         let (compacted, spoken) = story.compacted();
         let facts = RunFacts::new(start, status, state_version, self.position, &compacted, spoken);
         let record = RunRecord::new(facts, &compacted, &self.summary.log_epoch);
-        self.store_run(vec![Arc::new(chunk)], record).await
+        self.take_cut_off(chunk, record).await;
+        Ok(())
     }
 
     /// The append to the stream of runs that updates what lists show.

@@ -34,6 +34,8 @@ pub(crate) struct Replay {
     next: usize,
     end: usize,
     skip: Vec<bool>,
+    /// A run that is not in the store yet, by place.
+    owed: Option<(usize, Arc<RunRecord>)>,
     /// `STATE_SNAPSHOT` frames by place of the run they close.
     states: HashMap<usize, Bytes>,
     ready: VecDeque<Bytes>,
@@ -85,6 +87,14 @@ impl Thread {
         Ok(replay)
     }
 
+    /// The finished runs from the beginning.
+    pub(super) async fn replay_finished(&self) -> Result<Replay, ReadError> {
+        let mut replay = self.empty_replay(Dialect::V1);
+        replay.end = self.runs.len();
+        replay.states = self.states_to_show(0).await?;
+        Ok(replay)
+    }
+
     fn empty_replay(&self, dialect: Dialect) -> Replay {
         Replay {
             store: Arc::clone(&self.services.store),
@@ -95,6 +105,7 @@ impl Thread {
             next: 0,
             end: 0,
             skip: self.runs.iter().map(|note| note.superseded).collect(),
+            owed: self.owed.as_ref().map(|owed| (self.runs.len() - 1, Arc::clone(&owed.record))),
             states: HashMap::new(),
             ready: VecDeque::new(),
             live: None,
@@ -150,7 +161,7 @@ impl Thread {
         (epoch == self.summary.log_epoch && position >= 1 && position <= self.position).then_some(position)
     }
 
-    /// For the last finished run the head, for those before it the versions they ended with.
+    /// For the last finished run the head, for those before it the versions they ended with, where they can be read.
     async fn states_to_show(&self, from: usize) -> Result<HashMap<usize, Bytes>, ReadError> {
         let shown: Vec<usize> =
             (from..self.runs.len()).rev().filter(|&run| !self.runs[run].superseded).take(RUNS_WITH_STATE).collect();
@@ -165,24 +176,18 @@ impl Thread {
         for (document, wanted) in by_document {
             let document: Arc<DocumentHandle> = self.services.document(document);
             let snapshots = document.snapshots(wanted.iter().map(|&(_, version)| version).collect()).await?;
-            states.extend(wanted.iter().zip(snapshots).map(|(&(run, _), snapshot)| (run, snapshot.frame)));
+            states.extend(wanted.iter().zip(snapshots).filter_map(|(&(run, _), found)| Some((run, found?.frame))));
         }
         Ok(states)
     }
 }
 
 impl Replay {
-    /// Ends with the finished runs.
-    pub(crate) fn without_live(mut self) -> Self {
-        self.live = None;
-        self
-    }
-
-    /// The next bytes to send; `None` at the end. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+    /// The next bytes to send; `None` at the end, which no fault makes come earlier. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
         loop {
             if let Some(bytes) = self.preface.pop_front().or_else(|| self.ready.pop_front()) {
-                return Some(bytes);
+                return Some(Ok(bytes));
             }
             if let Some(rest) = &mut self.rest {
                 match rest.next().await {
@@ -191,8 +196,8 @@ impl Replay {
                 }
             } else if self.next < self.end {
                 if let Err(reason) = self.read_page().await {
-                    tracing::error!(thread = %self.thread.id, reason, "a replay ends because the thread cannot be read");
-                    return None;
+                    tracing::error!(thread = %self.thread.id, reason, "a replay breaks off: the thread cannot be read");
+                    return Some(Err(ReadError::Unavailable { reason }));
                 }
             } else {
                 return self.live.as_mut()?.next().await;
@@ -202,6 +207,14 @@ impl Replay {
 
     /// Reads stored runs and takes the frames that go out. Changes the cursor only at the end, in one go.
     async fn read_page(&mut self) -> Result<(), String> {
+        if let Some((run, record)) = &self.owed
+            && *run == self.next
+        {
+            let mut ready = VecDeque::new();
+            self.show(*run, record, &mut ready);
+            (self.next, self.ready) = (self.next + 1, ready);
+            return Ok(());
+        }
         let page = self.store.read(&self.thread.runs(), Seq(self.next as u64), PAGE).await;
         let page = page.map_err(|error| error.to_string())?;
         if page.is_empty() {
@@ -211,15 +224,19 @@ impl Replay {
         for entry in page.into_iter().take(self.end - self.next) {
             if !self.skip[next] {
                 let record = RunRecord::from_entry(&entry.body).map_err(|error| error.to_string())?;
-                let frames = record.replay(self.dialect);
-                ready.push_back(frames.body());
-                ready.extend(self.states.get(&next).cloned());
-                ready.push_back(frames.terminal());
+                self.show(next, &record, &mut ready);
             }
             next += 1;
         }
         (self.next, self.ready) = (next, ready);
         Ok(())
+    }
+
+    fn show(&self, run: usize, record: &RunRecord, out: &mut VecDeque<Bytes>) {
+        let frames = record.replay(self.dialect);
+        out.push_back(frames.body());
+        out.extend(self.states.get(&run).cloned());
+        out.push_back(frames.terminal());
     }
 }
 

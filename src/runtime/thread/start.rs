@@ -10,6 +10,7 @@ use crate::agent::{AgentError, RunContext, RunInput};
 use crate::agui::{Event, Message, ResumeEntry, RunAgentInput};
 use crate::state::json;
 use crate::state::limits::Limits;
+use crate::store::CommitError;
 
 use super::super::clock::now;
 use super::super::document::{Author, Begun, DocumentRef, Evidence, Refused};
@@ -37,8 +38,16 @@ impl From<Broken> for StartFailure {
 impl Thread {
     /// Starts a run and answers with its stream; on return `RUN_STARTED` is durable.
     pub(super) async fn start(&mut self, request: StartRun) -> Result<Follow, StartFailure> {
+        if self.services.stopping.is_cancelled() {
+            return Err(StartFailure::Refused(StartError::ShuttingDown));
+        }
         if let Some(live) = self.live_start() {
             return Err(StartFailure::Refused(StartError::Busy { run_id: live.run_id.clone() }));
+        }
+        match self.settle().await {
+            Ok(()) => {}
+            Err(error @ CommitError::Stale { .. }) => return Err(Broken::from(error).into()),
+            Err(error) => return Err(StartFailure::Refused(StartError::Unavailable { reason: error.to_string() })),
         }
         let StartRun { principal, agent, mut input, headers } = request;
         let dialect = input.dialect();
@@ -109,7 +118,7 @@ impl Thread {
         self.summary.updated_at.clone_from(&start.started_at);
         let summary = serde_json::to_vec(start).expect("a run's start is plain data");
         let runs = self.summary_append();
-        self.commit_log(vec![Arc::new(chunk)], Some(summary.into()), Some(runs)).await?;
+        self.commit_log(vec![Arc::new(chunk)], Some(summary.into()), Some(runs)).await.map_err(Broken::from)?;
         for edit in &start.edits {
             self.transcript.edit(edit);
         }

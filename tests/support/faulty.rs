@@ -1,0 +1,113 @@
+//! The store in memory with faults at will, under the real runtime and routes in this process.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use coagent_runtime::store::{
+    Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, Memory, Scope, Seq, Snapshot, Store, StoreError,
+    StreamKey, Tenant,
+};
+use tokio::sync::watch;
+
+/// What fails from now on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Fault {
+    /// Commits that touch a stream of this kind, as on a full disk; `None` is every commit.
+    Full(Option<Kind>),
+    /// Reads of entries after so many of them.
+    ReadsAfter(usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct Faulty {
+    inner: Memory,
+    fault: Mutex<Option<Fault>>,
+    reads: AtomicUsize,
+}
+
+impl Faulty {
+    pub(crate) fn new() -> Self {
+        Self { inner: Memory::new(), fault: Mutex::default(), reads: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn fails(&self, fault: Fault) {
+        self.reads.store(0, Ordering::SeqCst);
+        *self.fault.lock().unwrap() = Some(fault);
+    }
+
+    pub(crate) fn works(&self) {
+        *self.fault.lock().unwrap() = None;
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        self.fault.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn commit(&self, batch: Batch) -> Result<Vec<Committed>, CommitError> {
+        if let Some(Fault::Full(kind)) = self.fault()
+            && kind.is_none_or(|kind| batch.appends.iter().any(|append| append.stream.kind == kind))
+        {
+            return Err(CommitError::Full);
+        }
+        self.inner.commit(batch).await
+    }
+
+    async fn head(&self, stream: &StreamKey) -> Result<Option<Head>, StoreError> {
+        self.inner.head(stream).await
+    }
+
+    async fn read(&self, stream: &StreamKey, after: Seq, limit: Limit) -> Result<Vec<Entry>, StoreError> {
+        let before = self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.fault().is_some_and(|fault| matches!(fault, Fault::ReadsAfter(reads) if before >= reads)) {
+            return Err(StoreError::Corrupt { stream: stream.clone(), seq: Seq(after.0 + 1) });
+        }
+        self.inner.read(stream, after, limit).await
+    }
+
+    async fn snapshot(&self, stream: &StreamKey) -> Result<Option<Snapshot>, StoreError> {
+        self.inner.snapshot(stream).await
+    }
+
+    async fn list(&self, scope: &Scope, before: Option<u64>, limit: usize) -> Result<Vec<Listed>, StoreError> {
+        self.inner.list(scope, before, limit).await
+    }
+
+    async fn list_by_id(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
+        self.inner.list_by_id(scope, prefix, after, limit).await
+    }
+
+    async fn open_streams(&self, kind: Kind) -> Result<Vec<StreamKey>, StoreError> {
+        self.inner.open_streams(kind).await
+    }
+
+    async fn remembered(&self, tenant: &Tenant, key: &str) -> Result<Option<Bytes>, StoreError> {
+        self.inner.remembered(tenant, key).await
+    }
+
+    async fn delete(&self, stream: &StreamKey) -> Result<bool, CommitError> {
+        self.inner.delete(stream).await
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        self.inner.changed()
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.ping().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
+}
