@@ -7,7 +7,9 @@ pub mod definition;
 pub mod error;
 pub mod folder;
 pub mod native;
+mod outbound;
 pub mod remote;
+pub mod transcription;
 
 use async_trait::async_trait;
 

@@ -1,5 +1,6 @@
 //! The process's configuration: flags over environment over `coagent.toml` over defaults (docs/state-api.md §0).
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,16 @@ pub struct Flags {
     /// Browser origins that may call, separated by commas, or `*` [default: loopback origins]
     #[arg(long, env = "COAGENT_CORS_ORIGINS", value_name = "LIST")]
     pub cors_origins: Option<String>,
+    /// Serve a copy of all events at `<base path>/cpk-debug-events`, for inspectors
+    #[arg(long, env = "COAGENT_DEBUG_EVENTS")]
+    pub debug_events: bool,
+    /// OpenAI-compatible API that turns speech into text, such as https://api.openai.com/v1; its key comes from
+    /// COAGENT_TRANSCRIPTION_KEY
+    #[arg(long, env = "COAGENT_TRANSCRIPTION_URL", value_name = "URL")]
+    pub transcription_url: Option<String>,
+    /// Model that transcribes [default: whisper-1]
+    #[arg(long, env = "COAGENT_TRANSCRIPTION_MODEL", value_name = "NAME")]
+    pub transcription_model: Option<String>,
     /// Configuration file; without this flag `./coagent.toml` is read when it exists
     #[arg(long, env = "COAGENT_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -39,6 +50,9 @@ struct File {
     store: Option<String>,
     base_path: Option<String>,
     cors_origins: Option<String>,
+    debug_events: Option<bool>,
+    transcription_url: Option<String>,
+    transcription_model: Option<String>,
 }
 
 /// A complete, checked configuration.
@@ -50,6 +64,26 @@ pub struct Config {
     /// Begins with `/` and does not end with one, or is empty for the root.
     pub base_path: String,
     pub cors_origins: CorsOrigins,
+    pub debug_events: bool,
+    /// Absent when speech is not transcribed.
+    pub transcription: Option<Transcription>,
+}
+
+/// The API that turns speech into text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Transcription {
+    /// What audio is posted to.
+    pub endpoint: reqwest::Url,
+    pub model: String,
+    /// The bearer token, from the environment only: flags and files are seen by others.
+    pub key: Option<String>,
+}
+
+impl fmt::Debug for Transcription {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transcription").field("endpoint", &self.endpoint.as_str()).field("model", &self.model).finish()
+    }
 }
 
 /// Whose pages may call this server.
@@ -80,6 +114,8 @@ pub enum ConfigError {
         "CORS origin `{given}` is not an origin such as https://app.example.com (scheme, host and port, nothing after them)"
     )]
     Origin { given: String },
+    #[error("transcription URL `{given}` is not the http(s) base URL of an API, such as https://api.openai.com/v1")]
+    Transcription { given: String },
 }
 
 impl Config {
@@ -98,7 +134,26 @@ impl Config {
             store: flags.store.or(file.store).unwrap_or_else(|| "sqlite:./data/coagent.db".to_owned()),
             base_path: base_path(flags.base_path.or(file.base_path).as_deref().unwrap_or("/api/copilotkit"))?,
             cors_origins: cors_origins.as_deref().map_or(Ok(CorsOrigins::Loopback), CorsOrigins::parse)?,
+            debug_events: flags.debug_events || file.debug_events.unwrap_or(false),
+            transcription: flags
+                .transcription_url
+                .or(file.transcription_url)
+                .map(|url| Transcription::new(&url, flags.transcription_model.or(file.transcription_model)))
+                .transpose()?,
         })
+    }
+}
+
+impl Transcription {
+    fn new(base: &str, model: Option<String>) -> Result<Self, ConfigError> {
+        let refused = || ConfigError::Transcription { given: base.to_owned() };
+        let endpoint = format!("{}/audio/transcriptions", base.trim_end_matches('/'));
+        let endpoint = reqwest::Url::parse(&endpoint).map_err(|_| refused())?;
+        if !matches!(endpoint.scheme(), "http" | "https") || endpoint.query().is_some() {
+            return Err(refused());
+        }
+        let key = std::env::var("COAGENT_TRANSCRIPTION_KEY").ok().filter(|key| !key.is_empty());
+        Ok(Self { endpoint, model: model.unwrap_or_else(|| "whisper-1".to_owned()), key })
     }
 }
 
@@ -224,6 +279,7 @@ mod tests {
             Flags { listen: Some("nowhere".to_owned()), ..Flags::default() },
             Flags { base_path: Some("api".to_owned()), ..Flags::default() },
             Flags { cors_origins: Some("https://x/y".to_owned()), ..Flags::default() },
+            Flags { transcription_url: Some("api.openai.com".to_owned()), ..Flags::default() },
             Flags { config: Some(PathBuf::from("/nonexistent/coagent.toml")), ..Flags::default() },
         ] {
             let error = Config::load(flags).expect_err("a bad setting").to_string();

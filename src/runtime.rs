@@ -6,6 +6,7 @@ mod agents;
 mod clock;
 mod document;
 mod janitor;
+mod keeping;
 mod registry;
 mod suggestion;
 mod thread;
@@ -18,10 +19,13 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Principal;
+use crate::agent::transcription::Transcriber;
 use crate::agui::{Dialect, RunAgentInput};
 use crate::store::{Kind, Store, StoreError};
 
+pub use crate::agent::transcription::{Audio, TranscriptionError};
 pub use agents::{Agents, Hosted};
+pub use keeping::{Amendment, KeepingError, Naming};
 pub use thread::StopOutcome;
 pub use view::{ThreadItem, ThreadPage};
 
@@ -34,6 +38,7 @@ use thread::{Follow, Replay, ThreadHandle, ThreadRef, Threads};
 pub struct Runtime {
     services: Arc<Services>,
     agents: Agents,
+    transcriber: Option<Transcriber>,
 }
 
 /// What every owner of a thread or document needs.
@@ -163,14 +168,35 @@ impl Runtime {
                     tracing::error!(thread = %thread.id, %error, "a cut-off run could not be closed");
                 }
             } else if let Some(head) = head {
-                services.janitor.trim_later(thread, head.seq.0);
+                services.janitor.trim_later(thread, head.epoch, head.seq.0);
             }
         }
-        Ok(Self { services, agents })
+        Ok(Self { services, agents, transcriber: None })
+    }
+
+    /// Turns speech into text with this from now on.
+    pub fn with_transcriber(mut self, transcriber: Option<Transcriber>) -> Self {
+        self.transcriber = transcriber;
+        self
+    }
+
+    /// Whether speech can be turned into text here.
+    pub fn transcribes(&self) -> bool {
+        self.transcriber.is_some()
+    }
+
+    /// The text of what is said; `None` where nothing transcribes.
+    pub async fn transcribe(&self, audio: Audio) -> Option<Result<String, TranscriptionError>> {
+        Some(self.transcriber.as_ref()?.transcribe(audio).await)
     }
 
     pub fn agents(&self) -> &Agents {
         &self.agents
+    }
+
+    /// Cancelled when the runtime ends its runs: streams that would not end by themselves end with it.
+    pub fn stopping(&self) -> CancellationToken {
+        self.services.stopping.clone()
     }
 
     /// Whether the store answers.
@@ -184,13 +210,16 @@ impl Runtime {
             return Err(StartError::ShuttingDown);
         }
         if suggestion::is_suggestion(&request.input) {
-            return Ok(FrameStream(Source::Suggestion(Box::new(suggestion::Suggestion::start(
-                request,
-                self.services.stopping.clone(),
-            )))));
+            return Ok(self.suggest(request));
         }
         let thread = thread_ref(&request.principal, &request.input.thread_id).ok_or(StartError::InvalidThreadId)?;
         ThreadHandle::open(&self.services, &thread).start(request).await
+    }
+
+    /// Runs an agent without a thread: nothing is stored, no state is written, and dropping the stream stops it.
+    pub fn suggest(&self, request: StartRun) -> FrameStream {
+        let stopping = self.services.stopping.clone();
+        FrameStream(Source::Suggestion(Box::new(suggestion::Suggestion::start(request, stopping))))
     }
 
     pub async fn connect(&self, request: Connect) -> Result<FrameStream, ReadError> {

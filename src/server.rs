@@ -1,6 +1,7 @@
 //! The edges: bytes in, calls to the runtime, bytes out. No decisions are made here.
 
 mod copilotkit;
+mod debug_feed;
 mod error;
 mod listen;
 mod origin;
@@ -26,7 +27,7 @@ pub fn routes(config: &Config, runtime: &Arc<Runtime>) -> Router {
     let origins = Arc::new(config.cors_origins.clone());
     Router::new()
         .merge(pages::routes(&config.base_path, Arc::clone(runtime)))
-        .merge(copilotkit::routes(&config.base_path, Arc::clone(runtime)))
+        .merge(copilotkit::routes(&config.base_path, config.debug_events, Arc::clone(runtime)))
         .nest("/v1", v1::routes(Arc::clone(runtime)))
         .fallback(|| async { Problem::not_found() })
         .layer(from_fn_with_state(origins, origin::guard))

@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Flags};
+use crate::agent::transcription::Transcriber;
+use crate::config::{Config, Flags, Transcription};
 use crate::runtime::{Agents, Runtime};
 use crate::{server, store, telemetry};
 
@@ -54,8 +55,9 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     for problem in agents.problems() {
         tracing::error!("{problem}");
     }
+    let transcriber = config.transcription.clone().map(transcriber).transpose()?;
     let runtime = Runtime::start(store, agents).await.context("the store could not be read")?;
-    let runtime = Arc::new(runtime);
+    let runtime = Arc::new(runtime.with_transcriber(transcriber));
     let listener = match TcpListener::bind(config.listen).await {
         Ok(listener) => listener,
         Err(error) => {
@@ -82,6 +84,10 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
         Ok(ended) => ended.map(|()| ExitCode::SUCCESS),
         Err(_) => anyhow::bail!("the server did not end in time"),
     }
+}
+
+fn transcriber(api: Transcription) -> anyhow::Result<Transcriber> {
+    Transcriber::new(api.endpoint, api.model, api.key).map_err(anyhow::Error::msg)
 }
 
 /// Says where everything is. `listening on` comes last, when requests are answered.

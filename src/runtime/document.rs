@@ -66,6 +66,8 @@ pub(crate) enum Evidence {
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) version: u64,
+    /// Whether the document is there; one that is not shows `{}`.
+    pub(crate) exists: bool,
     pub(crate) frame: Bytes,
 }
 
@@ -121,6 +123,11 @@ enum Command {
     Body {
         reply: Reply<Versioned<Value>, DocumentUnavailable>,
     },
+    /// Deletes the document: a tombstone becomes its next version.
+    End {
+        actor: String,
+        reply: Reply<(), DocumentUnavailable>,
+    },
 }
 
 /// How the rest of the runtime holds a live document.
@@ -173,6 +180,11 @@ impl DocumentHandle {
     /// The head; version 0 and `null` while the document does not exist.
     pub(crate) async fn body(&self) -> Result<Versioned<Value>, DocumentUnavailable> {
         self.ask(|reply| Command::Body { reply }).await
+    }
+
+    /// Deletes the document, if it exists: its next version is a tombstone, after which it begins anew.
+    pub(crate) async fn end(&self, actor: String) -> Result<(), DocumentUnavailable> {
+        self.ask(|reply| Command::End { actor, reply }).await
     }
 
     /// Passes an agent's request on; the document answers the agent itself.

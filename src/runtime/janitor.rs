@@ -24,6 +24,7 @@ pub(crate) struct Janitor {
 struct Due {
     at: Instant,
     thread: ThreadRef,
+    lineage: Arc<str>,
     up_to: u64,
 }
 
@@ -42,9 +43,10 @@ impl Janitor {
         Self { due }
     }
 
-    /// Trims the thread's log up to a position of a finished run, later.
-    pub(crate) fn trim_later(&self, thread: ThreadRef, up_to: u64) {
-        let due = Due { at: Instant::now() + KEPT, thread, up_to };
+    /// Trims the thread's log up to a position of a finished run, later; not that of a thread of the same id that came
+    /// after it was deleted.
+    pub(crate) fn trim_later(&self, thread: ThreadRef, lineage: Arc<str>, up_to: u64) {
+        let due = Due { at: Instant::now() + KEPT, thread, lineage, up_to };
         if self.due.send(due).is_err() {
             tracing::debug!("the runtime is ending; a restart trims what is left");
         }
@@ -62,7 +64,8 @@ enum TrimError {
 /// Retries while the thread goes on; positions up to a finished run's end never change.
 async fn trim(store: &dyn Store, due: &Due) -> Result<(), TrimError> {
     loop {
-        let Some(head) = store.head(&due.thread.log()).await? else { return Ok(()) };
+        let head = store.head(&due.thread.log()).await?.filter(|head| head.epoch == due.lineage);
+        let Some(head) = head else { return Ok(()) };
         let is_all = head.seq.0 == due.up_to;
         let mut append = Append::to(due.thread.log(), head.seq);
         append.trim = Some(Seq(due.up_to));

@@ -7,6 +7,7 @@ mod append;
 mod chunk;
 mod finish;
 mod follow;
+mod keeping;
 mod live;
 mod load;
 mod record;
@@ -23,7 +24,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::agui::Message;
 use crate::store::{Kind, Owner, StreamKey, Tenant};
 
+use super::keeping::{Amendment, KeepingError};
 use super::registry::Registry;
+use super::view::ThreadItem;
 use super::{Connect, FrameStream, ReadError, Services, StartError, StartRun};
 pub(crate) use actor::EMISSIONS;
 pub(crate) use follow::Follow;
@@ -102,6 +105,15 @@ enum Command {
     View {
         reply: oneshot::Sender<Result<ThreadView, ReadError>>,
     },
+    Amend {
+        amendment: Amendment,
+        reply: oneshot::Sender<Result<ThreadItem, KeepingError>>,
+    },
+    Delete {
+        /// Who asks, as commits name them.
+        actor: String,
+        reply: oneshot::Sender<Result<(), KeepingError>>,
+    },
     /// Ends the live run as interrupted; the process is about to end.
     ShutDown {
         done: oneshot::Sender<()>,
@@ -160,6 +172,14 @@ impl ThreadHandle {
         self.ask(|reply| Command::View { reply }).await
     }
 
+    pub(crate) async fn amend(&self, amendment: Amendment) -> Result<ThreadItem, KeepingError> {
+        self.ask(|reply| Command::Amend { amendment, reply }).await
+    }
+
+    pub(crate) async fn delete(&self, actor: String) -> Result<(), KeepingError> {
+        self.ask(|reply| Command::Delete { actor, reply }).await
+    }
+
     /// Waits until the live run, if any, is closed and stored.
     pub(crate) async fn shut_down(&self) {
         let (done, ended) = oneshot::channel();
@@ -169,10 +189,10 @@ impl ThreadHandle {
         }
     }
 
-    async fn ask<T>(
+    async fn ask<T, E: From<ReadError>>(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, ReadError>>) -> Command,
-    ) -> Result<T, ReadError> {
+        command: impl FnOnce(oneshot::Sender<Result<T, E>>) -> Command,
+    ) -> Result<T, E> {
         let gone = || ReadError::Unavailable { reason: "the thread's owner has stopped; try again".to_owned() };
         let (reply, answer) = oneshot::channel();
         self.inbox.send(command(reply)).await.map_err(|_| gone())?;

@@ -25,6 +25,20 @@ pub struct ThreadItem {
     pub updated_at: String,
 }
 
+impl ThreadItem {
+    /// What a list shows of a thread; nothing while no run has begun on it.
+    pub(super) fn of(id: &str, summary: Summary) -> Option<Self> {
+        Some(Self {
+            id: id.to_owned(),
+            name: summary.name,
+            agent: summary.agent?,
+            archived: summary.archived,
+            created_at: summary.created_at,
+            updated_at: summary.updated_at,
+        })
+    }
+}
+
 /// One page of threads, last touched first.
 #[derive(Debug, Default)]
 pub struct ThreadPage {
@@ -56,25 +70,18 @@ impl Runtime {
             let listed = self.services.store.list(&scope, before, PAGE).await?;
             let is_last_page = listed.len() < PAGE;
             for stream in listed {
-                if page.threads.len() == limit {
-                    page.next = before;
-                    return Ok(page);
-                }
-                before = Some(stream.head.touched);
+                let previous = before.replace(stream.head.touched);
                 let summary = stream.head.summary.as_deref().unwrap_or_default();
                 let summary = Summary::decode(summary).map_err(|error| ReadError::Unavailable {
                     reason: format!("thread {} cannot be read: {error}", stream.key.id),
                 })?;
-                let Some(last_agent) = summary.agent else { continue };
-                if agent.is_none_or(|agent| agent == last_agent) && (include_archived || !summary.archived) {
-                    page.threads.push(ThreadItem {
-                        id: stream.key.id.to_string(),
-                        name: summary.name,
-                        agent: last_agent,
-                        archived: summary.archived,
-                        created_at: summary.created_at,
-                        updated_at: summary.updated_at,
-                    });
+                let Some(item) = ThreadItem::of(&stream.key.id, summary) else { continue };
+                if agent.is_none_or(|agent| agent == item.agent) && (include_archived || !item.archived) {
+                    if page.threads.len() == limit {
+                        page.next = previous;
+                        return Ok(page);
+                    }
+                    page.threads.push(item);
                 }
             }
             if is_last_page {
@@ -113,7 +120,11 @@ impl Runtime {
     }
 
     /// A thread that has been stored; looking does not create one.
-    async fn existing(&self, principal: &Principal, thread_id: &str) -> Result<Option<Arc<ThreadHandle>>, ReadError> {
+    pub(super) async fn existing(
+        &self,
+        principal: &Principal,
+        thread_id: &str,
+    ) -> Result<Option<Arc<ThreadHandle>>, ReadError> {
         let Some(thread) = thread_ref(principal, thread_id) else { return Ok(None) };
         let head = self.services.store.head(&thread.runs()).await?;
         Ok(head.map(|_| ThreadHandle::open(&self.services, &thread)))

@@ -1,150 +1,181 @@
-//! CopilotKit's routes, REST and single-route on one mount (docs/copilotkit §1 and §9).
+//! CopilotKit's routes, REST and single-route on one mount (docs/copilotkit.md §1).
 //!
-//! Both forms become a [`Call`]; what a call does is written once, in the files below.
+//! What both forms can ask becomes a [`Call`], which is answered in one place. Resource routes are tunnelled by the
+//! single-route form: it passes an inner request to the same handlers.
 
 mod envelope;
+mod extract;
 mod info;
+mod keeping;
+mod platform;
 mod run;
 mod stop;
 mod threads;
+mod transcribe;
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, patch, post};
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use tower::ServiceExt;
 
 use crate::runtime::Runtime;
 
-use super::error::Problem;
+use super::debug_feed::DebugFeed;
+use super::error::{Problem, debug_feed_is_off};
+use super::stream::streaming;
+use envelope::Enveloped;
+use extract::{Named, Whole};
 
-/// A run's input may be this large (docs/state-api.md §1).
-const INPUT_BYTES: usize = 32 << 20;
+/// What the handlers of this mount share.
+#[derive(Debug)]
+struct Mount {
+    runtime: Arc<Runtime>,
+    /// Absent unless the operator asked for it.
+    debug_feed: Option<DebugFeed>,
+}
 
-/// One request, however it arrived.
+/// One request that both forms know.
 #[derive(Debug)]
 enum Call {
     Info,
     Run { agent: String, body: Bytes },
     Connect { agent: String, body: Bytes },
+    Suggest { agent: String, body: Bytes },
     Stop { agent: String, thread: String, body: Bytes },
-    Threads { query: String },
-    Messages { thread: String },
-    Events { thread: String },
-    ThreadState { thread: String, query: String },
+    Transcribe { content_type: String, body: Bytes },
+    InspectorMetadata,
+    InspectorLearning,
 }
 
-type Shared = State<Arc<Runtime>>;
+type Shared = State<Arc<Mount>>;
 type Answer = Result<Response, Problem>;
 
 /// Every route below the base path.
-pub(super) fn routes(base: &str, runtime: Arc<Runtime>) -> Router {
-    let refused = |allow: &'static str| move || async move { Problem::method_not_allowed(allow) };
-    let only_get =
-        |route: axum::routing::MethodRouter<Arc<Runtime>>| route.head(refused("GET")).fallback(refused("GET"));
-    let only_post = |route: axum::routing::MethodRouter<Arc<Runtime>>| route.fallback(refused("POST"));
-    let single = only_post(post(single));
-    let mut router = Router::new()
-        .route(&format!("{base}/info"), only_get(get(info)))
-        .route(&format!("{base}/agent/{{agent}}/run"), only_post(post(run)))
-        .route(&format!("{base}/agent/{{agent}}/connect"), only_post(post(connect)))
-        .route(&format!("{base}/agent/{{agent}}/stop/{{thread}}"), only_post(post(stop)))
-        .route(&format!("{base}/threads"), only_get(get(threads)))
-        .route(&format!("{base}/threads/{{thread}}/messages"), only_get(get(messages)))
-        .route(&format!("{base}/threads/{{thread}}/events"), only_get(get(events)))
-        .route(&format!("{base}/threads/{{thread}}/state"), only_get(get(thread_state)));
-    if base.is_empty() {
+pub(super) fn routes(base: &str, feeds_inspectors: bool, runtime: Arc<Runtime>) -> Router {
+    let debug_feed = feeds_inspectors.then(|| DebugFeed::new(runtime.stopping()));
+    let mount = Arc::new(Mount { runtime, debug_feed });
+    let resources = resources().with_state(Arc::clone(&mount));
+    let tunnel = resources.clone().fallback(|| async { Problem::not_found() });
+    let single = post(move |mount, headers, request| single(mount, tunnel, headers, request));
+    let routes = Router::new()
+        .route("/info", only_get(get(info)))
+        .route("/agent/{agent}/run", only_post(post(run)))
+        .route("/agent/{agent}/connect", only_post(post(connect)))
+        .route("/agent/{agent}/suggest", only_post(post(suggest)))
+        .route("/agent/{agent}/stop/{thread}", only_post(post(self::stop)))
+        .route("/transcribe", only_post(post(transcribe)))
+        .route("/inspector-metadata", only_get(get(inspector_metadata)))
+        .route("/inspector-learning", only_get(get(inspector_learning)))
+        .route("/cpk-debug-events", only_get(get(debug_events)))
+        .with_state(Arc::clone(&mount))
+        .merge(resources);
+    match base {
         // The root also is the start page, which answers GET there.
-        router = router.route("/", post(self::single));
-    } else {
-        router = router.route(base, single.clone()).route(&format!("{base}/"), single);
+        "" => routes.route("/", single.with_state(mount)),
+        base => {
+            let single = only_post(single).with_state(mount);
+            Router::new().route(base, single.clone()).route(&format!("{base}/"), single).nest(base, routes)
+        }
     }
-    router.with_state(runtime)
 }
 
-async fn info(runtime: Shared, headers: HeaderMap) -> Answer {
-    Call::Info.answer(runtime, &headers).await
+/// What a single-route client reaches through `resource/request`. Memories are not among them: they are not served.
+fn resources() -> Router<Arc<Mount>> {
+    let changed = patch(keeping::amend).delete(keeping::delete);
+    Router::new()
+        .route("/threads", only_get(get(threads::list)))
+        .route("/threads/clear", only_post(post(keeping::clear)))
+        .route("/threads/subscribe", only_post(post(platform::subscribe)))
+        .route("/threads/{thread}", changed.fallback(refused("PATCH, DELETE")))
+        .route("/threads/{thread}/archive", only_post(post(keeping::archive)))
+        .route("/threads/{thread}/messages", only_get(get(threads::messages)))
+        .route("/threads/{thread}/events", only_get(get(threads::events)))
+        .route("/threads/{thread}/state", only_get(get(threads::state)))
+        .route("/annotate", only_post(post(platform::annotate)))
 }
 
-async fn run(runtime: Shared, path: Result<Path<String>, PathRejection>, headers: HeaderMap, body: Body) -> Answer {
-    let agent = named(path)?;
-    Call::Run { agent, body: read(body).await? }.answer(runtime, &headers).await
+fn only_get(route: MethodRouter<Arc<Mount>>) -> MethodRouter<Arc<Mount>> {
+    route.head(refused("GET")).fallback(refused("GET"))
 }
 
-async fn connect(runtime: Shared, path: Result<Path<String>, PathRejection>, headers: HeaderMap, body: Body) -> Answer {
-    let agent = named(path)?;
-    Call::Connect { agent, body: read(body).await? }.answer(runtime, &headers).await
+fn only_post(route: MethodRouter<Arc<Mount>>) -> MethodRouter<Arc<Mount>> {
+    route.fallback(refused("POST"))
+}
+
+fn refused(allow: &'static str) -> impl Fn() -> Ready<Problem> + Clone + Send + Sync + 'static {
+    move || ready(Problem::method_not_allowed(allow))
+}
+
+async fn info(mount: Shared, headers: HeaderMap) -> Answer {
+    Call::Info.answer(&mount, &headers).await
+}
+
+async fn run(mount: Shared, Named(agent): Named<String>, headers: HeaderMap, Whole(body): Whole) -> Answer {
+    Call::Run { agent, body }.answer(&mount, &headers).await
+}
+
+async fn connect(mount: Shared, Named(agent): Named<String>, headers: HeaderMap, Whole(body): Whole) -> Answer {
+    Call::Connect { agent, body }.answer(&mount, &headers).await
+}
+
+async fn suggest(mount: Shared, Named(agent): Named<String>, headers: HeaderMap, Whole(body): Whole) -> Answer {
+    Call::Suggest { agent, body }.answer(&mount, &headers).await
 }
 
 async fn stop(
-    runtime: Shared,
-    path: Result<Path<(String, String)>, PathRejection>,
+    mount: Shared,
+    Named((agent, thread)): Named<(String, String)>,
     headers: HeaderMap,
-    body: Body,
+    Whole(body): Whole,
 ) -> Answer {
-    let (agent, thread) = named(path)?;
-    Call::Stop { agent, thread, body: read(body).await? }.answer(runtime, &headers).await
+    Call::Stop { agent, thread, body }.answer(&mount, &headers).await
 }
 
-async fn threads(runtime: Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {
-    Call::Threads { query: query.unwrap_or_default() }.answer(runtime, &headers).await
+async fn transcribe(mount: Shared, headers: HeaderMap, Whole(body): Whole) -> Answer {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.unwrap_or_default().to_owned();
+    Call::Transcribe { content_type, body }.answer(&mount, &headers).await
 }
 
-async fn messages(runtime: Shared, path: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Answer {
-    Call::Messages { thread: named(path)? }.answer(runtime, &headers).await
+async fn inspector_metadata(mount: Shared, headers: HeaderMap) -> Answer {
+    Call::InspectorMetadata.answer(&mount, &headers).await
 }
 
-async fn events(runtime: Shared, path: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Answer {
-    Call::Events { thread: named(path)? }.answer(runtime, &headers).await
+async fn inspector_learning(mount: Shared, headers: HeaderMap) -> Answer {
+    Call::InspectorLearning.answer(&mount, &headers).await
 }
 
-async fn thread_state(
-    runtime: Shared,
-    path: Result<Path<String>, PathRejection>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Answer {
-    Call::ThreadState { thread: named(path)?, query: query.unwrap_or_default() }.answer(runtime, &headers).await
+async fn debug_events(State(mount): Shared) -> Response {
+    mount.debug_feed.as_ref().map_or_else(debug_feed_is_off, |feed| streaming(feed.read()))
 }
 
-async fn single(runtime: Shared, headers: HeaderMap, body: Body) -> Answer {
-    envelope::open(&headers, &read(body).await?)?.answer(runtime, &headers).await
-}
-
-impl Call {
-    async fn answer(self, State(runtime): Shared, headers: &HeaderMap) -> Answer {
-        match self {
-            Self::Info => Ok(info::answer(&runtime).into_response()),
-            Self::Run { agent, body } => run::run(&runtime, &agent, headers, &body).await,
-            Self::Connect { agent, body } => run::connect(&runtime, &agent, headers, &body).await,
-            Self::Stop { agent, thread, body } => stop::answer(&runtime, &agent, &thread, &body).await,
-            Self::Threads { query } => threads::list(&runtime, &query).await,
-            Self::Messages { thread } => threads::messages(&runtime, &thread).await,
-            Self::Events { thread } => threads::events(&runtime, &thread).await,
-            Self::ThreadState { thread, query } => threads::state(&runtime, &thread, &query).await,
+async fn single(mount: Shared, tunnel: Router, headers: HeaderMap, request: Request) -> Answer {
+    let (parts, body) = request.into_parts();
+    match envelope::open(&headers, &extract::whole(body).await?)? {
+        Enveloped::Call(call) => call.answer(&mount, &headers).await,
+        Enveloped::Resource(resource) => {
+            tunnel.oneshot(resource.into_request(parts)).await.map_err(|never| match never {})
         }
     }
 }
 
-/// Path parameters; a malformed percent-encoding names nothing.
-fn named<T: DeserializeOwned + Send>(path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
-    path.map(|Path(named)| named).map_err(|_| Problem::not_found())
-}
-
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    to_bytes(body, INPUT_BYTES).await.map_err(|error| {
-        let too_large =
-            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-        if too_large {
-            Problem::too_large(INPUT_BYTES)
-        } else {
-            Problem::invalid_body("the body could not be read to its end")
+impl Call {
+    async fn answer(self, mount: &Mount, headers: &HeaderMap) -> Answer {
+        match self {
+            Self::Info => Ok(info::answer(&mount.runtime).into_response()),
+            Self::Run { agent, body } => run::run(mount, &agent, headers, &body).await,
+            Self::Connect { agent, body } => run::connect(mount, &agent, headers, &body).await,
+            Self::Suggest { agent, body } => run::suggest(mount, &agent, headers, &body),
+            Self::Stop { agent, thread, body } => stop::answer(&mount.runtime, &agent, &thread, &body).await,
+            Self::Transcribe { content_type, body } => transcribe::answer(&mount.runtime, &content_type, body).await,
+            Self::InspectorMetadata => Ok(platform::inspector_metadata()),
+            Self::InspectorLearning => Ok(platform::inspector_learning()),
         }
-    })
+    }
 }

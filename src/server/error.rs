@@ -1,16 +1,20 @@
 //! The only place that knows HTTP statuses: every refusal of the layers below becomes one answer here.
 //!
-//! CopilotKit's routes answer `{"error": …}` bodies as its client expects them (docs/copilotkit §1); routes under `/v1`
+//! CopilotKit's routes answer `{"error": …}` bodies as its client expects them (docs/copilotkit.md §2); routes under `/v1`
 //! answer [`problem`]s.
 
 pub(super) mod problem;
+
+mod transcription;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
-use crate::runtime::{ReadError, StartError};
+use crate::runtime::{KeepingError, ReadError, StartError};
+
+pub(super) use transcription::NotTranscribed;
 
 /// An answer that is not a success.
 #[derive(Debug)]
@@ -60,11 +64,20 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, error)
     }
 
+    /// Answered by CopilotKit's commercial platform only (docs/copilotkit.md §2).
+    pub(super) fn needs_platform(who_requires: &str) -> Self {
+        let error = format!(
+            "Missing CopilotKitIntelligence configuration. {who_requires} a CopilotKitIntelligence instance to be \
+             provided in CopilotRuntime options."
+        );
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, &error)
+    }
+
     pub(super) fn bad_query(message: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "Invalid query").with("message", message)
     }
 
-    /// A single-route envelope that cannot be read (docs/copilotkit §1.12).
+    /// A single-route envelope that cannot be read (docs/copilotkit.md §1).
     pub(super) fn envelope(status: StatusCode, message: impl Into<String>) -> Self {
         Self::new(status, "invalid_request").with("message", message.into())
     }
@@ -84,6 +97,11 @@ impl Problem {
     }
 }
 
+/// As CopilotKit's runtime says it, in words.
+pub(super) fn debug_feed_is_off() -> Response {
+    (StatusCode::NOT_FOUND, "Not Found").into_response()
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(Value::Object(self.body))).into_response();
@@ -99,10 +117,7 @@ impl From<StartError> for Problem {
         match error {
             StartError::UnknownAgent { agent } => Self::agent_not_found(&agent),
             StartError::InvalidThreadId => Self::invalid_thread_id(),
-            StartError::Busy { run_id } => Self::new(StatusCode::CONFLICT, "Thread is busy")
-                .with("code", "thread_busy")
-                .with("run_id", run_id)
-                .with("message", "another run is live on this thread; wait for it or stop it"),
+            StartError::Busy { run_id } => Self::busy(run_id),
             StartError::Unavailable { reason } => Self::unavailable(&reason),
             StartError::ShuttingDown => Self::unavailable("the server is shutting down"),
         }
@@ -118,7 +133,24 @@ impl From<ReadError> for Problem {
     }
 }
 
+impl From<KeepingError> for Problem {
+    fn from(error: KeepingError) -> Self {
+        match error {
+            KeepingError::UnknownThread => Self::new(StatusCode::NOT_FOUND, "Thread not found"),
+            KeepingError::Busy { run_id } => Self::busy(run_id),
+            KeepingError::Unavailable { reason } => Self::unavailable(&reason),
+        }
+    }
+}
+
 impl Problem {
+    fn busy(run_id: String) -> Self {
+        Self::new(StatusCode::CONFLICT, "Thread is busy")
+            .with("code", "thread_busy")
+            .with("run_id", run_id)
+            .with("message", "another run is live on this thread; wait for it or stop it")
+    }
+
     fn invalid_thread_id() -> Self {
         Self::invalid_body("/threadId: must have 1 to 190 characters and no control characters")
     }

@@ -1,4 +1,4 @@
-//! Which pages may call: the Origin rule, the Host rule against DNS rebinding, and CORS (docs/copilotkit §9).
+//! Which pages may call: the Origin rule, the Host rule against DNS rebinding, and CORS (docs/copilotkit.md §5).
 
 use std::sync::Arc;
 
@@ -24,6 +24,13 @@ const TWO_HOURS: HeaderValue = HeaderValue::from_static("7200");
 
 /// Middleware around every route: refuses foreign pages, answers preflights, adds the CORS headers.
 pub(super) async fn guard(State(origins): State<Arc<CorsOrigins>>, request: Request, next: Next) -> Response {
+    let mut response = answer(&origins, request, next).await;
+    // Also without these headers: a cache must not give one caller's answer to another.
+    response.headers_mut().append(VARY, VARY_BY);
+    response
+}
+
+async fn answer(origins: &CorsOrigins, request: Request, next: Next) -> Response {
     let is_v1 = request.uri().path().starts_with("/v1/");
     if !names_this_machine(&request) {
         return if is_v1 { problem::foreign_host().into_response() } else { Problem::foreign_host().into_response() };
@@ -48,7 +55,6 @@ pub(super) async fn guard(State(origins): State<Arc<CorsOrigins>>, request: Requ
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
-    headers.insert(VARY, VARY_BY);
     response
 }
 

@@ -2,32 +2,79 @@
 
 use std::time::Duration;
 
+use axum::BoxError;
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 
 use crate::runtime::FrameStream;
+
+use super::debug_feed::Tap;
 
 /// Keeps proxies and watchdogs content; any frame resets it.
 const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(15);
 const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
 /// Answers with the frames of `frames` until it ends. Dropping the answer drops the stream.
-pub(super) fn event_stream(frames: FrameStream) -> Response {
-    let chunks = stream::unfold(frames, |mut frames| async move {
-        match tokio::time::timeout(KEEP_ALIVE_AFTER, frames.next()).await {
-            // An error cuts the connection, so that nobody takes what came for all there is.
-            Ok(Some(chunk)) => Some((chunk, frames)),
-            Ok(None) => None,
-            Err(_) => Some((Ok(KEEP_ALIVE), frames)),
-        }
-    });
-    let mut response = Response::new(Body::from_stream(chunks));
+pub(super) fn event_stream(frames: FrameStream, tap: Option<Tap>) -> Response {
+    let frames = stream::unfold(frames, async |mut frames| frames.next().await.map(|bytes| (bytes, frames)));
+    streaming(kept_alive(frames, tap))
+}
+
+/// An answer of server-sent events. An error cuts the connection, so that nobody takes what came for all there is.
+pub(super) fn streaming<E>(frames: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Response
+where
+    E: Into<BoxError> + 'static,
+{
+    let mut response = Response::new(Body::from_stream(frames));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+fn kept_alive<E: Send + 'static>(
+    frames: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+    tap: Option<Tap>,
+) -> impl Stream<Item = Result<Bytes, E>> + Send + 'static {
+    stream::unfold((Box::pin(frames), tap), |(mut frames, tap)| async move {
+        let chunk = match tokio::time::timeout(KEEP_ALIVE_AFTER, frames.next()).await {
+            Ok(chunk) => chunk?,
+            Err(_) => Ok(KEEP_ALIVE),
+        };
+        if let (Some(tap), Ok(bytes)) = (&tap, &chunk) {
+            tap.look(bytes);
+        }
+        Some((chunk, (frames, tap)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    const WORD: Bytes = Bytes::from_static(b"data: {}\n\n");
+
+    /// When, in seconds, what is sent if a word comes after each of these silences.
+    async fn sent_after(silences: &'static [u64]) -> Vec<(u64, Bytes)> {
+        let began = Instant::now();
+        let words = stream::iter(silences).then(|silence| async {
+            sleep(Duration::from_secs(*silence)).await;
+            Ok::<_, Infallible>(WORD)
+        });
+        kept_alive(words, None).map(|Ok(chunk)| (began.elapsed().as_secs(), chunk)).collect().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_of_fifteen_seconds_is_filled_and_any_frame_resets_it() {
+        assert_eq!(sent_after(&[14, 14]).await, [(14, WORD), (28, WORD)]);
+        assert_eq!(sent_after(&[35, 1]).await, [(15, KEEP_ALIVE), (30, KEEP_ALIVE), (35, WORD), (36, WORD)]);
+    }
 }

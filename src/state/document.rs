@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::state::limits::Limits;
 use crate::state::merge::Past;
-use crate::state::patch::{self, Operation, PatchError};
+use crate::state::patch::{self, Applied, Operation, PatchError};
 use crate::state::pointer::Pointer;
 use crate::state::value::size;
 
@@ -20,6 +20,7 @@ pub struct Document {
     body: Value,
     version: u64,
     size: usize,
+    deleted: bool,
 }
 
 /// What a writer wants.
@@ -71,6 +72,8 @@ pub struct Change {
     /// Places that others wrote since the writer looked, with what is lost there.
     pub conflicts: Vec<Conflict>,
     growth: i64,
+    /// Whether the version before was a tombstone.
+    revives: bool,
 }
 
 /// Why nothing was changed.
@@ -107,7 +110,7 @@ impl Refusal {
 impl Document {
     pub fn new(body: Value, version: u64) -> Self {
         let size = size(&body);
-        Self { body, version, size }
+        Self { body, version, size, deleted: false }
     }
 
     /// A document before its first commit.
@@ -117,6 +120,11 @@ impl Document {
 
     pub fn body(&self) -> &Value {
         &self.body
+    }
+
+    /// Whether there is one: not before its first commit, and not after a tombstone.
+    pub fn exists(&self) -> bool {
+        self.version > 0 && !self.deleted
     }
 
     pub fn version(&self) -> u64 {
@@ -137,11 +145,24 @@ impl Document {
         decide::decide(self, mutation, terms)
     }
 
+    /// Deletes it: the next version is a tombstone, whose operations are the removals that lead to `{}`.
+    pub fn end(&mut self) -> Change {
+        let members = self.body.as_object().into_iter().flat_map(serde_json::Map::keys);
+        let ops: Vec<_> = members.map(|name| Operation::Remove { path: Pointer::root().join(name.clone()) }).collect();
+        let Applied { effects, inverse, growth } =
+            patch::apply(&mut self.body, &ops, &Limits::NONE).expect("what is there can be removed");
+        self.version += 1;
+        self.grow(growth);
+        let revives = std::mem::replace(&mut self.deleted, true);
+        Change { version: self.version, ops: effects, inverse, conflicts: Vec::new(), growth, revives }
+    }
+
     /// Takes back the latest change.
     pub fn revert(&mut self, change: &Change) {
         assert_eq!(self.version, change.version, "only the latest change can be taken back");
         patch::replay(&mut self.body, &change.inverse).expect("an inverse applies to the body that its change made");
         self.version -= 1;
+        self.deleted = change.revives;
         self.grow(-change.growth);
     }
 
@@ -150,6 +171,7 @@ impl Document {
         debug_assert_eq!(commit.version, self.version + 1, "a log is replayed in order");
         let applied = patch::apply(&mut self.body, &commit.ops, &Limits::NONE)?;
         self.version = commit.version;
+        self.deleted = commit.deleted;
         self.grow(applied.growth);
         Ok(())
     }

@@ -13,15 +13,6 @@ fn demo() -> (Home, Server) {
     (home, server)
 }
 
-async fn answer(server: &Server, method: Method, path: &str, body: &str) -> (u16, Value, reqwest::header::HeaderMap) {
-    let url = server.copilotkit(path);
-    let request = server.http().request(method, url).header("content-type", "application/json").body(body.to_owned());
-    let response = request.send().await.expect("an answer");
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let text = response.text().await.expect("a body");
-    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)), headers)
-}
-
 #[tokio::test]
 async fn refusals_have_the_statuses_and_bodies_of_the_contract() {
     let (_home, server) = demo();
@@ -87,24 +78,101 @@ async fn refusals_have_the_statuses_and_bodies_of_the_contract() {
         ),
     ];
     for (method, path, body, status, expected) in cases {
-        let (got, answer, headers) = answer(&server, method.clone(), path, body).await;
+        let (got, answer, headers) = server.ask(method.clone(), path, body).await;
         assert_eq!((got, &answer), (status, &expected), "{method} {path} {body}");
         assert_eq!(headers["content-type"], "application/json");
         assert_eq!(got == 405, headers.contains_key("allow"), "{method} {path}");
     }
-    let (status, body, _) = answer(&server, Method::POST, "/agent/demo/run", "{").await;
+    let (status, body, _) = server.ask(Method::POST, "/agent/demo/run", "{").await;
     assert_eq!((status, &body["error"]), (400, &json!("Invalid request body")));
-    let (status, body, _) = answer(
-        &server,
-        Method::POST,
-        "/agent/demo/run",
-        r#"{"threadId":"t","runId":"r","messages":[{"id":"1","role":"narrator"}]}"#,
-    )
-    .await;
+    let (status, body, _) = server
+        .ask(
+            Method::POST,
+            "/agent/demo/run",
+            r#"{"threadId":"t","runId":"r","messages":[{"id":"1","role":"narrator"}]}"#,
+        )
+        .await;
     assert_eq!(status, 400);
     assert!(body["details"].as_str().unwrap().contains("messages"), "{body}");
     let bad_thread = run.replace(r#""threadId":"t""#, r#""threadId":"""#);
-    assert_eq!(answer(&server, Method::POST, "/agent/demo/run", &bad_thread).await.0, 400);
+    assert_eq!(server.ask(Method::POST, "/agent/demo/run", &bad_thread).await.0, 400);
+}
+
+#[tokio::test]
+async fn every_route_names_the_methods_it_takes() {
+    let (_home, server) = demo();
+    for (path, allow) in [
+        ("/info", "GET"),
+        ("/inspector-metadata", "GET"),
+        ("/inspector-learning", "GET"),
+        ("/cpk-debug-events", "GET"),
+        ("/threads", "GET"),
+        ("/threads/t/messages", "GET"),
+        ("/threads/t/events", "GET"),
+        ("/threads/t/state", "GET"),
+        ("", "POST"),
+        ("/agent/demo/run", "POST"),
+        ("/agent/demo/connect", "POST"),
+        ("/agent/demo/suggest", "POST"),
+        ("/agent/demo/stop/t", "POST"),
+        ("/transcribe", "POST"),
+        ("/threads/clear", "POST"),
+        ("/threads/subscribe", "POST"),
+        ("/threads/t/archive", "POST"),
+        ("/annotate", "POST"),
+        ("/threads/t", "PATCH, DELETE"),
+    ] {
+        for method in
+            [Method::HEAD, Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
+        {
+            if allow.split(", ").any(|allowed| allowed == method.as_str()) {
+                continue;
+            }
+            let (status, body, headers) = server.ask(method.clone(), path, "{}").await;
+            assert_eq!((status, &headers["allow"]), (405, &allow.parse().unwrap()), "{method} {path}");
+            let said = if method == Method::HEAD { json!("") } else { json!({"error": "Method not allowed"}) };
+            assert_eq!(body, said, "{method} {path}");
+        }
+    }
+    for path in ["/memories", "/memories/m", "/memories/recall", "/memories/subscribe", "/info/", "/x/info", "/Info"] {
+        for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
+            let (status, body, _) = server.ask(method.clone(), path, "{}").await;
+            assert_eq!((status, body), (404, json!({"error": "Not found"})), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_needs_copilotkits_platform_answers_as_without_one() {
+    let (_home, server) = demo();
+    let missing = |requires: &str| {
+        let error = format!(
+            "Missing CopilotKitIntelligence configuration. {requires} a CopilotKitIntelligence instance to be provided in CopilotRuntime options."
+        );
+        json!({"error": error})
+    };
+    for (path, expected) in
+        [("/annotate", missing("annotate requires")), ("/threads/subscribe", missing("Thread operations require"))]
+    {
+        let (status, body, _) = server.ask(Method::POST, path, "{}").await;
+        assert_eq!((status, &body), (422, &expected));
+        assert_eq!(server.tunnel("POST", path, json!({})).await, (422, expected));
+    }
+    let single = |method: &str| json!({"method": method}).to_string();
+    for (method, path, body) in
+        [(Method::GET, "/inspector-metadata", String::new()), (Method::POST, "", single("inspector/metadata"))]
+    {
+        let (status, body, headers) = server.ask(method, path, &body).await;
+        assert_eq!((status, body, &headers["cache-control"]), (204, json!(""), &"no-store, private".parse().unwrap()));
+    }
+    for (method, path, body) in [
+        (Method::GET, "/inspector-learning?agentId=demo", String::new()),
+        (Method::POST, "", single("inspector/learning")),
+    ] {
+        let (status, body, headers) = server.ask(method, path, &body).await;
+        assert_eq!((status, body), (404, json!({"error": "Not found"})));
+        assert_eq!(headers["cache-control"], "no-store, private");
+    }
 }
 
 #[tokio::test]
@@ -116,9 +184,11 @@ async fn info_names_the_agents_and_tells_the_truth() {
     assert!(info["agents"]["default"].is_object(), "clients ask for `default`");
     assert_eq!(
         info["threadEndpoints"],
-        json!({"list": true, "inspect": true, "mutations": false, "realtimeMetadata": false})
+        json!({"list": true, "inspect": true, "mutations": true, "realtimeMetadata": false})
     );
-    assert_eq!((&info["suggestions"], &info["telemetryDisabled"]), (&json!(false), &json!(true)));
+    assert_eq!(info["singleRoute"], json!({"resourceOperations": true, "threadEndpoints": info["threadEndpoints"]}));
+    assert_eq!((&info["suggestions"], &info["telemetryDisabled"]), (&json!(true), &json!(true)));
+    assert_eq!(info["audioFileTranscriptionEnabled"], false, "nothing transcribes here");
 }
 
 #[tokio::test]
@@ -180,6 +250,39 @@ async fn a_preflight_names_the_headers_that_were_asked_for() {
     assert_eq!(response.headers()["access-control-allow-origin"], "http://localhost:5173");
     assert!(response.headers().contains_key("access-control-max-age"));
     assert!(response.headers()["vary"].to_str().unwrap().contains("Origin"));
+}
+
+#[tokio::test]
+async fn a_page_can_read_every_answer_also_refusals_and_streams() {
+    let (_home, server) = demo();
+    let origin = "http://localhost:5173";
+    let run = say("t", "u", "hello").to_string();
+    for (method, path, body, status) in [
+        (Method::GET, "/info", "", 200),
+        (Method::GET, "/nothing", "", 404),
+        (Method::GET, "/agent/demo/run", "", 405),
+        (Method::POST, "/agent/nope/run", "{}", 404),
+        (Method::POST, "/agent/demo/run", "{", 400),
+        (Method::POST, "/agent/demo/run", &run, 200),
+        (Method::POST, "/agent/demo/connect", &run, 200),
+        (Method::POST, "/agent/demo/suggest", &run, 200),
+        (Method::POST, "/transcribe", "{}", 503),
+        (Method::POST, "/annotate", "{}", 422),
+        (Method::DELETE, "/threads/nobody", "", 404),
+        (Method::POST, "", "{", 400),
+        (Method::OPTIONS, "/whatever/there/is", "", 204),
+    ] {
+        let request = server.http().request(method.clone(), server.copilotkit(path)).header("origin", origin);
+        let response = request.header("content-type", "application/json").body(body.to_owned()).send().await.unwrap();
+        assert_eq!(response.status(), status, "{method} {path}");
+        let headers = response.headers();
+        assert_eq!(headers["access-control-allow-origin"], origin, "{method} {path}");
+        assert_eq!(headers["access-control-allow-credentials"], "true", "{method} {path}");
+        assert!(headers["vary"].to_str().unwrap().starts_with("Origin"), "{method} {path}");
+    }
+    let without = server.http().get(server.copilotkit("/info")).send().await.unwrap();
+    assert!(without.headers()["vary"].to_str().unwrap().starts_with("Origin"), "a cache must not mix the two up");
+    assert!(!without.headers().contains_key("access-control-allow-origin"));
 }
 
 #[tokio::test]

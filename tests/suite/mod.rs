@@ -1,6 +1,7 @@
 mod agui_vectors;
 mod architecture;
 mod crashes;
+mod debug_feed;
 mod definitions;
 mod faults;
 mod http_contract;
@@ -10,3 +11,6 @@ mod state_http;
 mod state_in_runs;
 mod store_contract;
 mod store_durability;
+mod suggestions;
+mod thread_keeping;
+mod transcription;

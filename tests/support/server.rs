@@ -10,6 +10,8 @@ use coagent_runtime::config::{Config, Flags};
 use coagent_runtime::runtime::{Agents, Runtime};
 use coagent_runtime::server;
 use coagent_runtime::store::Store;
+use reqwest::Method;
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,6 +42,7 @@ pub(crate) struct Options {
     pub(crate) agents: PathBuf,
     pub(crate) store: String,
     pub(crate) flags: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
 }
 
 /// A folder that holds definitions and a database, and goes when it is dropped.
@@ -95,6 +98,7 @@ impl Home {
             agents: self.path().join("agents"),
             store: format!("sqlite:{}", self.path().join("data").join("coagent.db").display()),
             flags: Vec::new(),
+            env: Vec::new(),
         }
     }
 }
@@ -198,6 +202,23 @@ impl Server {
         self.http.post(self.copilotkit(path)).json(body).send().await.expect("an answer")
     }
 
+    /// One request below the base path: status, body (JSON, or text as a JSON string) and headers.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: &str) -> (u16, Value, HeaderMap) {
+        let request = self.http.request(method, self.copilotkit(path)).header("content-type", "application/json");
+        let response = request.body(body.to_owned()).send().await.expect("an answer");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.expect("a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)), headers)
+    }
+
+    /// The same through the single route's tunnel.
+    pub(crate) async fn tunnel(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let params = json!({"path": path, "httpMethod": method});
+        let envelope = json!({"method": "resource/request", "params": params, "body": body});
+        let (status, answer, _) = self.ask(Method::POST, "", &envelope.to_string()).await;
+        (status, answer)
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Value {
         let response = self.http.get(self.copilotkit(path)).send().await.expect("an answer");
         assert_eq!(response.status(), 200);
@@ -226,6 +247,7 @@ fn spawn(options: &Options) -> (Child, String) {
         .arg(&options.agents)
         .args(&options.flags)
         .env("COAGENT_LOG", "warn")
+        .envs(options.env.iter().cloned())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary starts");

@@ -74,7 +74,8 @@ impl Upstream {
         serde_json::from_str(&self.last_request().1).expect("a run input is JSON")
     }
 
-    fn last_request(&self) -> (String, String) {
+    /// Head and body of the last request.
+    pub(crate) fn last_request(&self) -> (String, String) {
         self.requests.lock().expect("requests").last().cloned().expect("a request came")
     }
 

@@ -12,13 +12,14 @@ const NEVER: &[&str] = &[
     "x-forwarded-port",
     "x-forwarded-server",
     "x-real-ip",
+    "x-amzn-trace-id",
     "x-cloud-trace-context",
     "x-cache",
     "x-served-by",
     "x-request-id",
 ];
 const NEVER_BEGINNING_WITH: &[&str] =
-    &["x-amz-", "x-amzn-", "x-azure-", "x-fastly-", "x-vercel-", "x-middleware-", "x-copilotcloud-"];
+    &["x-amz-", "x-azure-", "x-fastly-", "x-vercel-", "x-middleware-", "x-copilotcloud-"];
 
 /// The headers of a request to `remote`: its own, then the caller's that may travel and that it does not set itself.
 pub(super) fn compose(remote: &Remote, callers: &[(String, String)]) -> HeaderMap {

@@ -1,18 +1,16 @@
 //! The HTTP side: one POST, then events as they arrive, each wait bounded. Dropping the stream closes the connection.
 
-use std::error::Error as _;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
-use rustls::crypto::{CryptoProvider, ring};
+use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::headers;
 use crate::agent::context::RunInput;
 use crate::agent::definition::Remote;
 use crate::agent::error::AgentError;
+use crate::agent::outbound::{client, told};
 use crate::agui::sse::{Decoder, Frame, FrameError};
 use crate::agui::{Event, Json, Reading, RunAgentInput};
 
@@ -27,15 +25,7 @@ pub(super) struct Upstream {
 
 impl Upstream {
     pub(super) fn new(remote: &Remote) -> Result<Self, String> {
-        if CryptoProvider::get_default().is_none() {
-            // Losing a race to another installer is as good.
-            drop(ring::default_provider().install_default());
-        }
-        let mut client = Client::builder().connect_timeout(remote.timeouts.connect).redirect(redirect::Policy::none());
-        if is_loopback(&remote.url) {
-            client = client.no_proxy();
-        }
-        let client = client.build().map_err(|error| format!("no HTTP client can be made: {}", told(&error)))?;
+        let client = client(&remote.url, remote.timeouts.connect)?;
         Ok(Self { remote: remote.clone(), client })
     }
 
@@ -199,23 +189,4 @@ fn posted(input: &RunInput, state: Json) -> RunAgentInput {
         ),
         resume: input.resume.clone(),
     }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-    })
-}
-
-/// The reason at the bottom of an error, without the address, which may hold a secret.
-fn told(error: &reqwest::Error) -> String {
-    let mut message = String::new();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        message.clear();
-        write!(message, "{deeper}").expect("strings take every write");
-        cause = deeper.source();
-    }
-    if message.is_empty() { "no reason given".to_owned() } else { message }
 }

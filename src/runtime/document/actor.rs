@@ -115,6 +115,7 @@ fn refuse(command: Command, reason: &str) {
         }
         Command::Snapshots { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
         Command::Body { reply } => drop(reply.send(Err(DocumentUnavailable { reason }))),
+        Command::End { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
     }
 }
 
@@ -172,7 +173,7 @@ impl Live {
                 Ok(())
             }
             Command::Agent { request: StateRequest::Read { path, reply }, .. } => {
-                let value = if self.document.version() == 0 { None } else { path.get(self.document.body()).cloned() };
+                let value = if self.document.exists() { path.get(self.document.body()).cloned() } else { None };
                 drop(reply.send(Ok(Versioned { version: self.document.version(), value })));
                 Ok(())
             }
@@ -180,7 +181,7 @@ impl Live {
                 unreachable!("patches are decided together with their neighbours")
             }
             Command::Begin { initial, posted, author, reply } => {
-                let created = self.document.version() == 0;
+                let created = !self.document.exists();
                 let begun = match self.begin(initial, posted, &author).await {
                     Ok(rejected) => self.flush(waiting).await.map(|()| rejected),
                     Err(broken) => Err(broken),
@@ -192,6 +193,7 @@ impl Live {
                 let (version, value) = (self.document.version(), self.document.body().clone());
                 answer(reply, Ok(Versioned { version, value }))
             }
+            Command::End { actor, reply } => answer(reply, self.end(actor).await),
         }
     }
 
@@ -202,7 +204,7 @@ impl Live {
         posted: Option<(Value, Evidence)>,
         author: &Author,
     ) -> Result<Option<Refused>, Broken> {
-        if self.document.version() == 0 {
+        if !self.document.exists() {
             let seeded = match &posted {
                 Some((state, _)) if state.is_object() => over(initial.clone(), state),
                 Some(_) | None => initial.clone(),
@@ -234,6 +236,18 @@ impl Live {
             .map(|(member, value)| Operation::Add { path: Pointer::root().join(member), value })
             .collect();
         self.decide(Mutation::Patch { ops: &ops, since: &[] }, None, author)
+    }
+
+    /// The tombstone: the removals that lead to `{}`. History and old versions stay.
+    async fn end(&mut self, actor: String) -> Result<(), Broken> {
+        if !self.document.exists() {
+            return Ok(());
+        }
+        let change = self.document.end();
+        let mut commit = Commit::of(change.clone(), actor, now());
+        commit.deleted = true;
+        self.pending.push(Pending { commit, change });
+        self.append().await
     }
 
     async fn take_posted(
@@ -297,7 +311,8 @@ impl Live {
         let encode = |pending: &Pending| serde_json::to_vec(&pending.commit).expect("a commit is plain data");
         let entries: Vec<_> = self.pending.iter().map(|pending| NewEntry::one(encode(pending))).collect();
         self.log_bytes += entries.iter().map(|entry| entry.body.len()).sum::<usize>();
-        let is_due = self.log_bytes > SNAPSHOT_AFTER_BYTES.max(2 * self.document.size());
+        // A snapshot does not say that a document is deleted; its commit does.
+        let is_due = self.document.exists() && self.log_bytes > SNAPSHOT_AFTER_BYTES.max(2 * self.document.size());
         let mut append = Append::to(self.stream.clone(), Seq(self.document.version() - self.pending.len() as u64));
         append.entries = entries;
         append.snapshot = is_due.then(|| serde_json::to_vec(self.document.body()).expect("a value is JSON").into());
@@ -329,8 +344,9 @@ impl Live {
     }
 
     fn head_snapshot(&mut self) -> Snapshot {
-        let (version, body) = (self.document.version(), self.document.body());
-        self.snapshot.get_or_insert_with(|| snapshot(version, body)).clone()
+        let document = &self.document;
+        let fresh = || Snapshot { exists: document.exists(), ..snapshot(document.version(), document.body()) };
+        self.snapshot.get_or_insert_with(fresh).clone()
     }
 
     /// In the order asked; `None` for versions that are too far back to be read for this.
@@ -365,7 +381,7 @@ fn snapshot(version: u64, body: &Value) -> Snapshot {
     let json = to_raw_value(body).expect("a value is JSON");
     let mut frame = Vec::with_capacity(json.get().len() + 64);
     sse::write_frame(&mut frame, &Event::state_snapshot(json), None);
-    Snapshot { version, frame: frame.into() }
+    Snapshot { version, exists: version > 0, frame: frame.into() }
 }
 
 /// `posted` over `initial`: members of objects one by one, everything else as posted.

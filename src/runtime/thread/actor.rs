@@ -11,6 +11,7 @@ use crate::agent::{AgentError, RunOutcome};
 use crate::agui::Event;
 use crate::store::{CommitError, Seq};
 
+use super::super::keeping::KeepingError;
 use super::super::registry::OwnerId;
 use super::super::{ReadError, Services, StartError};
 use super::chunk::Chunk;
@@ -43,6 +44,8 @@ pub(super) struct Thread {
     pub(super) runs_seq: Seq,
     /// Last stored position of the log.
     pub(super) log_seq: Seq,
+    /// The store's name for this log among those that a thread of this id has had; empty before the first commit.
+    pub(super) log_lineage: Arc<str>,
     /// Last position given out, stored or not.
     pub(super) position: u64,
     /// State versions of log entries never go back.
@@ -144,6 +147,8 @@ async fn refuse_all(
             }
             Command::Stop { reply, .. } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
             Command::View { reply } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
+            Command::Amend { reply, .. } => drop(reply.send(Err(KeepingError::Unavailable { reason }))),
+            Command::Delete { reply, .. } => drop(reply.send(Err(KeepingError::Unavailable { reason }))),
             Command::ShutDown { done } => drop(done.send(())),
         }
     }
@@ -169,6 +174,7 @@ impl Thread {
             runs: Vec::new(),
             runs_seq,
             log_seq,
+            log_lineage: Arc::from(""),
             position: log_seq.0,
             state_version: 0,
             tail: Arc::new(Tail::new(log_seq.0)),
@@ -248,6 +254,14 @@ impl Thread {
             Command::View { reply } => {
                 let messages = self.transcript.messages().cloned().collect();
                 let _ = reply.send(Ok(ThreadView { messages, last_agent: self.summary.agent.clone() }));
+                Ok(())
+            }
+            Command::Amend { amendment, reply } => {
+                let _ = reply.send(self.amend(amendment).await);
+                Ok(())
+            }
+            Command::Delete { actor, reply } => {
+                let _ = reply.send(self.delete(actor).await);
                 Ok(())
             }
             // Readers are answered until the process is gone.

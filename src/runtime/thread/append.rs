@@ -103,7 +103,8 @@ impl Thread {
         log.open = runs.is_some().then_some(true);
         let appended_runs = runs.as_ref().map_or(0, |runs| runs.entries.len() as u64);
         let appends = std::iter::once(log).chain(runs).collect();
-        self.services.store.commit(Batch { appends, remember: Vec::new() }).await?;
+        let committed = self.services.store.commit(Batch { appends, remember: Vec::new() }).await?;
+        self.log_lineage = Arc::clone(&committed[0].epoch);
         self.runs_seq = Seq(self.runs_seq.0 + appended_runs);
         if let Some(last) = chunks.last() {
             self.log_seq = Seq(last.last());

@@ -67,7 +67,7 @@ impl Thread {
         let mut runs = self.summary_append();
         runs.entries.push(record.to_entry());
         self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs)).await?;
-        self.services.janitor.trim_later(self.name.clone(), self.position);
+        self.services.janitor.trim_later(self.name.clone(), Arc::clone(&self.log_lineage), self.position);
         Ok(())
     }
 

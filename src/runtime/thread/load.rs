@@ -38,7 +38,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let created_at = now();
         let random = uuid::Uuid::new_v4().simple().to_string();
         Self {
@@ -70,12 +70,19 @@ impl Thread {
     pub(super) async fn load(services: Arc<Services>, name: ThreadRef) -> Result<Self, Broken> {
         let store = Arc::clone(&services.store);
         let unreadable = |reason: &dyn std::fmt::Display| Broken { reason: format!("thread {}: {reason}", name.id) };
-        let (Some(runs), Some(log)) = (store.head(&name.runs()).await?, store.head(&name.log()).await?) else {
-            return Ok(Self::new(services, name.clone(), Summary::new(), Seq(0), Seq(0)));
+        let (runs, log) = match (store.head(&name.runs()).await?, store.head(&name.log()).await?) {
+            (Some(runs), Some(log)) => (runs, log),
+            (None, None) => return Ok(Self::new(services, name, Summary::new(), Seq(0), Seq(0))),
+            // Both are written in one commit and deleted one after the other: a crash cut a deletion off.
+            (runs, _) => {
+                store.delete(&if runs.is_some() { name.runs() } else { name.log() }).await?;
+                return Ok(Self::new(services, name, Summary::new(), Seq(0), Seq(0)));
+            }
         };
         let summary = runs.summary.as_deref().unwrap_or_default();
         let summary = Summary::decode(summary).map_err(|error| unreadable(&error))?;
         let mut thread = Self::new(services, name.clone(), summary, runs.seq, log.seq);
+        thread.log_lineage = Arc::clone(&log.epoch);
         let mut after = Seq(0);
         while after < runs.seq {
             let page = store.read(&name.runs(), after, PAGE).await?;

@@ -116,7 +116,7 @@ impl Thread {
     async fn without_runs(&self, request: &Connect, document: &DocumentRef) -> Result<Replay, ReadError> {
         let mut replay = self.empty_replay(request.dialect);
         let snapshot = self.services.document(document).snapshot().await?;
-        if self.runs.is_empty() && self.live.is_none() && snapshot.version > 0 {
+        if self.runs.is_empty() && self.live.is_none() && snapshot.exists {
             let (thread, run) = (&self.name.id, &request.run_id);
             replay.preface.push_back(frame(&opening(thread, run, None, Vec::new())));
             replay.preface.push_back(snapshot.frame);

@@ -1,6 +1,9 @@
-//! The single-route form: one POST whose JSON says which call it is (docs/copilotkit §1.12).
+//! The single-route form: one POST whose JSON says which call it is (docs/copilotkit.md §1).
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -27,8 +30,24 @@ struct Params {
     http_method: serde_json::Value,
 }
 
-/// Reads an envelope into the call it stands for.
-pub(super) fn open(headers: &HeaderMap, bytes: &[u8]) -> Result<Call, Problem> {
+/// What an envelope stands for.
+#[derive(Debug)]
+pub(super) enum Enveloped {
+    Call(Call),
+    Resource(Resource),
+}
+
+/// A request to a resource route, tunnelled.
+#[derive(Debug)]
+pub(super) struct Resource {
+    method: Method,
+    /// Path and query below the base path.
+    uri: Uri,
+    body: Bytes,
+}
+
+/// Reads an envelope.
+pub(super) fn open(headers: &HeaderMap, bytes: &[u8]) -> Result<Enveloped, Problem> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.to_ascii_lowercase().contains("application/json") {
         let message = "Single-route endpoint expects JSON payloads";
@@ -38,40 +57,48 @@ pub(super) fn open(headers: &HeaderMap, bytes: &[u8]) -> Result<Call, Problem> {
     let method: Option<String> = envelope.method.and_then(|method| serde_json::from_str(method.get()).ok());
     let method = method.filter(|method| !method.is_empty()).ok_or_else(|| refused("Missing method field"))?;
     let params: Params = envelope.params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
-    match method.as_str() {
-        "info" => Ok(Call::Info),
-        "agent/run" => Ok(Call::Run { agent: params.agent()?, body: required(envelope.body)? }),
-        "agent/connect" => Ok(Call::Connect { agent: params.agent()?, body: required(envelope.body)? }),
+    let call = match method.as_str() {
+        "info" => Call::Info,
+        "agent/run" => Call::Run { agent: params.agent()?, body: required(envelope.body)? },
+        "agent/connect" => Call::Connect { agent: params.agent()?, body: required(envelope.body)? },
+        "agent/suggest" => Call::Suggest { agent: params.agent()?, body: required(envelope.body)? },
         "agent/stop" => {
             let (agent, thread) = (params.agent()?, params.thread()?);
-            Ok(Call::Stop { agent, thread, body: body(envelope.body).unwrap_or_default() })
+            Call::Stop { agent, thread, body: body(envelope.body).unwrap_or_default() }
         }
-        "resource/request" => resource(&params),
-        other => Err(refused(format!("Unsupported method '{other}'"))),
-    }
+        "transcribe" => {
+            Call::Transcribe { content_type: "application/json".to_owned(), body: required(envelope.body)? }
+        }
+        "inspector/metadata" => Call::InspectorMetadata,
+        "inspector/learning" => Call::InspectorLearning,
+        "resource/request" => return resource(&params, envelope.body).map(Enveloped::Resource),
+        other => return Err(refused(format!("Unsupported method '{other}'"))),
+    };
+    Ok(Enveloped::Call(call))
 }
 
-/// A thread route, tunnelled: `params.path` is relative to the base path.
-fn resource(params: &Params) -> Result<Call, Problem> {
+fn resource(params: &Params, body_of: Option<&RawValue>) -> Result<Resource, Problem> {
     let path = string(&params.path).ok_or_else(|| missing("path"))?;
     let method = string(&params.http_method).ok_or_else(|| missing("httpMethod"))?;
-    if !path.starts_with('/') || path.starts_with("//") {
+    // A second slash, either way round, would make the rest of it a host.
+    if !path.starts_with('/') || path[1..].starts_with(['/', '\\']) {
         return Err(refused("Resource path must be Runtime-relative"));
     }
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let parts: Vec<_> = path[1..].split('/').collect();
-    let decoded = |part: &str| decode(part).ok_or_else(Problem::not_found);
-    let call = match parts.as_slice() {
-        ["threads"] => Call::Threads { query: query.to_owned() },
-        ["threads", thread, "messages"] => Call::Messages { thread: decoded(thread)? },
-        ["threads", thread, "events"] => Call::Events { thread: decoded(thread)? },
-        ["threads", thread, "state"] => Call::ThreadState { thread: decoded(thread)?, query: query.to_owned() },
-        _ => return Err(Problem::not_found()),
-    };
-    if method != "GET" {
-        return Err(Problem::method_not_allowed("GET"));
+    let url = reqwest::Url::parse(&format!("http://resource{path}")).map_err(|_| Problem::not_found())?;
+    let query = url.query().map_or_else(String::new, |query| format!("?{query}"));
+    let uri = format!("{}{query}", url.path()).parse().map_err(|_| Problem::not_found())?;
+    let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).map_err(|_| missing("httpMethod"))?;
+    let has_body = method != Method::GET && method != Method::HEAD;
+    Ok(Resource { method, uri, body: body(body_of).filter(|_| has_body).unwrap_or_default() })
+}
+
+impl Resource {
+    /// The same caller's request, as it would have come by REST.
+    pub(super) fn into_request(self, mut outer: Parts) -> Request {
+        outer.headers.remove(header::CONTENT_LENGTH);
+        (outer.method, outer.uri) = (self.method, self.uri);
+        Request::from_parts(outer, Body::from(self.body))
     }
-    Ok(call)
 }
 
 impl Params {
@@ -100,21 +127,6 @@ fn body(value: Option<&RawValue>) -> Option<Bytes> {
         Err(_) if text == "null" => None,
         Err(_) => Some(Bytes::copy_from_slice(text.as_bytes())),
     }
-}
-
-/// Percent-decodes one path segment; `None` when it is malformed.
-fn decode(segment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digits = [rest.next()?, rest.next()?];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 fn missing(parameter: &str) -> Problem {

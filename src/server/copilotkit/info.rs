@@ -1,4 +1,4 @@
-//! `GET /info`: what CopilotKit's client discovers (docs/copilotkit §1.3).
+//! `GET /info`: what CopilotKit's client discovers (docs/copilotkit.md §1).
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ struct SingleRoute {
 }
 
 pub(super) fn answer(runtime: &Runtime) -> impl IntoResponse {
-    let thread_endpoints = ThreadEndpoints { list: true, inspect: true, mutations: false, realtime_metadata: false };
+    let thread_endpoints = ThreadEndpoints { list: true, inspect: true, mutations: true, realtime_metadata: false };
     let agents = runtime.agents().listed().map(|(id, agent)| {
         let info = AgentInfo {
             name: id.to_owned(),
@@ -64,11 +64,11 @@ pub(super) fn answer(runtime: &Runtime) -> impl IntoResponse {
     Json(Info {
         version: env!("CARGO_PKG_VERSION"),
         agents: agents.collect(),
-        audio_file_transcription_enabled: false,
+        audio_file_transcription_enabled: runtime.transcribes(),
         mode: "sse",
         thread_endpoints,
         single_route: SingleRoute { resource_operations: true, thread_endpoints },
-        suggestions: false,
+        suggestions: true,
         a2ui_enabled: false,
         open_generative_ui_enabled: false,
         telemetry_disabled: true,

@@ -1,25 +1,31 @@
-//! `run` and `connect`: the two calls that answer with a stream (docs/copilotkit §1.4, §1.5).
+//! `run`, `connect` and `suggest`: the calls that answer with a stream (docs/copilotkit.md §3).
+
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 
 use crate::access::Principal;
 use crate::agui::RunAgentInput;
-use crate::runtime::{Connect, Runtime, StartRun};
+use crate::runtime::{Connect, Hosted, StartRun};
 
 use super::super::stream::event_stream;
-use super::{Answer, Problem};
+use super::{Answer, Mount, Problem};
 
-pub(super) async fn run(runtime: &Runtime, agent: &str, headers: &HeaderMap, body: &[u8]) -> Answer {
-    let agent = runtime.agents().find(agent).ok_or_else(|| Problem::agent_not_found(agent))?;
-    let input = read(body)?;
-    let headers = applications_own(headers);
-    let frames = runtime.run(StartRun { principal: Principal::local(), agent, input, headers }).await?;
-    Ok(event_stream(frames))
+pub(super) async fn run(mount: &Mount, agent: &str, headers: &HeaderMap, body: &[u8]) -> Answer {
+    let request = start(mount, agent, headers, body)?;
+    let tap = mount.debug_feed.as_ref().map(|feed| feed.tap(&request.agent, &request.input));
+    Ok(event_stream(mount.runtime.run(request).await?, tap))
 }
 
-pub(super) async fn connect(runtime: &Runtime, agent: &str, headers: &HeaderMap, body: &[u8]) -> Answer {
-    let agent = runtime.agents().find(agent).ok_or_else(|| Problem::agent_not_found(agent))?;
+/// As a run, but on no thread; a client that leaves stops the agent.
+pub(super) fn suggest(mount: &Mount, agent: &str, headers: &HeaderMap, body: &[u8]) -> Answer {
+    Ok(event_stream(mount.runtime.suggest(start(mount, agent, headers, body)?), None))
+}
+
+pub(super) async fn connect(mount: &Mount, agent: &str, headers: &HeaderMap, body: &[u8]) -> Answer {
+    let agent = find(mount, agent)?;
     let input = read(body)?;
+    let tap = mount.debug_feed.as_ref().map(|feed| feed.tap(&agent, &input));
     let last_event_id = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let connect = Connect {
         principal: Principal::local(),
@@ -29,7 +35,17 @@ pub(super) async fn connect(runtime: &Runtime, agent: &str, headers: &HeaderMap,
         run_id: input.run_id,
         last_event_id,
     };
-    Ok(event_stream(runtime.connect(connect).await?))
+    Ok(event_stream(mount.runtime.connect(connect).await?, tap))
+}
+
+fn start(mount: &Mount, agent: &str, headers: &HeaderMap, body: &[u8]) -> Result<StartRun, Problem> {
+    let agent = find(mount, agent)?;
+    let input = read(body)?;
+    Ok(StartRun { principal: Principal::local(), agent, input, headers: applications_own(headers) })
+}
+
+fn find(mount: &Mount, agent: &str) -> Result<Arc<Hosted>, Problem> {
+    mount.runtime.agents().find(agent).ok_or_else(|| Problem::agent_not_found(agent))
 }
 
 fn read(body: &[u8]) -> Result<RunAgentInput, Problem> {

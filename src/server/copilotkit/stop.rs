@@ -1,4 +1,4 @@
-//! `stop`: ends the live run of a thread (docs/copilotkit §1.6).
+//! `stop`: ends the live run of a thread (docs/copilotkit.md §1).
 
 use axum::Json;
 use axum::response::IntoResponse;

@@ -1,23 +1,25 @@
-//! Threads without running anything: lists, messages, events, state (docs/copilotkit §1.9).
+//! Threads without running anything: lists, messages, events, state (docs/copilotkit.md §1, §6).
 
 use axum::Json;
+use axum::extract::{RawQuery, State};
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
 use crate::access::Principal;
 use crate::agui::Message;
-use crate::runtime::{Runtime, ThreadItem};
+use crate::runtime::ThreadItem;
 
-use super::{Answer, Problem};
+use super::extract::Named;
+use super::{Answer, Problem, Shared};
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
 
-pub(super) async fn list(runtime: &Runtime, query: &str) -> Answer {
-    let query = Query(query);
+pub(super) async fn list(State(mount): Shared, RawQuery(query): RawQuery) -> Answer {
+    let query = Query(query.unwrap_or_default());
     // The alias is resolved before anything is stored, so lists know the agent's own id.
     let asked = query.get("agentId").filter(|agent| !agent.is_empty());
-    let agent = asked.map(|asked| runtime.agents().find(&asked).map_or(asked, |agent| agent.id().to_owned()));
+    let agent = asked.map(|asked| mount.runtime.agents().find(&asked).map_or(asked, |agent| agent.id().to_owned()));
     let limit = match query.get("limit").as_deref().map(str::parse) {
         None => DEFAULT_LIMIT,
         Some(Ok(limit)) if limit >= 1 => MAX_LIMIT.min(limit),
@@ -29,34 +31,35 @@ pub(super) async fn list(runtime: &Runtime, query: &str) -> Answer {
         Some(Err(_)) => return Err(Problem::bad_query("cursor is the nextCursor of an earlier answer")),
     };
     let archived = query.get("includeArchived").as_deref() == Some("true");
-    let page = runtime.threads(&Principal::local(), agent.as_deref(), archived, before, limit).await?;
+    let page = mount.runtime.threads(&Principal::local(), agent.as_deref(), archived, before, limit).await?;
     let threads: Vec<Value> = page.threads.into_iter().map(item).collect();
     let next = page.next.map(|next| next.to_string());
     Ok(Json(json!({"threads": threads, "nextCursor": next})).into_response())
 }
 
-pub(super) async fn messages(runtime: &Runtime, thread: &str) -> Answer {
-    let messages = runtime.messages(&Principal::local(), thread).await?;
+pub(super) async fn messages(State(mount): Shared, Named(thread): Named<String>) -> Answer {
+    let messages = mount.runtime.messages(&Principal::local(), &thread).await?;
     let flat: Vec<Value> = messages.iter().map(|message| flattened(message)).collect();
     Ok(Json(json!({"messages": flat})).into_response())
 }
 
-pub(super) async fn events(runtime: &Runtime, thread: &str) -> Answer {
+pub(super) async fn events(State(mount): Shared, Named(thread): Named<String>) -> Answer {
     #[derive(serde::Serialize)]
     struct Events {
         events: Vec<Box<serde_json::value::RawValue>>,
     }
-    let events = runtime.events(&Principal::local(), thread).await?;
+    let events = mount.runtime.events(&Principal::local(), &thread).await?;
     Ok(Json(Events { events }).into_response())
 }
 
-pub(super) async fn state(runtime: &Runtime, thread: &str, query: &str) -> Answer {
-    let agent = Query(query).get("agentId");
-    let state = runtime.thread_state(&Principal::local(), thread, agent.as_deref()).await?;
+pub(super) async fn state(State(mount): Shared, Named(thread): Named<String>, RawQuery(query): RawQuery) -> Answer {
+    let agent = Query(query.unwrap_or_default()).get("agentId");
+    let state = mount.runtime.thread_state(&Principal::local(), &thread, agent.as_deref()).await?;
     Ok(Json(json!({"state": state.filter(Value::is_object)})).into_response())
 }
 
-fn item(thread: ThreadItem) -> Value {
+/// A thread as lists show it.
+pub(super) fn item(thread: ThreadItem) -> Value {
     json!({
         "id": thread.id,
         "name": thread.name,
@@ -84,9 +87,9 @@ fn flattened(message: &Message) -> Value {
 }
 
 /// A query string; a name given twice counts once.
-struct Query<'a>(&'a str);
+struct Query(String);
 
-impl Query<'_> {
+impl Query {
     fn get(&self, name: &str) -> Option<String> {
         let url = reqwest::Url::parse(&format!("query:?{}", self.0)).ok()?;
         url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())

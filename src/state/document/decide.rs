@@ -33,7 +33,8 @@ pub(super) fn decide(document: &mut Document, mutation: Mutation<'_>, terms: &Te
     }
     document.version += 1;
     document.grow(growth);
-    Ok(Decided::Changed(Change { version: document.version, ops: effects, inverse, conflicts: lost, growth }))
+    let revives = std::mem::replace(&mut document.deleted, false);
+    Ok(Decided::Changed(Change { version: document.version, ops: effects, inverse, conflicts: lost, growth, revives }))
 }
 
 fn operations<'m>(

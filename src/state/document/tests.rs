@@ -173,3 +173,22 @@ fn replaying_the_commits_gives_the_head_and_taking_them_back_the_start() {
         assert_eq!(document, Document::absent(), "seed {seed}");
     }
 }
+
+#[test]
+fn a_tombstone_leaves_nothing_until_the_next_change_and_can_be_taken_back() {
+    let mut document = Document::new(json!({"a": 1, "b": [2]}), 4);
+    let before = document.clone();
+    let tombstone = document.end();
+    assert_eq!((document.body(), document.version(), document.exists()), (&json!({}), 5, false));
+    assert_eq!(document.size(), 2);
+    let write = ops(json!([{"op": "add", "path": "/c", "value": 3}]));
+    let Ok(Decided::Changed(revival)) = document.decide(Mutation::Patch { ops: &write, since: &[] }, &Terms::default())
+    else {
+        panic!("a deleted document can be written again")
+    };
+    assert!(document.exists());
+    document.revert(&revival);
+    assert!(!document.exists());
+    document.revert(&tombstone);
+    assert_eq!(document, before);
+}

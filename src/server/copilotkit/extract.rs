@@ -1,0 +1,49 @@
+//! What handlers take from a request, refused as the contract says.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::Problem;
+
+/// A body may be this large, as a run's input may (docs/state-api.md §1).
+const BODY_BYTES: usize = 32 << 20;
+
+/// Path parameters; a malformed percent-encoding names nothing.
+#[derive(Debug)]
+pub(super) struct Named<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(named)| Self(named)).map_err(|_| Problem::not_found())
+    }
+}
+
+/// The whole body, whatever its content type.
+#[derive(Debug)]
+pub(super) struct Whole(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        whole(request.into_body()).await.map(Self)
+    }
+}
+
+pub(super) async fn whole(body: Body) -> Result<Bytes, Problem> {
+    to_bytes(body, BODY_BYTES).await.map_err(|error| {
+        let too_large =
+            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        if too_large {
+            Problem::too_large(BODY_BYTES)
+        } else {
+            Problem::invalid_body("the body could not be read to its end")
+        }
+    })
+}
