@@ -2,12 +2,15 @@
 
 pub mod diff;
 pub mod document;
+pub mod intent;
 pub mod json;
+pub mod later;
 pub mod limits;
 pub mod merge;
 pub mod merge_patch;
 pub mod patch;
 pub mod pointer;
+pub mod text;
 pub mod touch;
 pub mod value;
 

@@ -1,11 +1,14 @@
 //! A document in memory: deciding a mutation in place, taking it back, and the commit that records it. Knows no storage,
-//! no clients and no clock; schemas and merge rules are somebody else's.
+//! no clients and no clock.
 
 mod commit;
 mod decide;
+mod steps;
 
 use serde_json::Value;
 
+use crate::state::intent::Intent;
+use crate::state::later::Later;
 use crate::state::limits::Limits;
 use crate::state::merge::Past;
 use crate::state::patch::{self, Applied, Operation, PatchError};
@@ -23,19 +26,35 @@ pub struct Document {
     deleted: bool,
 }
 
-/// What a writer wants.
+/// What a writer wants. `since` are the commits in `(base, head]` for the version the writer had seen, oldest first and
+/// without gaps; empty when that is the head, or when the writer names none.
 #[derive(Debug, Clone, Copy)]
 pub enum Mutation<'m> {
-    /// RFC 6902 operations, made on the version after which `since` (effects in safe form, oldest first) happened.
-    Patch { ops: &'m [Operation], since: &'m [Operation] },
+    /// RFC 6902 operations: indexes shift with their elements, `test` looks at the head.
+    Patch { ops: &'m [Operation], since: &'m [Later<'m>] },
     /// An RFC 7396 merge patch.
-    Merge(&'m Value),
-    /// This body instead.
+    Merge { patch: &'m Value, since: &'m [Later<'m>] },
+    /// Edits that say what is meant (see [`Intent`]); objects missing above their places are created.
+    Intents { intents: &'m [Intent], since: &'m [Later<'m>] },
+    /// This body instead, whatever stands there.
     Replace(&'m Value),
-    /// This body instead of `base`, which the writer saw: what differs between the two is written.
-    Rewrite { base: &'m Value, body: &'m Value },
+    /// This body instead of the version before `since`: what differs between the two is written.
+    Rewrite { body: &'m Value, since: &'m [Later<'m>] },
     /// A whole state posted by a client of which only a lower bound is known (see [`Past`]).
     Posted { state: &'m Value, past: Past<'m> },
+}
+
+impl<'m> Mutation<'m> {
+    fn since(&self) -> &'m [Later<'m>] {
+        match self {
+            Self::Patch { since, .. }
+            | Self::Merge { since, .. }
+            | Self::Intents { since, .. }
+            | Self::Rewrite { since, .. }
+            | Self::Posted { past: Past::Since(since) | Past::Exact(since), .. } => since,
+            Self::Replace(_) | Self::Posted { past: Past::Unknown, .. } => &[],
+        }
+    }
 }
 
 /// The terms on which a mutation is accepted.
@@ -83,8 +102,14 @@ pub enum Refusal {
     VersionConflict { expected: u64, head: u64 },
     #[error("this writer may not write at `{path}`")]
     ForbiddenPath { path: Pointer },
+    #[error("changed by others since the version this was based on: {}", told(paths))]
+    Conflict { paths: Vec<Pointer> },
     #[error(transparent)]
     Patch(#[from] PatchError),
+}
+
+fn told(paths: &[Pointer]) -> String {
+    paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ")
 }
 
 impl Refusal {
@@ -93,6 +118,7 @@ impl Refusal {
         match self {
             Self::VersionConflict { .. } => "version_conflict",
             Self::ForbiddenPath { .. } => "forbidden_path",
+            Self::Conflict { .. } => "conflict",
             Self::Patch(error) => error.code(),
         }
     }
@@ -102,6 +128,7 @@ impl Refusal {
         match self {
             Self::VersionConflict { .. } => None,
             Self::ForbiddenPath { path } => Some(path),
+            Self::Conflict { paths } => paths.first(),
             Self::Patch(error) => error.path(),
         }
     }

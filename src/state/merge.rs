@@ -7,6 +7,7 @@ mod past;
 use serde_json::{Map, Value};
 
 use crate::state::diff;
+use crate::state::later::Later;
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
 use crate::state::value::same;
@@ -17,8 +18,10 @@ use past::Node;
 pub enum Past<'a> {
     /// Nothing: the post may only fill in members that are absent.
     Unknown,
-    /// The inverses of the commits in (L, head], newest first: the first turns the head into the version before it.
-    Since(&'a [Vec<Operation>]),
+    /// The commits in (L, head], oldest first.
+    Since(&'a [Later<'a>]),
+    /// The commits in (L, head], oldest first, where L is the version the author saw: nothing between counts as seen.
+    Exact(&'a [Later<'a>]),
 }
 
 /// What a post changes.
@@ -46,7 +49,8 @@ pub fn posted_edits(head: &Value, posted: &Value, past: Past<'_>) -> Edits {
     }
     let versions = match past {
         Past::Unknown => None,
-        Past::Since(inverses) => past::versions(head, inverses),
+        Past::Since(since) => past::versions(head, since),
+        Past::Exact(since) => past::versions(head, since).map(|mut versions| versions.pop().into_iter().collect()),
     };
     match versions {
         Some(versions) => merge_root(head, versions, posted),
@@ -58,9 +62,12 @@ pub fn posted_edits(head: &Value, posted: &Value, past: Past<'_>) -> Edits {
     }
 }
 
-/// The edits that lead from `base`, which the author saw, to `theirs`, for a `head` that went on from `base` meanwhile.
-pub fn three_way(base: &Value, head: &Value, theirs: &Value) -> Edits {
-    merge_root(head, vec![Node::Value(head).become_older(base)], theirs)
+/// The edits that lead to `theirs` from the version before `since`, which the author saw, made on the head.
+///
+/// `None` if an inverse does not apply.
+pub fn three_way(head: &Value, theirs: &Value, since: &[Later<'_>]) -> Option<Edits> {
+    let base = past::versions(head, since)?.pop();
+    Some(merge_root(head, base.into_iter().collect(), theirs))
 }
 
 fn merge_root(head: &Value, versions: Vec<Node<'_>>, posted: &Value) -> Edits {

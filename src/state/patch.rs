@@ -7,6 +7,7 @@
 
 mod apply;
 
+pub(in crate::state) use apply::{Editor, Parents};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -15,6 +15,7 @@ use crate::agent::context::{StateRequest, Versioned};
 use crate::agui::{Event, sse};
 use crate::state::document::{Change, Commit, Decided, Mutation, Refusal, Terms};
 use crate::state::json;
+use crate::state::later::Later;
 use crate::state::limits::Limits;
 use crate::state::merge::Past;
 use crate::state::patch::Operation;
@@ -260,18 +261,20 @@ impl Live {
             let code = if error.is_too_large() { "too_large" } else { "invalid_json" };
             return Ok(Err(Refused { code, message: error.to_string(), path: None, version: self.document.version() }));
         }
-        let inverses = match evidence {
+        let commits = match evidence {
             Evidence::Exact(since) | Evidence::AtLeast(since) => {
-                self.past.back_to(since, self.document.version(), self.store.as_ref(), &self.stream).await
+                self.past.after(since, self.document.version(), self.store.as_ref(), &self.stream).await
             }
             Evidence::Unknown => Ok(None),
         };
-        let mut inverses = inverses.map_err(|error| Broken { reason: error.to_string() })?;
-        if let (Evidence::Exact(_), Some(steps)) = (evidence, &mut inverses) {
-            // One step back, so that nothing in between counts as seen.
-            *steps = vec![steps.concat()];
-        }
-        let past = inverses.as_deref().map_or(Past::Unknown, Past::Since);
+        let commits = commits.map_err(|error| Broken { reason: error.to_string() })?;
+        let since: Option<Vec<Later<'_>>> =
+            commits.as_ref().map(|commits| commits.iter().map(|commit| commit.as_ref().into()).collect());
+        let past = match (evidence, since.as_deref()) {
+            (_, None) | (Evidence::Unknown, _) => Past::Unknown,
+            (Evidence::AtLeast(_), Some(since)) => Past::Since(since),
+            (Evidence::Exact(_), Some(since)) => Past::Exact(since),
+        };
         Ok(self.decide(Mutation::Posted { state, past }, None, author))
     }
 
@@ -327,8 +330,9 @@ impl Live {
             .pending
             .drain(..)
             .map(|Pending { commit, .. }| {
-                self.past.push(commit.inverse);
-                Delta::new(commit.version, commit.ops.into())
+                let delta = Delta::new(commit.version, commit.ops.clone().into());
+                self.past.push(Arc::new(commit));
+                delta
             })
             .collect();
         self.snapshot = None;

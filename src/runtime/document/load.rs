@@ -54,7 +54,7 @@ impl Live {
                 document
                     .replay(&commit)
                     .map_err(|error| Broken { reason: format!("{stream} cannot be replayed: {error}") })?;
-                past.push(commit.inverse);
+                past.push(Arc::new(commit));
                 log_bytes += entry.body.len();
             }
         }

@@ -1,6 +1,7 @@
-//! The recent commits of a document with their inverses: how a body becomes an older one again.
+//! The recent commits of a document: how a body becomes an older one again, and what a writer has not seen.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -8,7 +9,7 @@ use crate::state::document::{Commit, Document};
 use crate::state::patch::{self, Operation};
 use crate::store::{Limit, Seq, Store, StoreError, StreamKey};
 
-/// Inverses of this many commits stay in memory; older ones are read from the store.
+/// This many commits stay in memory; older ones are read from the store.
 const KEPT: usize = 1024;
 
 /// No merge looks further back than this: an older view counts as no evidence at all.
@@ -21,36 +22,36 @@ const PAGE: Limit = Limit { entries: 512, bytes: 1 << 20 };
 /// Read at once on the way back.
 const STEP: u64 = 128;
 
-/// Inverses of the newest commits, oldest first.
+/// The newest commits, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Past {
-    inverses: VecDeque<Vec<Operation>>,
+    commits: VecDeque<Arc<Commit>>,
 }
 
 impl Past {
-    pub(super) fn push(&mut self, inverse: Vec<Operation>) {
-        if self.inverses.len() == KEPT {
-            self.inverses.pop_front();
+    pub(super) fn push(&mut self, commit: Arc<Commit>) {
+        if self.commits.len() == KEPT {
+            self.commits.pop_front();
         }
-        self.inverses.push_back(inverse);
+        self.commits.push_back(commit);
     }
 
-    /// The inverses of `(since, head]`, newest first; `None` when that is too far back or not a version.
-    pub(super) async fn back_to(
+    /// The commits in `(since, head]`, oldest first; `None` when that is too far back or not a version.
+    pub(super) async fn after(
         &self,
         since: u64,
         head: u64,
         store: &dyn Store,
         stream: &StreamKey,
-    ) -> Result<Option<Vec<Vec<Operation>>>, StoreError> {
+    ) -> Result<Option<Vec<Arc<Commit>>>, StoreError> {
         let Some(wanted) = head.checked_sub(since).filter(|&wanted| wanted <= FURTHEST) else { return Ok(None) };
-        let in_memory = self.inverses.len() as u64;
+        let in_memory = self.commits.len() as u64;
         if wanted <= in_memory {
-            return Ok(Some(self.inverses.iter().rev().take(wanted as usize).cloned().collect()));
+            return Ok(Some(self.commits.iter().skip((in_memory - wanted) as usize).cloned().collect()));
         }
-        let older = stored(since, head - in_memory, store, stream).await?;
-        let newest_first = self.inverses.iter().rev().cloned().chain(older.into_iter().rev());
-        Ok(Some(newest_first.collect()))
+        let mut commits = stored(since, head - in_memory, store, stream).await?;
+        commits.extend(self.commits.iter().cloned());
+        Ok(Some(commits))
     }
 
     /// The bodies of those of `wanted`, all before the head, that are near enough to be read, newest first.
@@ -75,12 +76,12 @@ impl Past {
                     found.push((*version, body.clone()));
                 }
             };
-            let in_memory = (head - oldest).min(self.inverses.len() as u64) as usize;
-            self.inverses.iter().rev().take(in_memory).for_each(|inverse| step_back(&mut version, inverse));
+            let in_memory = (head - oldest).min(self.commits.len() as u64) as usize;
+            self.commits.iter().rev().take(in_memory).for_each(|commit| step_back(&mut version, &commit.inverse));
             while version > oldest {
                 let from = version.saturating_sub(STEP).max(oldest);
                 let step = stored(from, version, store, stream).await?;
-                step.iter().rev().for_each(|inverse| step_back(&mut version, inverse));
+                step.iter().rev().for_each(|commit| step_back(&mut version, &commit.inverse));
             }
         }
         found.extend(is_beginning.then(|| (0, Document::absent().into_body())));
@@ -88,9 +89,9 @@ impl Past {
     }
 }
 
-/// The inverses of `(since, to]` as stored, oldest first.
-async fn stored(since: u64, to: u64, store: &dyn Store, stream: &StreamKey) -> Result<Vec<Vec<Operation>>, StoreError> {
-    let mut inverses = Vec::new();
+/// The commits of `(since, to]` as stored, oldest first.
+async fn stored(since: u64, to: u64, store: &dyn Store, stream: &StreamKey) -> Result<Vec<Arc<Commit>>, StoreError> {
+    let mut commits = Vec::new();
     let mut after = Seq(since);
     while after.0 < to {
         let page = store.read(stream, after, PAGE).await?;
@@ -100,12 +101,12 @@ async fn stored(since: u64, to: u64, store: &dyn Store, stream: &StreamKey) -> R
         after = last.seq;
         for entry in page.iter().filter(|entry| entry.seq.0 <= to) {
             match serde_json::from_slice::<Commit>(&entry.body) {
-                Ok(commit) => inverses.push(commit.inverse),
+                Ok(commit) => commits.push(Arc::new(commit)),
                 Err(_) => return Err(StoreError::Corrupt { stream: stream.clone(), seq: entry.seq }),
             }
         }
     }
-    Ok(inverses)
+    Ok(commits)
 }
 
 /// Takes one commit back on a body that holds it.

@@ -46,17 +46,19 @@ fn each_kind_of_mutation_leads_to_its_body() {
     );
     check(
         body(),
-        Mutation::Merge(&json!({"a": null, "o": {"y": 2}})),
+        Mutation::Merge { patch: &json!({"a": null, "o": {"y": 2}}), since: &[] },
         Terms::default(),
         Ok(json!({"o": {"x": 1, "y": 2}, "l": [1]})),
     );
     check(body(), Mutation::Replace(&json!({"b": 1})), Terms::default(), Ok(json!({"b": 1})));
     check(body(), Mutation::Replace(&json!([1])), Terms::default(), Ok(json!([1])));
     check(body(), Mutation::Replace(&json!({"a": 1.0, "o": {"x": 1}, "l": [1]})), Terms::default(), Ok(body()));
-    let (base, rewritten) = (json!({"a": 0, "o": {"x": 1}, "l": []}), json!({"a": 0, "o": {"x": 5}, "l": []}));
+    let rewritten = json!({"a": 0, "o": {"x": 5}, "l": []});
+    let inverse = ops(json!([{"op": "add", "path": "/a", "value": 0}, {"op": "remove", "path": "/l/0"}]));
+    let since = [Later { version: 7, actor: "user:bob", ops: &[], inverse: &inverse }];
     check(
         body(),
-        Mutation::Rewrite { base: &base, body: &rewritten },
+        Mutation::Rewrite { body: &rewritten, since: &since },
         Terms::default(),
         Ok(json!({"a": 1, "o": {"x": 5}, "l": [1]})),
     );
@@ -71,8 +73,13 @@ fn each_kind_of_mutation_leads_to_its_body() {
 #[test]
 fn a_mutation_for_another_version_is_refused() {
     let terms = Terms { if_version: Some(6), ..Terms::default() };
-    check(json!({}), Mutation::Merge(&json!({"a": 1})), terms, Err("version_conflict"));
-    check(json!({}), Mutation::Merge(&json!({"a": 1})), Terms { if_version: Some(7), ..terms }, Ok(json!({"a": 1})));
+    check(json!({}), Mutation::Merge { patch: &json!({"a": 1}), since: &[] }, terms, Err("version_conflict"));
+    check(
+        json!({}),
+        Mutation::Merge { patch: &json!({"a": 1}), since: &[] },
+        Terms { if_version: Some(7), ..terms },
+        Ok(json!({"a": 1})),
+    );
 }
 
 #[test]
@@ -80,8 +87,18 @@ fn a_write_outside_the_allowed_places_is_refused_whatever_stands_there() {
     let allowed = [pointer("/mine")];
     let terms = Terms { allowed: Some(&allowed), ..Terms::default() };
     let body = || json!({"mine": {}, "other": 1});
-    check(body(), Mutation::Merge(&json!({"mine": {"a": 1}})), terms, Ok(json!({"mine": {"a": 1}, "other": 1})));
-    check(body(), Mutation::Merge(&json!({"mine": {"a": 1}, "other": 2})), terms, Err("forbidden_path"));
+    check(
+        body(),
+        Mutation::Merge { patch: &json!({"mine": {"a": 1}}), since: &[] },
+        terms,
+        Ok(json!({"mine": {"a": 1}, "other": 1})),
+    );
+    check(
+        body(),
+        Mutation::Merge { patch: &json!({"mine": {"a": 1}, "other": 2}), since: &[] },
+        terms,
+        Err("forbidden_path"),
+    );
     for forbidden in [
         json!([{"op": "add", "path": "/other", "value": 1}]),
         json!([{"op": "remove", "path": "/absent"}]),
@@ -99,27 +116,34 @@ fn a_result_beyond_the_limits_is_refused() {
     let terms = Terms { limits, ..Terms::default() };
     check(
         json!({"a": "x"}),
-        Mutation::Merge(&json!({"b": "123456789012"})),
+        Mutation::Merge { patch: &json!({"b": "123456789012"}), since: &[] },
         terms,
         Ok(json!({"a": "x", "b": "123456789012"})),
     );
-    check(json!({"a": "x"}), Mutation::Merge(&json!({"b": "1234567890123456"})), terms, Err("too_large"));
+    check(
+        json!({"a": "x"}),
+        Mutation::Merge { patch: &json!({"b": "1234567890123456"}), since: &[] },
+        terms,
+        Err("too_large"),
+    );
     check(json!({"a": "x"}), Mutation::Replace(&json!("x".repeat(30))), terms, Err("too_large"));
     check(
         json!({"a": "x".repeat(50)}),
-        Mutation::Merge(&json!({"a": "x".repeat(40)})),
+        Mutation::Merge { patch: &json!({"a": "x".repeat(40)}), since: &[] },
         terms,
         Ok(json!({"a": "x".repeat(40)})),
     );
     let deep = (0..65).fold(json!(1), |inner, _| json!([inner]));
-    check(json!({}), Mutation::Merge(&json!({"a": deep})), Terms::default(), Err("invalid_json"));
+    check(json!({}), Mutation::Merge { patch: &json!({"a": deep}), since: &[] }, Terms::default(), Err("invalid_json"));
     check(json!({}), Mutation::Replace(&json!({"__proto__": 1})), Terms::default(), Err("invalid_patch"));
 }
 
 #[test]
-fn a_conflict_keeps_the_value_that_was_lost() {
+fn a_conflict_keeps_the_value_that_was_lost_and_who_wrote_it() {
     let mut document = Document::new(json!({"a": 2, "l": ["n", "x"]}), 2);
-    let since = ops(json!([{"op": "add", "path": "/a", "value": 2}, {"op": "add", "path": "/l/0", "value": "n"}]));
+    let theirs = ops(json!([{"op": "add", "path": "/a", "value": 2}, {"op": "add", "path": "/l/0", "value": "n"}]));
+    let inverse = ops(json!([{"op": "remove", "path": "/l/0"}, {"op": "add", "path": "/a", "value": 1}]));
+    let since = [Later { version: 2, actor: "agent:bob", ops: &theirs, inverse: &inverse }];
     let own =
         ops(json!([{"op": "replace", "path": "/a", "value": 3}, {"op": "replace", "path": "/l/0", "value": "y"}]));
     let decided = document.decide(Mutation::Patch { ops: &own, since: &since }, &Terms::default()).unwrap();
@@ -133,7 +157,7 @@ fn a_conflict_keeps_the_value_that_was_lost() {
             "ops": [{"op": "add", "path": "/a", "value": 3}, {"op": "replace", "path": "/l/1", "value": "y"}],
             "inverse": [{"op": "replace", "path": "/l/1", "value": "x"}, {"op": "add", "path": "/a", "value": 2}],
             "actor": "user:ann", "at": "2026-01-01T00:00:00Z",
-            "conflicts": [{"path": "/a", "lost": 2}]
+            "conflicts": [{"path": "/a", "version": 2, "actor": "agent:bob", "lost": 2}]
         })
     );
     assert_eq!(serde_json::from_value::<Commit>(serde_json::to_value(&commit).unwrap()).unwrap(), commit);
@@ -150,7 +174,7 @@ fn replaying_the_commits_gives_the_head_and_taking_them_back_the_start() {
             let patch = [random.operation(document.body())];
             let mutation = match random.below(4) {
                 0 => Mutation::Patch { ops: &patch, since: &[] },
-                1 => Mutation::Merge(&body),
+                1 => Mutation::Merge { patch: &body, since: &[] },
                 2 => Mutation::Replace(&body),
                 _ => Mutation::Posted { state: &body, past: Past::Since(&[]) },
             };

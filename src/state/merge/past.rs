@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::state::diff::align::align;
 use crate::state::diff::{KEY_MEMBERS, unique_keys};
+use crate::state::later::Later;
 use crate::state::patch::Operation;
 use crate::state::pointer::array_index;
 use crate::state::value::same;
@@ -48,12 +49,12 @@ impl<'a> Item<'a> {
 }
 
 /// The versions of a value before its head, newest first, without repetitions; `None` if an inverse does not apply.
-pub(super) fn versions<'a>(head: &'a Value, inverses: &'a [Vec<Operation>]) -> Option<Vec<Node<'a>>> {
+pub(super) fn versions<'a>(head: &'a Value, since: &[Later<'a>]) -> Option<Vec<Node<'a>>> {
     let mut version = Node::Value(head);
     let mut versions = Vec::new();
-    for inverse in inverses.iter().filter(|inverse| !inverse.is_empty()) {
+    for later in since.iter().rev().filter(|later| !later.inverse.is_empty()) {
         let mut removed = Vec::new();
-        for op in inverse {
+        for op in later.inverse {
             write(&mut version, op.path().tokens(), op, &mut removed)?;
         }
         versions.push(version.clone());

@@ -10,7 +10,7 @@ use crate::state::value::{same, size, text_size};
 
 /// Whether objects missing above a target are created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Parents {
+pub(in crate::state) enum Parents {
     Required,
     Created,
 }
@@ -24,30 +24,58 @@ pub(super) fn apply(
     if ops.len() > limits.max_ops {
         return Err(PatchError::TooMany { count: ops.len(), max: limits.max_ops });
     }
-    let mut editor = Editor { doc, limits, parents, index: 0, copied: 0, moved: 0, done: Applied::default() };
+    let mut editor = Editor::begin(doc, *limits, parents);
     for (index, op) in ops.iter().enumerate() {
-        editor.index = index;
-        let growth = editor.done.growth;
-        let outcome = editor.operation(op).and_then(|()| editor.check_growth(growth, op.path()));
-        if let Err(error) = outcome {
-            editor.undo();
+        if let Err(error) = editor.apply(index, op) {
+            editor.abort();
             return Err(error);
         }
     }
-    let mut applied = editor.done;
-    applied.inverse.reverse();
-    Ok(applied)
+    Ok(editor.finish())
 }
 
-struct Editor<'d> {
+/// A value while operations change it one by one, until they are kept or all taken back.
+pub(in crate::state) struct Editor<'d> {
     doc: &'d mut Value,
-    limits: &'d Limits,
+    limits: Limits,
     parents: Parents,
     index: usize,
     copied: usize,
     moved: usize,
     /// `inverse` in the order of the effects until the end.
     done: Applied,
+}
+
+impl<'d> Editor<'d> {
+    /// `limits.max_bytes` is what all operations together may add; their number is the caller's to bound.
+    pub(in crate::state) fn begin(doc: &'d mut Value, limits: Limits, parents: Parents) -> Self {
+        Self { doc, limits, parents, index: 0, copied: 0, moved: 0, done: Applied::default() }
+    }
+
+    /// The value as the operations so far left it.
+    pub(in crate::state) fn doc(&self) -> &Value {
+        self.doc
+    }
+
+    /// Applies the next operation; after an error only [`abort`](Self::abort) is of use.
+    pub(in crate::state) fn apply(&mut self, index: usize, op: &Operation) -> Result<(), PatchError> {
+        self.index = index;
+        let growth = self.done.growth;
+        self.operation(op)?;
+        self.check_growth(growth, op.path())
+    }
+
+    /// Keeps what was done.
+    pub(in crate::state) fn finish(self) -> Applied {
+        let mut applied = self.done;
+        applied.inverse.reverse();
+        applied
+    }
+
+    /// Takes everything back.
+    pub(in crate::state) fn abort(mut self) {
+        self.undo();
+    }
 }
 
 /// Whether a write must find something at its path.
@@ -240,12 +268,12 @@ impl Editor<'_> {
     }
 
     fn check_value(&self, path: &Pointer, value: &Value) -> Result<(), PatchError> {
-        if *self.limits == Limits::NONE {
+        if self.limits == Limits::NONE {
             return Ok(());
         }
         let index = self.index;
         // A large value may replace a larger one: growth is judged after the write.
-        let limits = Limits { max_bytes: usize::MAX, ..*self.limits };
+        let limits = Limits { max_bytes: usize::MAX, ..self.limits };
         json::check_at(value, path, &limits).map(drop).map_err(|error| match error {
             JsonError::PrototypeKey { path } => PatchError::PrototypeKey { index, path },
             JsonError::TooDeep { path, max_depth } => PatchError::TooDeep { index, path, max_depth },

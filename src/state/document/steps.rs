@@ -1,0 +1,209 @@
+//! What a mutation comes to on the head: the operations and intents to carry out there, and the places others wrote too.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::{Mutation, Refusal, Terms};
+use crate::state::intent::{DEFAULT_KEY, Intent, Misfit, compile};
+use crate::state::later::{Later, before, held, inverses, last_writer};
+use crate::state::limits::Limits;
+use crate::state::merge::{Edits, posted_edits, three_way};
+use crate::state::patch::{Operation, PatchError};
+use crate::state::pointer::Pointer;
+use crate::state::text::Range;
+use crate::state::touch::{RebaseError, Rebased, rebase};
+use crate::state::{diff, json, merge_patch};
+
+pub(super) struct Plan<'m> {
+    pub(super) steps: Vec<Step<'m>>,
+    /// Places of the head that others wrote since the writer looked, and that this writes over.
+    pub(super) conflicts: Vec<Pointer>,
+}
+
+pub(super) enum Step<'m> {
+    Write(Cow<'m, Operation>),
+    /// An intent, where its path is at the head, and where its range is if it edits text.
+    Intent {
+        intent: &'m Intent,
+        path: Pointer,
+        range: Option<Range>,
+    },
+}
+
+impl<'m> Step<'m> {
+    /// What to do on `doc`, the value as the steps before left it.
+    pub(super) fn operations(&self, index: usize, doc: &Value) -> Result<Cow<'_, [Operation]>, Refusal> {
+        match self {
+            Self::Write(op) => Ok(Cow::Borrowed(std::slice::from_ref(op.as_ref()))),
+            Self::Intent { intent, path, range } => {
+                let ops = compile(intent, path, *range, DEFAULT_KEY, doc).map_err(|misfit| match misfit {
+                    Misfit::Gone(path) => PatchError::TargetGone { index, path }.into(),
+                    Misfit::Taken(path) => Refusal::Conflict { paths: vec![path] },
+                    Misfit::Overflow => {
+                        let reason = format!("the sum at `{path}` is beyond the range of a double");
+                        PatchError::InvalidPatch { index, reason }.into()
+                    }
+                })?;
+                Ok(Cow::Owned(ops))
+            }
+        }
+    }
+
+    fn writes(&self) -> Vec<&Pointer> {
+        match self {
+            Self::Write(op) => op.writes().collect(),
+            Self::Intent { path, .. } => vec![path],
+        }
+    }
+}
+
+pub(super) fn plan<'m>(head: &Value, mutation: Mutation<'m>, terms: &Terms<'_>) -> Result<Plan<'m>, Refusal> {
+    let limits = &terms.limits;
+    let plan = match mutation {
+        Mutation::Patch { ops, since } => {
+            refuse_many(ops.len(), limits)?;
+            patch(head, ops, since)?
+        }
+        Mutation::Merge { patch, since } => {
+            let ops = merge_patch::effects_of(head, patch);
+            let is_theirs = |path: &&Pointer| last_writer(path, since, head).is_some();
+            let conflicts = ops.iter().map(Operation::path).filter(is_theirs).cloned().collect();
+            made(Edits { ops, conflicts })
+        }
+        Mutation::Intents { intents, since } => {
+            refuse_many(intents.len(), limits)?;
+            carry(head, intents, since)?
+        }
+        Mutation::Replace(body) => {
+            refuse_value(body, limits)?;
+            made(Edits { ops: diff::diff(head, body), conflicts: Vec::new() })
+        }
+        Mutation::Rewrite { body, since } => {
+            refuse_value(body, limits)?;
+            made(three_way(head, body, since).ok_or_else(|| unfit(since))?)
+        }
+        Mutation::Posted { state, past } => {
+            refuse_value(state, limits)?;
+            made(posted_edits(head, state, past))
+        }
+    };
+    refuse_forbidden(&plan.steps, terms.allowed)?;
+    Ok(plan)
+}
+
+fn made<'m>(Edits { ops, conflicts }: Edits) -> Plan<'m> {
+    Plan { steps: ops.into_iter().map(|op| Step::Write(Cow::Owned(op))).collect(), conflicts }
+}
+
+/// Commits that do not lead to this head: whoever passes them is told, and nothing is written.
+fn unfit(since: &[Later<'_>]) -> Refusal {
+    let reason = format!("the {} commits since the base do not lead to the head", since.len());
+    PatchError::InvalidPatch { index: 0, reason }.into()
+}
+
+fn patch<'m>(head: &Value, ops: &'m [Operation], since: &[Later<'_>]) -> Result<Plan<'m>, Refusal> {
+    if since.is_empty() {
+        let steps = ops.iter().map(|op| Step::Write(Cow::Borrowed(op))).collect();
+        return Ok(Plan { steps, conflicts: Vec::new() });
+    }
+    let over: Vec<Operation> = since.iter().flat_map(|later| later.ops).cloned().collect();
+    let Rebased { ops, conflicts } = rebase(ops, &over, head).map_err(gone)?;
+    Ok(made(Edits { ops, conflicts }))
+}
+
+fn gone(RebaseError::TargetGone { index, path }: RebaseError) -> Refusal {
+    PatchError::TargetGone { index, path }.into()
+}
+
+/// Each intent for itself to where its place is at the head.
+fn carry<'m>(head: &Value, intents: &'m [Intent], since: &[Later<'_>]) -> Result<Plan<'m>, Refusal> {
+    let mut plan = Plan { steps: Vec::with_capacity(intents.len()), conflicts: Vec::new() };
+    let over: Vec<Operation> = since.iter().flat_map(|later| later.ops).cloned().collect();
+    for (index, intent) in intents.iter().enumerate() {
+        let path = intent.path().clone();
+        if since.is_empty() {
+            plan.steps.push(Step::Intent { intent, path, range: None });
+            continue;
+        }
+        let own = match intent {
+            Intent::Set { value, .. } => Operation::Replace { path, value: value.clone() },
+            Intent::Unset { .. } => Operation::Remove { path },
+            _ => Operation::Test { path, value: Value::Null },
+        };
+        let at_index = |RebaseError::TargetGone { path, .. }| gone(RebaseError::TargetGone { index, path });
+        let Rebased { ops, conflicts } = rebase(&[own], &over, head).map_err(at_index)?;
+        // Nothing is left of it: others unset the same.
+        let Some(path) = ops.last().map(|op| op.path().clone()) else { continue };
+        plan.conflicts.extend(conflicts);
+        let mut range = None;
+        match intent {
+            Intent::Set { .. } | Intent::Unset { .. } => {}
+            Intent::RemoveKey { key, .. } if others_removed(&path, key, since, head) => continue,
+            Intent::Text { pos, delete, .. } => {
+                range = Some(moved(Range { pos: *pos, delete: *delete }, &path, since, head))
+            }
+            _ => {}
+        }
+        let is_merged = !matches!(intent, Intent::Set { .. } | Intent::Unset { .. });
+        if is_merged && path.get(head).is_none() && before(&path, head, inverses(since)).1.is_some() {
+            // Others removed what this adds to: it begins anew, and both are told.
+            plan.conflicts.push(path.clone());
+        }
+        plan.steps.push(Step::Intent { intent, path, range });
+    }
+    Ok(plan)
+}
+
+/// Whether the list had the element before `since` and has it no more.
+fn others_removed(list: &Pointer, key: &Value, since: &[Later<'_>], head: &Value) -> bool {
+    let has = |list: Option<&Value>| {
+        let elements = list.and_then(Value::as_array);
+        elements.is_some_and(|elements| {
+            elements
+                .iter()
+                .any(|element| element.get(DEFAULT_KEY).is_some_and(|own| crate::state::value::same(own, key)))
+        })
+    };
+    !has(list.get(head)) && has(before(list, head, inverses(since)).1.as_ref())
+}
+
+/// Where a range of the text at `path` is at the head.
+fn moved(range: Range, path: &Pointer, since: &[Later<'_>], head: &Value) -> Range {
+    let held = held(path, since, head);
+    held.windows(2).fold(range, |range, two| match two {
+        [Some(Value::String(old)), Some(Value::String(new))] => range.over(old, new),
+        _ => range,
+    })
+}
+
+fn refuse_many(count: usize, limits: &Limits) -> Result<(), Refusal> {
+    if count > limits.max_ops {
+        return Err(PatchError::TooMany { count, max: limits.max_ops }.into());
+    }
+    Ok(())
+}
+
+/// A body is judged whole: its parts alone could each fit.
+fn refuse_value(body: &Value, limits: &Limits) -> Result<(), Refusal> {
+    let refused = |error: json::JsonError| {
+        let path = Pointer::root();
+        match error {
+            json::JsonError::TooDeep { path, max_depth } => PatchError::TooDeep { index: 0, path, max_depth },
+            json::JsonError::PrototypeKey { path } => PatchError::PrototypeKey { index: 0, path },
+            error if error.is_too_large() => {
+                PatchError::TooLarge { index: 0, path, reason: "the document has no room for it" }
+            }
+            error => PatchError::InvalidPatch { index: 0, reason: error.to_string() },
+        }
+    };
+    json::check(body, limits).map(drop).map_err(|error| refused(error).into())
+}
+
+/// Judged before anything is looked at, so that a refusal tells nothing about the value at the place.
+fn refuse_forbidden(steps: &[Step<'_>], allowed: Option<&[Pointer]>) -> Result<(), Refusal> {
+    let Some(allowed) = allowed else { return Ok(()) };
+    let is_allowed = |path: &Pointer| allowed.iter().any(|root| path.starts_with(root));
+    let forbidden = steps.iter().flat_map(Step::writes).find(|path| !is_allowed(path)).cloned();
+    forbidden.map_or(Ok(()), |path| Err(Refusal::ForbiddenPath { path }))
+}
