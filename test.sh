@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs everything: ./test.sh. Without the browser: ./test.sh quick.
+# Runs everything: ./test.sh. Without Node and the browser: ./test.sh quick.
 set -euo pipefail
 cd "$(dirname "$0")"
 mode=${1:-full}
@@ -37,13 +37,16 @@ cargo clippy --all-targets --quiet -- -D warnings
 say "suite"
 cargo test --quiet --lib --bins --test all
 
-[ "$mode" = quick ] && { say "passed (quick: without the browser)"; exit 0; }
+[ "$mode" = quick ] && { say "passed (quick: without Node and the browser)"; exit 0; }
 
 say "release build"
 cargo build --release --quiet
 
 say "definitions"
 "$COAGENT_BIN" check
+
+say "CopilotKit's core and ag-ui's clients against the built binary"
+(cd tests/clients && npm ci --no-audit --no-fund --loglevel=error && npm test --silent)
 
 say "example page"
 (cd examples/copilotkit-react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build)

@@ -11,16 +11,16 @@ const binary = path.resolve(here, process.env.COAGENT_BIN ?? "../../target/relea
 export const remembers = process.env.COAGENT_STORE !== "memory:";
 
 /** Resolves to `{ origin, runtimeUrl, restart, stop }` once the server says that it listens. */
-export async function startRuntime() {
+export async function startRuntime({ agents = path.join(here, "agents") } = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), "coagent-browser-"));
-  let running = await spawnRuntime(folder, "127.0.0.1:0");
+  let running = await spawnRuntime(folder, "127.0.0.1:0", agents);
   return {
     origin: running.origin,
     runtimeUrl: `${running.origin}/api/copilotkit`,
     /** Ends the process and starts another one on the same address and store. */
     async restart() {
       await end(running.child);
-      running = await spawnRuntime(folder, new URL(running.origin).host);
+      running = await spawnRuntime(folder, new URL(running.origin).host, agents);
     },
     async stop() {
       await end(running.child);
@@ -29,8 +29,8 @@ export async function startRuntime() {
   };
 }
 
-function spawnRuntime(folder, listen) {
-  const flags = ["serve", "--listen", listen, "--agents", path.join(here, "agents"), "--store", process.env.COAGENT_STORE ?? `sqlite:${path.join(folder, "coagent.db")}`];
+function spawnRuntime(folder, listen, agents) {
+  const flags = ["serve", "--listen", listen, "--agents", agents, "--store", process.env.COAGENT_STORE ?? `sqlite:${path.join(folder, "coagent.db")}`];
   const child = spawn(binary, flags, { stdio: ["ignore", "ignore", "pipe"], cwd: folder });
   return new Promise((resolve, reject) => {
     let said = "";
@@ -45,7 +45,7 @@ function spawnRuntime(folder, listen) {
     child.once("exit", ended);
     child.stderr.on("data", (chunk) => {
       said += chunk;
-      const origin = /listening on (http:\/\/\S+)/.exec(said)?.[1];
+      const origin = /listening on (http:\/\/\S+)\n/.exec(said)?.[1];
       if (!origin) return;
       clearTimeout(late);
       child.off("exit", ended);

@@ -5,6 +5,7 @@ mod debug_feed;
 mod definitions;
 mod faults;
 mod http_contract;
+mod many_runs;
 mod remote_agent;
 mod runs;
 mod state_http;
