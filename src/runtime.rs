@@ -5,6 +5,7 @@
 mod agents;
 mod clock;
 mod document;
+mod documents;
 mod janitor;
 mod keeping;
 mod registry;
@@ -25,11 +26,16 @@ use crate::store::{Kind, Store, StoreError};
 
 pub use crate::agent::transcription::{Audio, TranscriptionError};
 pub use agents::{Agents, Hosted};
+pub use document::{Accepted, Delta, DocumentError, Evidence, Expects, Once, Origin, Proposal, Write};
+pub use documents::{
+    Document, DocumentItem, DocumentName, DocumentPage, Documents, History, HistoryCursor, HistoryQuery, ListQuery,
+    Since, SnapshotReason, Standing, Subscription, Update,
+};
 pub use keeping::{Amendment, KeepingError, Naming};
 pub use thread::StopOutcome;
 pub use view::{ThreadItem, ThreadPage};
 
-use document::{DocumentHandle, DocumentRef, DocumentUnavailable, Documents};
+use document::{DocumentHandle, DocumentRef, DocumentUnavailable, LiveDocuments};
 use janitor::Janitor;
 use thread::{Follow, Replay, ThreadHandle, ThreadRef, Threads};
 
@@ -45,7 +51,7 @@ pub struct Runtime {
 #[derive(Debug)]
 struct Services {
     store: Arc<dyn Store>,
-    documents: Arc<Documents>,
+    documents: Arc<LiveDocuments>,
     threads: Arc<Threads>,
     janitor: Janitor,
     /// Cancelled when the process begins to end: nothing starts from then on.
@@ -154,7 +160,7 @@ impl Runtime {
         let janitor = Janitor::start(Arc::clone(&store));
         let services = Arc::new(Services {
             store,
-            documents: Arc::new(Documents::new()),
+            documents: Arc::new(LiveDocuments::new()),
             threads: Arc::new(Threads::new()),
             janitor,
             stopping: CancellationToken::new(),

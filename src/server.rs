@@ -6,6 +6,7 @@ mod error;
 mod listen;
 mod origin;
 mod pages;
+mod state;
 mod stream;
 mod v1;
 

@@ -6,3 +6,8 @@ use jiff::Timestamp;
 pub(crate) fn now() -> String {
     format!("{:.3}", Timestamp::now())
 }
+
+/// Now, in milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}

@@ -1,15 +1,19 @@
 //! A document while it lives: how others name it, what they may ask of it, and the handle they hold.
 
 mod actor;
+mod commit;
 mod deltas;
 mod load;
 mod past;
+mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,7 +23,11 @@ use crate::state::pointer::Pointer;
 use crate::store::{Kind, Owner, Store, StreamKey, Tenant};
 
 use super::registry::Registry;
+pub use deltas::Delta;
 pub(crate) use deltas::DeltaTail;
+pub(crate) use load::Stamp;
+pub(crate) use past::Log;
+pub use write::{Accepted, DocumentError, Expects, Once, Origin, Proposal, Write};
 
 /// Names a document: `type/id` within a tenant and an owner (empty = the whole tenant).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,13 +39,19 @@ pub(crate) struct DocumentRef {
 }
 
 impl DocumentRef {
-    fn stream(&self) -> StreamKey {
+    /// The stream of its commits; an entry's position is its version.
+    pub(crate) fn stream(&self) -> StreamKey {
         StreamKey {
             tenant: Tenant::new(self.tenant.as_str()),
             owner: Owner::new(self.owner.as_str()),
             kind: Kind::Document,
             id: self.name.as_str().into(),
         }
+    }
+
+    /// Whether its type allows objects only.
+    fn holds_objects(&self) -> bool {
+        ["agent/", "task/", "lifecycle/"].iter().any(|kind| self.name.starts_with(kind))
     }
 }
 
@@ -53,7 +67,7 @@ pub(crate) struct Author {
 
 /// What tells which version a client saw when it posted a whole state (design §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Evidence {
+pub enum Evidence {
     /// It saw exactly this version.
     Exact(u64),
     /// It saw this version or a newer one.
@@ -71,6 +85,20 @@ pub(crate) struct Snapshot {
     pub(crate) frame: Bytes,
 }
 
+/// Where a document stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Head {
+    /// Empty while the document never existed.
+    pub(crate) epoch: Arc<str>,
+    /// 0 while the document never existed.
+    pub(crate) version: u64,
+    /// Whether there is a document, as opposed to none yet or a tombstone.
+    pub(crate) exists: bool,
+    pub(crate) latest: Stamp,
+    /// The body, when it was asked for and there is one.
+    pub(crate) data: Option<Arc<RawValue>>,
+}
+
 /// What a run finds when it begins.
 #[derive(Debug)]
 pub(crate) struct Begun {
@@ -81,7 +109,7 @@ pub(crate) struct Begun {
     pub(crate) rejected: Option<Refused>,
 }
 
-/// A change that was refused; nothing of it applied.
+/// A posted state that was refused; nothing of it applied.
 #[derive(Debug, Clone, Error)]
 #[error("{message}")]
 pub(crate) struct Refused {
@@ -89,8 +117,16 @@ pub(crate) struct Refused {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) path: Option<String>,
-    /// The head version that the change met.
+    /// The head version that the state met.
     pub(crate) version: u64,
+}
+
+impl From<DocumentError> for Refused {
+    fn from(error: DocumentError) -> Self {
+        let path = error.path().map(|path| path.to_string());
+        let version = error.head().unwrap_or_default();
+        Self { code: error.code(), message: error.to_string(), path, version }
+    }
 }
 
 /// The document's store failed; asking again tries it again.
@@ -98,6 +134,12 @@ pub(crate) struct Refused {
 #[error("{reason}")]
 pub(crate) struct DocumentUnavailable {
     pub(crate) reason: String,
+}
+
+impl From<DocumentUnavailable> for DocumentError {
+    fn from(error: DocumentUnavailable) -> Self {
+        Self::Unavailable { reason: error.reason }
+    }
 }
 
 type Reply<T, E> = oneshot::Sender<Result<T, E>>;
@@ -116,17 +158,21 @@ enum Command {
         request: StateRequest,
         author: Author,
     },
+    Write {
+        write: Box<Write>,
+        author: Author,
+        reply: Reply<Accepted, DocumentError>,
+    },
+    Head {
+        with_data: bool,
+        reply: Reply<Head, DocumentUnavailable>,
+    },
     Snapshots {
         versions: Vec<u64>,
         reply: Reply<Vec<Option<Snapshot>>, DocumentUnavailable>,
     },
     Body {
         reply: Reply<Versioned<Value>, DocumentUnavailable>,
-    },
-    /// Deletes the document: a tombstone becomes its next version.
-    End {
-        actor: String,
-        reply: Reply<(), DocumentUnavailable>,
     },
 }
 
@@ -135,26 +181,35 @@ enum Command {
 pub(crate) struct DocumentHandle {
     inbox: mpsc::Sender<Command>,
     deltas: Arc<DeltaTail>,
+    log: Log,
 }
 
-pub(crate) type Documents = Registry<DocumentRef, DocumentHandle>;
+pub(crate) type LiveDocuments = Registry<DocumentRef, DocumentHandle>;
 
 const INBOX: usize = 256;
+/// A writer that finds the inbox full waits this long, and is then refused instead of queued without end.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl DocumentHandle {
     /// The live document, its task started now if need be.
-    pub(crate) fn open(documents: &Arc<Documents>, store: &Arc<dyn Store>, name: &DocumentRef) -> Arc<Self> {
+    pub(crate) fn open(documents: &Arc<LiveDocuments>, store: &Arc<dyn Store>, name: &DocumentRef) -> Arc<Self> {
         documents.get_or_start(name, |id| {
             let (inbox, commands) = mpsc::channel(INBOX);
             let deltas = Arc::new(DeltaTail::new());
+            let log = Log { store: Arc::clone(store), stream: name.stream() };
             let owner = actor::Owner { documents: Arc::clone(documents), name: name.clone(), id };
-            documents.spawn_owner(name, id, actor::run(owner, Arc::clone(store), Arc::clone(&deltas), commands));
-            Self { inbox, deltas }
+            documents.spawn_owner(name, id, actor::run(owner, log.clone(), Arc::clone(&deltas), commands));
+            Self { inbox, deltas, log }
         })
     }
 
     pub(crate) fn deltas(&self) -> &DeltaTail {
         &self.deltas
+    }
+
+    /// Its commits in the store.
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
     }
 
     pub(crate) async fn begin(
@@ -164,6 +219,23 @@ impl DocumentHandle {
         author: Author,
     ) -> Result<Begun, DocumentUnavailable> {
         self.ask(|reply| Command::Begin { initial, posted, author, reply }).await
+    }
+
+    /// The one way in for everybody but the agent of a run. On return the write is durable, or refused.
+    ///
+    /// A caller that drops the future does not know whether it was written.
+    pub(crate) async fn write(&self, write: Write, author: Author) -> Result<Accepted, DocumentError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Write { write: Box::new(write), author, reply };
+        self.inbox.send_timeout(command, PATIENCE).await.map_err(|error| match error {
+            mpsc::error::SendTimeoutError::Timeout(_) => DocumentError::Overloaded,
+            mpsc::error::SendTimeoutError::Closed(_) => gone().into(),
+        })?;
+        answer.await.map_err(|_| DocumentError::from(gone()))?
+    }
+
+    pub(crate) async fn head(&self, with_data: bool) -> Result<Head, DocumentUnavailable> {
+        self.ask(|reply| Command::Head { with_data, reply }).await
     }
 
     /// Snapshots of old versions, in the order asked; version 0 shows `{}`. The head is `u64::MAX`, and is always there;
@@ -177,14 +249,18 @@ impl DocumentHandle {
         Ok(snapshots.pop().flatten().expect("the head was asked for"))
     }
 
-    /// The head; version 0 and `null` while the document does not exist.
+    /// The body; version 0 while there is no document.
     pub(crate) async fn body(&self) -> Result<Versioned<Value>, DocumentUnavailable> {
         self.ask(|reply| Command::Body { reply }).await
     }
 
     /// Deletes the document, if it exists: its next version is a tombstone, after which it begins anew.
     pub(crate) async fn end(&self, actor: String) -> Result<(), DocumentUnavailable> {
-        self.ask(|reply| Command::End { actor, reply }).await
+        let author = Author { actor, run_id: None, may_write: None };
+        match self.write(Write::new(Proposal::Delete), author).await {
+            Ok(_) | Err(DocumentError::NotFound | DocumentError::Deleted { .. }) => Ok(()),
+            Err(error) => Err(DocumentUnavailable { reason: error.to_string() }),
+        }
     }
 
     /// Passes an agent's request on; the document answers the agent itself.
@@ -192,7 +268,7 @@ impl DocumentHandle {
         if let Err(mpsc::error::SendError(Command::Agent { request, .. })) =
             self.inbox.send(Command::Agent { request, author }).await
         {
-            let gone = || StateError::Unavailable { reason: "the document's owner has stopped".to_owned() };
+            let gone = || StateError::Unavailable { reason: gone().reason };
             match request {
                 StateRequest::Read { reply, .. } => drop(reply.send(Err(gone()))),
                 StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. } => {
@@ -206,9 +282,12 @@ impl DocumentHandle {
         &self,
         command: impl FnOnce(Reply<T, DocumentUnavailable>) -> Command,
     ) -> Result<T, DocumentUnavailable> {
-        let gone = || DocumentUnavailable { reason: "the document's owner has stopped; try again".to_owned() };
         let (reply, answer) = oneshot::channel();
         self.inbox.send(command(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
+}
+
+fn gone() -> DocumentUnavailable {
+    DocumentUnavailable { reason: "the document's owner has stopped; try again".to_owned() }
 }

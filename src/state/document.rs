@@ -66,7 +66,7 @@ pub struct Terms<'t> {
     pub allowed: Option<&'t [Pointer]>,
     /// Whether a patch may create the objects missing above what it adds.
     pub creates_parents: bool,
-    /// Whether a mutation that changes nothing makes a version all the same: the first of a document, and its tombstone.
+    /// Whether a mutation that changes nothing makes a version all the same, as the first of a document does.
     pub always: bool,
     pub limits: Limits,
 }
@@ -174,8 +174,12 @@ impl Document {
 
     /// Deletes it: the next version is a tombstone, whose operations are the removals that lead to `{}`.
     pub fn end(&mut self) -> Change {
-        let members = self.body.as_object().into_iter().flat_map(serde_json::Map::keys);
-        let ops: Vec<_> = members.map(|name| Operation::Remove { path: Pointer::root().join(name.clone()) }).collect();
+        let ops: Vec<_> = match &self.body {
+            Value::Object(members) => {
+                members.keys().map(|name| Operation::Remove { path: Pointer::root().join(name.clone()) }).collect()
+            }
+            _ => vec![Operation::Add { path: Pointer::root(), value: Value::Object(serde_json::Map::new()) }],
+        };
         let Applied { effects, inverse, growth } =
             patch::apply(&mut self.body, &ops, &Limits::NONE).expect("what is there can be removed");
         self.version += 1;

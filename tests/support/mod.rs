@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod crash;
+pub(crate) mod documents;
 pub(crate) mod events;
 pub(crate) mod faulty;
 pub(crate) mod server;

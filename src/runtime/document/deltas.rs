@@ -1,42 +1,92 @@
-//! The recent commits of a document as the frames that live runs send, for readers that follow as cursors.
+//! The recent commits of a document, for readers that follow as cursors: each encoded once, whoever reads it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
+use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::agui::{Event, PatchOperation, sse, to_json};
+use crate::state::document::Commit;
 use crate::state::patch::Operation;
 
-/// Commits beyond this many leave memory; a reader that is further behind gets a snapshot.
+/// Commits beyond this many leave memory; a reader that is further behind reads the store.
 const KEPT: usize = 1024;
+/// Commits beyond this many bytes of log leave memory too, but for the newest one.
+const KEPT_BYTES: usize = 4 << 20;
 
 /// One committed version.
 #[derive(Debug)]
-pub(crate) struct Delta {
-    pub(crate) version: u64,
-    /// Safe operations that lead from the version before to this one.
-    ops: Arc<[Operation]>,
+pub struct Delta {
+    commit: Arc<Commit>,
+    /// Its size in the log.
+    bytes: usize,
     /// Encoded when the first reader asks, and then shared by all.
     frame: OnceLock<Bytes>,
+    json: OnceLock<Bytes>,
 }
 
 impl Delta {
-    pub(crate) fn new(version: u64, ops: Arc<[Operation]>) -> Self {
-        Self { version, ops, frame: OnceLock::new() }
+    pub(super) fn new(commit: Arc<Commit>, bytes: usize) -> Self {
+        Self { commit, bytes, frame: OnceLock::new(), json: OnceLock::new() }
+    }
+
+    /// The version it made; it leads there from the version before.
+    pub fn version(&self) -> u64 {
+        self.commit.version
+    }
+
+    pub fn commit(&self) -> &Arc<Commit> {
+        &self.commit
     }
 
     /// The `STATE_DELTA` frame.
     pub(crate) fn frame(&self) -> Bytes {
         let encode = || {
-            let delta = self.ops.iter().map(told).collect();
+            let delta = self.commit.ops.iter().map(told).collect();
             let mut bytes = Vec::with_capacity(128);
             sse::write_frame(&mut bytes, &Event::state_delta(delta), None);
             bytes.into()
         };
         self.frame.get_or_init(encode).clone()
     }
+
+    /// `{"from","to","ops","actor","run_id"?,"origin"?,"at"}` (docs/state-api.md §3), on one line.
+    pub fn json(&self) -> Bytes {
+        self.json.get_or_init(|| encoded(&self.commit).into()).clone()
+    }
+}
+
+fn encoded(commit: &Commit) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Told<'c> {
+        from: u64,
+        to: u64,
+        ops: &'c [Operation],
+        actor: &'c str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        run_id: Option<&'c str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        origin: Option<Origin<'c>>,
+        at: &'c str,
+    }
+    #[derive(Serialize)]
+    struct Origin<'c> {
+        client_id: &'c str,
+        mutation_id: u64,
+    }
+    let origin = commit.client_id.as_deref().zip(commit.mutation_id);
+    let told = Told {
+        from: commit.version - 1,
+        to: commit.version,
+        ops: &commit.ops,
+        actor: &commit.actor,
+        run_id: commit.run_id.as_deref(),
+        origin: origin.map(|(client_id, mutation_id)| Origin { client_id, mutation_id }),
+        at: &commit.at,
+    };
+    serde_json::to_vec(&told).expect("a commit is plain data")
 }
 
 /// A safe operation in the words of AG-UI.
@@ -55,8 +105,14 @@ fn told(op: &Operation) -> PatchOperation {
 #[derive(Debug)]
 pub(crate) struct DeltaTail {
     /// A lock, because the document's task appends while any number of readers copy handles out; never held across an await.
-    ring: Mutex<VecDeque<Arc<Delta>>>,
+    ring: Mutex<Ring>,
     version: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    deltas: VecDeque<Arc<Delta>>,
+    bytes: usize,
 }
 
 impl DeltaTail {
@@ -79,20 +135,52 @@ impl DeltaTail {
         if to <= after {
             return Some(Vec::new());
         }
-        let ring = self.ring.lock().expect("no code panics while it holds this lock");
-        let start = ring.partition_point(|delta| delta.version <= after);
-        let wanted: Vec<_> = ring.range(start..).take_while(|delta| delta.version <= to).cloned().collect();
+        let ring = self.lock();
+        let start = ring.deltas.partition_point(|delta| delta.version() <= after);
+        let wanted: Vec<_> = ring.deltas.range(start..).take_while(|delta| delta.version() <= to).cloned().collect();
         // A version that was found in the store after a fault has no delta here.
         (wanted.len() as u64 == to - after).then_some(wanted)
     }
 
+    /// The commits of `(since, to]` that are in memory and lie next to `to`, newest first.
+    pub(super) fn commits(&self, since: u64, to: u64) -> Vec<Arc<Commit>> {
+        let ring = self.lock();
+        let end = ring.deltas.partition_point(|delta| delta.version() <= to);
+        let newest_first = ring.deltas.range(..end).rev().take_while(|delta| delta.version() > since);
+        let mut expected = to + 1;
+        let contiguous = newest_first.take_while(|delta| {
+            expected -= 1;
+            delta.version() == expected
+        });
+        contiguous.map(|delta| Arc::clone(&delta.commit)).collect()
+    }
+
     /// Shows durable versions, the last of them being `version`.
     pub(crate) fn publish(&self, version: u64, deltas: impl IntoIterator<Item = Delta>) {
-        let mut ring = self.ring.lock().expect("no code panics while it holds this lock");
-        ring.extend(deltas.into_iter().map(Arc::new));
-        let surplus = ring.len().saturating_sub(KEPT);
-        ring.drain(..surplus);
-        drop(ring);
+        self.fill(deltas);
         self.version.send_replace(version);
+    }
+
+    /// Puts durable versions into memory without waking anybody.
+    pub(super) fn fill(&self, deltas: impl IntoIterator<Item = Delta>) {
+        let mut ring = self.lock();
+        for delta in deltas {
+            ring.bytes += delta.bytes;
+            ring.deltas.push_back(Arc::new(delta));
+        }
+        while ring.deltas.len() > KEPT || ring.bytes > KEPT_BYTES && ring.deltas.len() > 1 {
+            let oldest = ring.deltas.pop_front().expect("the loop's condition saw it");
+            ring.bytes -= oldest.bytes;
+        }
+    }
+
+    /// Forgets everything, for a document that is read anew from the store.
+    pub(super) fn clear(&self) {
+        let mut ring = self.lock();
+        (ring.deltas, ring.bytes) = (VecDeque::new(), 0);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Ring> {
+        self.ring.lock().expect("no code panics while it holds this lock")
     }
 }

@@ -2,29 +2,53 @@
 
 use std::sync::Arc;
 
-use crate::state::document::{Commit, Document};
-use crate::store::{Limit, Seq, Store, StoreError, StreamKey};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use super::Snapshot;
-use super::actor::{Broken, Pending};
-use super::deltas::DeltaTail;
-use super::past::Past;
+use crate::state::document::{Commit, Document};
+use crate::store::{Limit, Seq, StoreError};
+
+use super::actor::Broken;
+use super::commit::Pending;
+use super::deltas::{Delta, DeltaTail};
+use super::past::Log;
+use super::{DocumentRef, Snapshot};
 
 const PAGE: Limit = Limit { entries: 512, bytes: 1 << 20 };
 
 /// A document in memory.
 pub(super) struct Live {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) stream: StreamKey,
+    pub(super) name: DocumentRef,
+    pub(super) log: Log,
     pub(super) deltas: Arc<DeltaTail>,
     pub(super) document: Document,
-    pub(super) past: Past,
+    /// The lineage of its versions; none before the first commit.
+    pub(super) epoch: Option<Arc<str>>,
+    /// Who made the newest version, when, and whether it is a tombstone.
+    pub(super) latest: Stamp,
     /// Bytes of commits since the last stored snapshot.
     pub(super) log_bytes: usize,
-    /// The head as a frame, when somebody asked for it.
+    /// The durable head as text and as a frame, when somebody asked for it.
+    pub(super) json: Option<Arc<RawValue>>,
     pub(super) snapshot: Option<Snapshot>,
     /// Decided and not stored yet, in order.
     pub(super) pending: Vec<Pending>,
+}
+
+/// What a listing shows of a document besides its name and version: the summary of its stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamp {
+    /// RFC 3339.
+    pub(crate) at: String,
+    pub(crate) by: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) deleted: bool,
+}
+
+impl Stamp {
+    pub(super) fn of(commit: &Commit) -> Self {
+        Self { at: commit.at.clone(), by: commit.actor.clone(), deleted: commit.deleted }
+    }
 }
 
 impl From<StoreError> for Broken {
@@ -34,31 +58,61 @@ impl From<StoreError> for Broken {
 }
 
 impl Live {
-    pub(super) async fn load(store: Arc<dyn Store>, stream: StreamKey, deltas: Arc<DeltaTail>) -> Result<Self, Broken> {
+    pub(super) async fn load(name: DocumentRef, log: Log, deltas: Arc<DeltaTail>) -> Result<Self, Broken> {
+        let document = Document::absent();
+        let mut live = Self {
+            name,
+            log,
+            deltas,
+            document,
+            epoch: None,
+            latest: Stamp::default(),
+            log_bytes: 0,
+            json: None,
+            snapshot: None,
+            pending: Vec::new(),
+        };
+        live.reload().await?;
+        Ok(live)
+    }
+
+    /// Takes what the store has, whatever was in memory.
+    pub(super) async fn reload(&mut self) -> Result<(), Broken> {
+        let (store, stream) = (&self.log.store, &self.log.stream);
         let unreadable = |error: serde_json::Error| Broken { reason: format!("{stream} cannot be read: {error}") };
-        let mut document = match store.snapshot(&stream).await? {
+        self.document = match store.snapshot(stream).await? {
             Some(snapshot) => {
                 Document::new(serde_json::from_slice(&snapshot.body).map_err(unreadable)?, snapshot.seq.0)
             }
             None => Document::absent(),
         };
-        let head = store.head(&stream).await?.map_or(0, |head| head.seq.0);
-        let (mut past, mut log_bytes) = (Past::default(), 0);
-        while document.version() < head {
-            let page = store.read(&stream, Seq(document.version()), PAGE).await?;
+        let stored = store.head(stream).await?;
+        let head = stored.as_ref().map_or(0, |head| head.seq.0);
+        if let Some(stored) = stored {
+            let stamp = stored.summary.as_deref().map(serde_json::from_slice).transpose().map_err(unreadable)?;
+            self.latest = stamp.unwrap_or_default();
+            self.epoch = Some(stored.epoch);
+        }
+        self.deltas.clear();
+        (self.log_bytes, self.json, self.snapshot) = (0, None, None);
+        while self.document.version() < head {
+            let page = store.read(stream, Seq(self.document.version()), PAGE).await?;
             if page.is_empty() {
                 return Err(Broken { reason: format!("{stream} holds fewer versions than the store says") });
             }
+            let mut deltas = Vec::with_capacity(page.len());
             for entry in page {
                 let commit: Commit = serde_json::from_slice(&entry.body).map_err(unreadable)?;
-                document
+                self.document
                     .replay(&commit)
                     .map_err(|error| Broken { reason: format!("{stream} cannot be replayed: {error}") })?;
-                past.push(Arc::new(commit));
-                log_bytes += entry.body.len();
+                self.latest = Stamp::of(&commit);
+                self.log_bytes += entry.body.len();
+                deltas.push(Delta::new(Arc::new(commit), entry.body.len()));
             }
+            self.deltas.fill(deltas);
         }
-        deltas.publish(document.version(), []);
-        Ok(Self { store, stream, deltas, document, past, log_bytes, snapshot: None, pending: Vec::new() })
+        self.deltas.publish(head, []);
+        Ok(())
     }
 }

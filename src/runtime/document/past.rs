@@ -1,112 +1,112 @@
-//! The recent commits of a document: how a body becomes an older one again, and what a writer has not seen.
+//! How a document became what it is: its commits and older bodies, from memory or from the log in the store.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::state::document::{Commit, Document};
 use crate::state::patch::{self, Operation};
-use crate::store::{Limit, Seq, Store, StoreError, StreamKey};
+use crate::store::{Entry, Limit, Seq, Store, StoreError, StreamKey};
 
-/// This many commits stay in memory; older ones are read from the store.
-const KEPT: usize = 1024;
-
-/// No merge looks further back than this: an older view counts as no evidence at all.
-const FURTHEST: u64 = 4096;
-
-/// No replay shows an older version: reading on would keep the document from its writers for too long.
-const FURTHEST_SHOWN: u64 = 16_384;
+use super::deltas::{Delta, DeltaTail};
 
 const PAGE: Limit = Limit { entries: 512, bytes: 1 << 20 };
-/// Read at once on the way back.
-const STEP: u64 = 128;
 
-/// The newest commits, oldest first.
-#[derive(Debug, Default)]
-pub(super) struct Past {
-    commits: VecDeque<Arc<Commit>>,
+/// A document's log in the store.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) stream: StreamKey,
 }
 
-impl Past {
-    pub(super) fn push(&mut self, commit: Arc<Commit>) {
-        if self.commits.len() == KEPT {
-            self.commits.pop_front();
-        }
-        self.commits.push_back(commit);
+impl Log {
+    /// Commits after a version, oldest first, up to a page of them; empty at the head.
+    pub(crate) async fn page(&self, after: u64) -> Result<Vec<Commit>, StoreError> {
+        let entries = self.store.read(&self.stream, Seq(after), PAGE).await?;
+        entries.iter().map(|entry| self.commit(entry)).collect()
     }
 
-    /// The commits in `(since, head]`, oldest first; `None` when that is too far back or not a version.
-    pub(super) async fn after(
-        &self,
-        since: u64,
-        head: u64,
-        store: &dyn Store,
-        stream: &StreamKey,
-    ) -> Result<Option<Vec<Arc<Commit>>>, StoreError> {
-        let Some(wanted) = head.checked_sub(since).filter(|&wanted| wanted <= FURTHEST) else { return Ok(None) };
-        let in_memory = self.commits.len() as u64;
-        if wanted <= in_memory {
-            return Ok(Some(self.commits.iter().skip((in_memory - wanted) as usize).cloned().collect()));
-        }
-        let mut commits = stored(since, head - in_memory, store, stream).await?;
-        commits.extend(self.commits.iter().cloned());
-        Ok(Some(commits))
+    /// Versions after a version as deltas, up to a page of them.
+    pub(crate) async fn deltas_after(&self, version: u64) -> Result<Vec<Arc<Delta>>, StoreError> {
+        let entries = self.store.read(&self.stream, Seq(version), PAGE).await?;
+        let delta = |entry| Ok(Arc::new(Delta::new(Arc::new(self.commit(entry)?), entry.body.len())));
+        entries.iter().map(delta).collect()
     }
 
-    /// The bodies of those of `wanted`, all before the head, that are near enough to be read, newest first.
-    pub(super) async fn bodies(
-        &self,
-        mut wanted: BTreeSet<u64>,
-        document: &Document,
-        store: &dyn Store,
-        stream: &StreamKey,
-    ) -> Result<Vec<(u64, Value)>, StoreError> {
-        let head = document.version();
-        let is_beginning = wanted.remove(&0);
-        wanted = wanted.split_off(&head.saturating_sub(FURTHEST_SHOWN));
-        let mut found = Vec::with_capacity(wanted.len());
-        if let Some(&oldest) = wanted.first() {
-            let mut body = document.body().clone();
-            let mut version = head;
-            let mut step_back = |version: &mut u64, inverse: &[Operation]| {
-                undo(&mut body, inverse);
-                *version -= 1;
-                if wanted.contains(version) {
-                    found.push((*version, body.clone()));
-                }
-            };
-            let in_memory = (head - oldest).min(self.commits.len() as u64) as usize;
-            self.commits.iter().rev().take(in_memory).for_each(|commit| step_back(&mut version, &commit.inverse));
-            while version > oldest {
-                let from = version.saturating_sub(STEP).max(oldest);
-                let step = stored(from, version, store, stream).await?;
-                step.iter().rev().for_each(|commit| step_back(&mut version, &commit.inverse));
+    /// One commit.
+    pub(crate) async fn at(&self, version: u64) -> Result<Option<Commit>, StoreError> {
+        let Some(before) = version.checked_sub(1) else { return Ok(None) };
+        let entries = self.store.read(&self.stream, Seq(before), Limit { entries: 1, bytes: 0 }).await?;
+        entries.first().map(|entry| self.commit(entry)).transpose()
+    }
+
+    /// The commits of `(after, to]`, oldest first.
+    pub(crate) async fn between(&self, after: u64, to: u64) -> Result<Vec<Arc<Commit>>, StoreError> {
+        let mut commits: Vec<Arc<Commit>> = Vec::new();
+        while commits.len() as u64 + after < to {
+            let page = self.page(after + commits.len() as u64).await?;
+            if page.is_empty() {
+                return Err(self.corrupt(after + commits.len() as u64 + 1));
             }
+            commits.extend(page.into_iter().take_while(|commit| commit.version <= to).map(Arc::new));
         }
-        found.extend(is_beginning.then(|| (0, Document::absent().into_body())));
-        Ok(found)
+        Ok(commits)
     }
-}
 
-/// The commits of `(since, to]` as stored, oldest first.
-async fn stored(since: u64, to: u64, store: &dyn Store, stream: &StreamKey) -> Result<Vec<Arc<Commit>>, StoreError> {
-    let mut commits = Vec::new();
-    let mut after = Seq(since);
-    while after.0 < to {
-        let page = store.read(stream, after, PAGE).await?;
-        let Some(last) = page.last() else {
-            return Err(StoreError::Corrupt { stream: stream.clone(), seq: Seq(after.0 + 1) });
+    /// The body at a version that the document has or had: from the empty document forward, or back from the
+    /// latest snapshot, whichever is the shorter way.
+    pub(crate) async fn body_at(&self, version: u64) -> Result<Value, StoreError> {
+        let snapshot = self.store.snapshot(&self.stream).await?;
+        let (mut body, mut at) = match snapshot {
+            Some(snapshot) if snapshot.seq.0.abs_diff(version) < version => {
+                let body = serde_json::from_slice(&snapshot.body).map_err(|_| self.corrupt(snapshot.seq.0))?;
+                (body, snapshot.seq.0)
+            }
+            _ => (Document::absent().into_body(), 0),
         };
-        after = last.seq;
-        for entry in page.iter().filter(|entry| entry.seq.0 <= to) {
-            match serde_json::from_slice::<Commit>(&entry.body) {
-                Ok(commit) => commits.push(Arc::new(commit)),
-                Err(_) => return Err(StoreError::Corrupt { stream: stream.clone(), seq: entry.seq }),
+        while at < version {
+            let page = self.page(at).await?;
+            if page.is_empty() {
+                return Err(self.corrupt(at + 1));
+            }
+            for commit in page.iter().take_while(|commit| commit.version <= version) {
+                patch::replay(&mut body, &commit.ops).map_err(|_| self.corrupt(commit.version))?;
+                at = commit.version;
             }
         }
+        // Backwards in pieces, so that a long way back needs no more memory than a short one.
+        while at > version {
+            let from = at.saturating_sub(PAGE.entries as u64).max(version);
+            for commit in self.between(from, at).await?.iter().rev() {
+                patch::replay(&mut body, &commit.inverse).map_err(|_| self.corrupt(commit.version))?;
+            }
+            at = from;
+        }
+        Ok(body)
     }
-    Ok(commits)
+
+    fn commit(&self, entry: &Entry) -> Result<Commit, StoreError> {
+        serde_json::from_slice(&entry.body).map_err(|_| self.corrupt(entry.seq.0))
+    }
+
+    fn corrupt(&self, version: u64) -> StoreError {
+        StoreError::Corrupt { stream: self.stream.clone(), seq: Seq(version) }
+    }
+}
+
+/// The commits of `(since, to]`, newest first, from memory as far as they are there.
+pub(super) async fn commits_back_to(
+    since: u64,
+    to: u64,
+    recent: &DeltaTail,
+    log: &Log,
+) -> Result<Vec<Arc<Commit>>, StoreError> {
+    let mut newest_first = recent.commits(since, to);
+    let oldest = newest_first.last().map_or(to, |commit| commit.version - 1);
+    if oldest > since {
+        newest_first.extend(log.between(since, oldest).await?.into_iter().rev());
+    }
+    Ok(newest_first)
 }
 
 /// Takes one commit back on a body that holds it.

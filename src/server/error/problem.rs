@@ -3,9 +3,12 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::runtime::{ReadError, StartError};
+use crate::runtime::{DocumentError, ReadError, StartError};
+use crate::state::document::Refusal;
+use crate::state::json::JsonError;
+use crate::state::patch::PatchError;
 
 /// The codes of docs/state-api.md §2: what a client may decide by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +170,79 @@ impl From<ReadError> for Problem {
             ReadError::Unavailable { reason } => Self::unavailable(reason),
             ReadError::InvalidThreadId => Self::new(Code::InvalidName, ReadError::InvalidThreadId.to_string()),
         }
+    }
+}
+
+impl From<DocumentError> for Problem {
+    fn from(error: DocumentError) -> Self {
+        let detail = error.to_string();
+        match error {
+            DocumentError::InvalidName { .. } => Self::new(Code::InvalidName, detail),
+            DocumentError::UnknownType { .. } => Self::new(Code::UnknownType, detail),
+            DocumentError::NotFound => Self::new(Code::NotFound, detail),
+            DocumentError::Deleted { version } => Self::new(Code::Deleted, detail).with("version", version),
+            DocumentError::VersionNotFound { head, .. } => {
+                Self::new(Code::VersionNotFound, detail).with("version", head)
+            }
+            DocumentError::BaseTooOld { head, .. } => Self::new(Code::Conflict, detail).with("version", head),
+            DocumentError::VersionConflict { head } => Self::new(Code::VersionConflict, detail).with("version", head),
+            DocumentError::AlreadyExists { head } => Self::new(Code::AlreadyExists, detail).with("version", head),
+            DocumentError::ReadOnly | DocumentError::ForeignRun { .. } => Self::new(Code::Forbidden, detail),
+            DocumentError::Refused { refusal, head } => Self::from(refusal).with("version", head),
+            DocumentError::InvalidJson { error, head } => Self::from(error).with("version", head),
+            DocumentError::NotAnObject { head } => {
+                let errors = json!([{"path": "", "message": detail}]);
+                Self::new(Code::SchemaInvalid, detail).with("errors", errors).with("version", head)
+            }
+            DocumentError::IdempotencyMismatch => Self::new(Code::IdempotencyMismatch, detail),
+            DocumentError::Overloaded => {
+                Self::new(Code::RateLimited, detail).with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            }
+            DocumentError::StorageFull => Self::new(Code::StorageFull, detail),
+            DocumentError::Unavailable { reason } => Self::unavailable(reason),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        match refusal {
+            Refusal::VersionConflict { .. } => Self::new(Code::VersionConflict, detail),
+            Refusal::ForbiddenPath { path } => Self::new(Code::ForbiddenPath, detail).with("path", path.to_string()),
+            Refusal::Conflict { paths } => {
+                let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
+                Self::new(Code::Conflict, detail).with("paths", paths)
+            }
+            Refusal::Patch(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<PatchError> for Problem {
+    fn from(error: PatchError) -> Self {
+        let code = match &error {
+            PatchError::InvalidPatch { .. } | PatchError::PrototypeKey { .. } => Code::InvalidPatch,
+            PatchError::TargetGone { .. } => Code::TargetGone,
+            PatchError::TestFailed { .. } => Code::TestFailed,
+            PatchError::TooMany { .. } | PatchError::TooLarge { .. } => Code::TooLarge,
+            PatchError::TooDeep { .. } => Code::InvalidJson,
+        };
+        let mut problem = Self::new(code, error.to_string());
+        if let Some(path) = error.path() {
+            problem = problem.with("path", path.to_string());
+        }
+        match error.index() {
+            Some(operation) => problem.with("operation", operation),
+            None => problem,
+        }
+    }
+}
+
+impl From<JsonError> for Problem {
+    fn from(error: JsonError) -> Self {
+        let code = if error.is_too_large() { Code::TooLarge } else { Code::InvalidJson };
+        Self::new(code, error.to_string())
     }
 }
 

@@ -1,5 +1,4 @@
 //! Request bodies under `/v1`: the right content type, within a size, strict JSON.
-#![expect(dead_code, reason = "read by routes with bodies, which come one by one")]
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, header};
@@ -16,6 +15,7 @@ pub(in crate::server) const BODY_BYTES: usize = 1 << 20;
 
 pub(in crate::server) const JSON: &str = "application/json";
 
+#[expect(dead_code, reason = "the agents' routes read their bodies with it")]
 /// The body as a JSON value, read strictly (docs/state-api.md §1).
 pub(in crate::server) async fn json(headers: &HeaderMap, body: Body, limit: usize) -> Result<Value, Problem> {
     expect_type(headers, &[JSON])?;
@@ -48,8 +48,5 @@ pub(in crate::server) async fn bytes(body: Body, limit: usize) -> Result<Bytes, 
 
 /// A text of at most `limit` bytes as a value.
 pub(in crate::server) fn parsed(text: &[u8], limit: usize) -> Result<Value, Problem> {
-    json::read(text, &Limits::of_bytes(limit)).map_err(|error| {
-        let code = if error.is_too_large() { Code::TooLarge } else { Code::InvalidJson };
-        Problem::new(code, error.to_string())
-    })
+    json::read(text, &Limits::of_bytes(limit)).map_err(Problem::from)
 }

@@ -216,3 +216,12 @@ fn a_tombstone_leaves_nothing_until_the_next_change_and_can_be_taken_back() {
     document.revert(&tombstone);
     assert_eq!(document, before);
 }
+
+#[test]
+fn a_tombstone_of_a_list_leads_to_an_empty_object_too() {
+    let mut document = Document::new(json!([1]), 4);
+    let tombstone = document.end();
+    assert_eq!((document.body(), document.size()), (&json!({}), 2));
+    document.revert(&tombstone);
+    assert_eq!(document.body(), &json!([1]));
+}

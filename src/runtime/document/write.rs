@@ -1,0 +1,240 @@
+//! What a writer wants of a document, and what it is answered.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use crate::agent::StateError;
+use crate::state::document::{Commit, Conflict, Refusal};
+use crate::state::intent::Intent;
+use crate::state::json::JsonError;
+use crate::state::patch::Operation;
+use crate::state::pointer::Pointer;
+
+use super::Evidence;
+
+/// A change that somebody wants, with the terms on which it may happen.
+#[derive(Debug, Clone)]
+pub struct Write {
+    pub proposal: Proposal,
+    /// The version the writer had seen: what others did since is merged, not overwritten. 0 is the empty document.
+    pub base: Option<u64>,
+    pub expects: Expects,
+    /// Whether a document that is absent or deleted is created; its body is `{}` before.
+    pub creates: bool,
+    /// Decide and answer, and change nothing.
+    pub dry_run: bool,
+    /// Whether the answer holds the body.
+    pub wants_data: bool,
+    pub reason: Option<String>,
+    /// The run on whose behalf this is written: the runtime's own id of it.
+    pub run_id: Option<String>,
+    pub origin: Option<Origin>,
+    pub once: Option<Once>,
+    /// Whether an agent is bound to the document by this write, so that the document must be an object.
+    pub(crate) is_bound: bool,
+}
+
+impl Write {
+    /// A change on no terms at all.
+    pub fn new(proposal: Proposal) -> Self {
+        Self {
+            proposal,
+            base: None,
+            expects: Expects::Anything,
+            creates: false,
+            dry_run: false,
+            wants_data: false,
+            reason: None,
+            run_id: None,
+            origin: None,
+            once: None,
+            is_bound: false,
+        }
+    }
+}
+
+/// What the document shall become.
+#[derive(Debug, Clone)]
+pub enum Proposal {
+    /// RFC 6902.
+    Patch(Vec<Operation>),
+    /// RFC 7396.
+    Merge(Value),
+    /// Edits that say what is meant.
+    Intents(Vec<Intent>),
+    /// This body; with a base, what differs from the body at the base.
+    Replace(Value),
+    /// A whole state posted by a client of which only a lower bound is known.
+    Posted { state: Value, evidence: Evidence },
+    /// Nothing: a tombstone version.
+    Delete,
+    /// The body it had at a version.
+    Rollback { to: u64 },
+}
+
+/// What the document must be for a write to happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expects {
+    Anything,
+    Absent,
+    Present,
+    Version(u64),
+    /// One of these epochs and versions.
+    OneOf(Vec<(String, u64)>),
+}
+
+impl From<Option<u64>> for Expects {
+    fn from(version: Option<u64>) -> Self {
+        version.map_or(Self::Anything, Self::Version)
+    }
+}
+
+/// Which client made a mutation, and which of its own it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub client_id: String,
+    pub mutation_id: u64,
+}
+
+/// The promise that a write happens once, however often it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// Unique for principal, method, document and the client's own key.
+    pub key: String,
+    /// Tells another request under the same key from a repetition.
+    pub fingerprint: String,
+}
+
+/// A write that happened, or had happened before.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// Empty for a dry run on a document that never was.
+    pub epoch: Arc<str>,
+    /// The version that holds the write.
+    pub version: u64,
+    /// Whether the document was absent or deleted before.
+    pub created: bool,
+    /// Whether this is the answer to an earlier request with the same key.
+    pub duplicate: bool,
+    pub conflicts: Vec<Conflict>,
+    /// What was committed; `None` when nothing changed.
+    pub commit: Option<Arc<Commit>>,
+    /// The body at `version`, when it was asked for.
+    pub data: Option<Arc<RawValue>>,
+}
+
+/// Why a document was not read or not written; nothing of a refused write applied.
+#[derive(Debug, Clone, Error)]
+pub enum DocumentError {
+    #[error("`{name}` is not the name of a document: {reason}")]
+    InvalidName { name: String, reason: &'static str },
+    #[error("no type `{kind}` is declared")]
+    UnknownType { kind: String },
+    #[error("the document does not exist")]
+    NotFound,
+    #[error("the document was deleted in version {version}")]
+    Deleted { version: u64 },
+    #[error("the document has no version {version}; its newest is {head}")]
+    VersionNotFound { version: u64, head: u64 },
+    #[error("version {base} is too far back to be merged with the head {head}: read the document and try again")]
+    BaseTooOld { base: u64, head: u64 },
+    #[error("the document is at version {head}")]
+    VersionConflict { head: u64 },
+    #[error("the document exists already, at version {head}")]
+    AlreadyExists { head: u64 },
+    #[error("`lifecycle` documents are written by the runtime only")]
+    ReadOnly,
+    #[error("run `{run_id}` is not a live run of this caller")]
+    ForeignRun { run_id: String },
+    #[error("{refusal}")]
+    Refused { refusal: Refusal, head: u64 },
+    #[error("{error}")]
+    InvalidJson { error: JsonError, head: u64 },
+    #[error("a document of this type is an object")]
+    NotAnObject { head: u64 },
+    #[error("the idempotency key was used for another request")]
+    IdempotencyMismatch,
+    #[error("the document is being changed faster than it can be stored")]
+    Overloaded,
+    #[error("the disk is full: nothing was written; free some space and try again")]
+    StorageFull,
+    #[error("{reason}")]
+    Unavailable { reason: String },
+}
+
+impl DocumentError {
+    /// The error code of docs/state-api.md §2.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidName { .. } => "invalid_name",
+            Self::UnknownType { .. } => "unknown_type",
+            Self::NotFound => "not_found",
+            Self::Deleted { .. } => "deleted",
+            Self::VersionNotFound { .. } => "version_not_found",
+            Self::BaseTooOld { .. } => "conflict",
+            Self::VersionConflict { .. } => "version_conflict",
+            Self::AlreadyExists { .. } => "already_exists",
+            Self::ReadOnly | Self::ForeignRun { .. } => "forbidden",
+            Self::Refused { refusal, .. } => refusal.code(),
+            Self::InvalidJson { error, .. } if error.is_too_large() => "too_large",
+            Self::InvalidJson { .. } => "invalid_json",
+            Self::NotAnObject { .. } => "schema_invalid",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::Overloaded => "rate_limited",
+            Self::StorageFull => "storage_full",
+            Self::Unavailable { .. } => "unavailable",
+        }
+    }
+
+    /// The place that was refused, if it is about one.
+    pub fn path(&self) -> Option<Pointer> {
+        match self {
+            Self::Refused { refusal, .. } => refusal.path().cloned(),
+            Self::NotAnObject { .. } => Some(Pointer::root()),
+            _ => None,
+        }
+    }
+
+    /// The head version that a refused write met.
+    pub fn head(&self) -> Option<u64> {
+        match self {
+            Self::Deleted { version: head }
+            | Self::VersionNotFound { head, .. }
+            | Self::BaseTooOld { head, .. }
+            | Self::VersionConflict { head }
+            | Self::AlreadyExists { head }
+            | Self::Refused { head, .. }
+            | Self::InvalidJson { head, .. }
+            | Self::NotAnObject { head } => Some(*head),
+            _ => None,
+        }
+    }
+}
+
+impl From<DocumentError> for StateError {
+    fn from(error: DocumentError) -> Self {
+        match error {
+            DocumentError::Unavailable { reason } => Self::Unavailable { reason },
+            refused => {
+                let version = refused.head().unwrap_or_default();
+                Self::Refused { code: refused.code(), message: refused.to_string(), version }
+            }
+        }
+    }
+}
+
+/// What is remembered of a write that happened, to answer its repetitions.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Remembered {
+    pub(super) fingerprint: String,
+    pub(super) version: u64,
+    pub(super) created: bool,
+    pub(super) changed: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) conflicts: Vec<Conflict>,
+    pub(super) wants_data: bool,
+}

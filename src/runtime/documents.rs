@@ -1,0 +1,139 @@
+//! The front door to documents: what a principal may call anything by, read, write, list and follow.
+//!
+//! It finds whose a document is; what a change comes to is decided by the document's own task.
+
+mod history;
+mod list;
+mod name;
+mod subscribe;
+
+use std::sync::Arc;
+
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::access::Principal;
+use crate::store::StoreError;
+
+use super::document::{Accepted, Author, DocumentError, DocumentHandle, DocumentRef, Head, Write};
+use super::{Runtime, Services};
+
+pub use history::{History, HistoryCursor, HistoryQuery};
+pub use list::{DocumentItem, DocumentPage, ListQuery};
+pub use name::DocumentName;
+pub use subscribe::{Since, SnapshotReason, Subscription, Update};
+
+/// The documents that one principal can name.
+#[derive(Debug)]
+pub struct Documents<'r> {
+    services: &'r Arc<Services>,
+    principal: &'r Principal,
+}
+
+/// A document as it is or was.
+#[derive(Debug, Clone)]
+pub struct Document {
+    pub epoch: Arc<str>,
+    pub version: u64,
+    pub data: Arc<RawValue>,
+    /// RFC 3339; when this version was made.
+    pub updated_at: String,
+    /// Who made it.
+    pub updated_by: String,
+}
+
+/// Where a document stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub epoch: Arc<str>,
+    pub version: u64,
+}
+
+impl Runtime {
+    /// The documents of a principal's tenant, its own among them.
+    pub fn documents<'r>(&'r self, principal: &'r Principal) -> Documents<'r> {
+        Documents { services: &self.services, principal }
+    }
+}
+
+impl From<StoreError> for DocumentError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable { reason: error.to_string() }
+    }
+}
+
+impl Documents<'_> {
+    /// The document as it is.
+    pub async fn read(&self, name: &DocumentName) -> Result<Document, DocumentError> {
+        let head = self.live(name)?.head(true).await?;
+        let data = head.data.clone().ok_or_else(|| absence(&head))?;
+        let Head { epoch, version, latest, .. } = head;
+        Ok(Document { epoch, version, data, updated_at: latest.at, updated_by: latest.by })
+    }
+
+    /// The epoch and version of a document that exists.
+    pub async fn standing(&self, name: &DocumentName) -> Result<Standing, DocumentError> {
+        let head = self.live(name)?.head(false).await?;
+        match head.exists {
+            true => Ok(Standing { epoch: head.epoch, version: head.version }),
+            false => Err(absence(&head)),
+        }
+    }
+
+    /// The document as it was at a version, also when it was deleted since.
+    pub async fn read_version(&self, name: &DocumentName, version: u64) -> Result<Document, DocumentError> {
+        let live = self.live(name)?;
+        let head = had_version(&live, version).await?;
+        let commit = live.log().at(version).await?.ok_or_else(|| unknown(version, &head))?;
+        if commit.deleted {
+            return Err(DocumentError::Deleted { version });
+        }
+        let body = live.log().body_at(version).await?;
+        let data = to_raw_value(&body).expect("a value is JSON").into();
+        Ok(Document { epoch: head.epoch, version, data, updated_at: commit.at, updated_by: commit.actor })
+    }
+
+    /// Changes the document; on return the change is durable, or refused.
+    pub async fn write(&self, name: &DocumentName, write: Write) -> Result<Accepted, DocumentError> {
+        if name.kind() == "lifecycle" {
+            return Err(DocumentError::ReadOnly);
+        }
+        let author = Author { actor: self.principal.actor(), run_id: None, may_write: None };
+        self.live(name)?.write(write, author).await
+    }
+
+    fn live(&self, name: &DocumentName) -> Result<Arc<DocumentHandle>, DocumentError> {
+        Ok(self.services.document(&self.resolve(name)?))
+    }
+
+    /// Whose document a name means. State that an agent keeps for one thread belongs to the thread's owner, and so do
+    /// the records of runs; everything else belongs to the tenant.
+    fn resolve(&self, name: &DocumentName) -> Result<DocumentRef, DocumentError> {
+        if !name::is_declared(name.kind()) {
+            return Err(DocumentError::UnknownType { kind: name.kind().to_owned() });
+        }
+        let owner = if name.is_owned() { self.principal.subject.clone() } else { String::new() };
+        Ok(DocumentRef { tenant: self.principal.tenant.clone(), owner, name: name.to_string() })
+    }
+}
+
+/// Why there is nothing to read.
+fn absence(head: &Head) -> DocumentError {
+    match head.version {
+        0 => DocumentError::NotFound,
+        version => DocumentError::Deleted { version },
+    }
+}
+
+/// The head of a document that has or had this version.
+async fn had_version(live: &DocumentHandle, version: u64) -> Result<Head, DocumentError> {
+    let head = live.head(false).await?;
+    match head.version {
+        0 => Err(DocumentError::NotFound),
+        newest if version == 0 || version > newest => Err(unknown(version, &head)),
+        _ => Ok(head),
+    }
+}
+
+fn unknown(version: u64, head: &Head) -> DocumentError {
+    DocumentError::VersionNotFound { version, head: head.version }
+}

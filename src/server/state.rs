@@ -1,0 +1,7 @@
+//! Documents over HTTP (docs/state-api.md §2): headers and bodies to calls of the runtime, and back.
+
+pub(super) mod document;
+pub(super) mod history;
+pub(super) mod list;
+mod named;
+mod terms;
