@@ -16,6 +16,7 @@ mod legacy;
 mod message;
 mod outcome;
 mod patch;
+pub mod protobuf;
 mod read;
 mod record;
 pub mod sse;

@@ -1,3 +1,4 @@
+mod agui_protobuf;
 mod agui_vectors;
 mod architecture;
 mod crashes;

@@ -1,0 +1,412 @@
+//! From events to the messages of the wire.
+
+use crate::agui::content::{Content, ContentPart, Source};
+use crate::agui::event::{Base, Event, EventType};
+use crate::agui::input::{Context, ResumeEntry, RunAgentInput, Tool};
+use crate::agui::json::{Json, Object, without_lone_surrogates};
+use crate::agui::message::{Message, ToolCall};
+use crate::agui::outcome::{Interrupt, Outcome, SubagentOutcome, TokenUsage};
+use crate::agui::patch::{PatchOp, PatchOperation};
+
+use super::value::{Entry, Kind, Struct, Value};
+use super::{wire, wire_type};
+
+impl From<&Event> for wire::Event {
+    fn from(event: &Event) -> Self {
+        Self { event: Some(arm(event)) }
+    }
+}
+
+/// One arm whose message is `base_event` and the fields given; `S` adds the subagent's id.
+macro_rules! say {
+    ($arm:ident, $message:ident, $base:ident, S, { $($field:ident: $value:expr),* $(,)? }) => {
+        say!($arm, $message, $base, { $($field: $value,)* subagent_run_id: $base.1.subagent_run_id.clone() })
+    };
+    ($arm:ident, $message:ident, $base:ident, { $($field:ident: $value:expr),* $(,)? }) => {
+        wire::EventKind::$arm(wire::$message { base_event: Some(base_event($base.0, $base.1)), $($field: $value),* })
+    };
+}
+
+fn arm(event: &Event) -> wire::EventKind {
+    let base = (event.event_type(), event.base());
+    match event {
+        Event::TextMessageStart(e) => say!(TextMessageStart, TextMessageStartEvent, base, S, {
+            message_id: e.message_id.clone(),
+            role: e.role.map(|role| role.as_str().to_owned()),
+            name: e.name.clone(),
+        }),
+        Event::TextMessageContent(e) => say!(TextMessageContent, TextMessageContentEvent, base, S, {
+            message_id: e.message_id.clone(),
+            delta: e.delta.clone(),
+        }),
+        Event::TextMessageEnd(e) => say!(TextMessageEnd, TextMessageEndEvent, base, S, {
+            message_id: e.message_id.clone(),
+        }),
+        Event::TextMessageChunk(e) => say!(TextMessageChunk, TextMessageChunkEvent, base, S, {
+            message_id: e.message_id.clone(),
+            role: e.role.map(|role| role.as_str().to_owned()),
+            delta: e.delta.clone(),
+            name: e.name.clone(),
+        }),
+        Event::ToolCallStart(e) => say!(ToolCallStart, ToolCallStartEvent, base, S, {
+            tool_call_id: e.tool_call_id.clone(),
+            tool_call_name: e.tool_call_name.clone(),
+            parent_message_id: e.parent_message_id.clone(),
+        }),
+        Event::ToolCallArgs(e) => say!(ToolCallArgs, ToolCallArgsEvent, base, S, {
+            tool_call_id: e.tool_call_id.clone(),
+            delta: e.delta.clone(),
+        }),
+        Event::ToolCallEnd(e) => say!(ToolCallEnd, ToolCallEndEvent, base, S, {
+            tool_call_id: e.tool_call_id.clone(),
+        }),
+        Event::ToolCallChunk(e) => say!(ToolCallChunk, ToolCallChunkEvent, base, S, {
+            tool_call_id: e.tool_call_id.clone(),
+            tool_call_name: e.tool_call_name.clone(),
+            parent_message_id: e.parent_message_id.clone(),
+            delta: e.delta.clone(),
+        }),
+        Event::ToolCallResult(e) => {
+            let (content, content_parts) = content(&e.content);
+            say!(ToolCallResult, ToolCallResultEvent, base, S, {
+                message_id: e.message_id.clone(),
+                tool_call_id: e.tool_call_id.clone(),
+                content: content,
+                role: e.role.map(|role| role.as_str().to_owned()),
+                content_parts: content_parts,
+            })
+        }
+        Event::StateSnapshot(e) => say!(StateSnapshot, StateSnapshotEvent, base, S, {
+            snapshot: Some(value(&e.snapshot)),
+        }),
+        Event::StateDelta(e) => say!(StateDelta, StateDeltaEvent, base, S, {
+            delta: e.delta.iter().map(operation).collect(),
+        }),
+        Event::MessagesSnapshot(e) => say!(MessagesSnapshot, MessagesSnapshotEvent, base, {
+            messages: e.messages.iter().map(message).collect(),
+        }),
+        Event::ActivitySnapshot(e) => say!(ActivitySnapshot, ActivitySnapshotEvent, base, S, {
+            message_id: e.message_id.clone(),
+            activity_type: e.activity_type.clone(),
+            content: Some(object(&e.content)),
+            replace: e.replace,
+        }),
+        Event::ActivityDelta(e) => say!(ActivityDelta, ActivityDeltaEvent, base, S, {
+            message_id: e.message_id.clone(),
+            activity_type: e.activity_type.clone(),
+            patch: e.patch.iter().map(operation).collect(),
+        }),
+        Event::Raw(e) => say!(Raw, RawEvent, base, S, {
+            event: Some(value(&e.event)),
+            source: e.source.clone(),
+        }),
+        Event::Custom(e) => say!(Custom, CustomEvent, base, S, {
+            name: e.name.clone(),
+            value: Some(value(&e.value)),
+        }),
+        Event::RunStarted(e) => say!(RunStarted, RunStartedEvent, base, {
+            thread_id: e.thread_id.clone(),
+            run_id: e.run_id.clone(),
+            parent_run_id: e.parent_run_id.clone(),
+            input: e.input.as_ref().map(input),
+            protocol_version: e.protocol_version.clone(),
+        }),
+        Event::RunFinished(e) => {
+            let (word, interrupts, pending) = outcome(e.outcome.as_ref());
+            say!(RunFinished, RunFinishedEvent, base, {
+                thread_id: e.thread_id.clone(),
+                run_id: e.run_id.clone(),
+                result: e.result.as_ref().map(value),
+                outcome: word.to_owned(),
+                interrupts: interrupts,
+                usage: usage(e.usage.as_deref()),
+                pending_tool_call_ids: pending,
+            })
+        }
+        Event::RunError(e) => say!(RunError, RunErrorEvent, base, {
+            code: e.code.clone(),
+            message: e.message.clone(),
+            usage: usage(e.usage.as_deref()),
+        }),
+        Event::StepStarted(e) => say!(StepStarted, StepStartedEvent, base, S, { step_name: e.step_name.clone() }),
+        Event::StepFinished(e) => say!(StepFinished, StepFinishedEvent, base, S, { step_name: e.step_name.clone() }),
+        Event::ReasoningStart(e) => say!(ReasoningStart, ReasoningStartEvent, base, S, {
+            message_id: e.message_id.clone(),
+        }),
+        Event::ReasoningMessageStart(e) => say!(ReasoningMessageStart, ReasoningMessageStartEvent, base, S, {
+            message_id: e.message_id.clone(),
+            role: e.role.as_str().to_owned(),
+        }),
+        Event::ReasoningMessageContent(e) => say!(ReasoningMessageContent, ReasoningMessageContentEvent, base, S, {
+            message_id: e.message_id.clone(),
+            delta: e.delta.clone(),
+        }),
+        Event::ReasoningMessageEnd(e) => say!(ReasoningMessageEnd, ReasoningMessageEndEvent, base, S, {
+            message_id: e.message_id.clone(),
+        }),
+        Event::ReasoningMessageChunk(e) => say!(ReasoningMessageChunk, ReasoningMessageChunkEvent, base, S, {
+            message_id: e.message_id.clone(),
+            delta: e.delta.clone(),
+        }),
+        Event::ReasoningEnd(e) => say!(ReasoningEnd, ReasoningEndEvent, base, S, {
+            message_id: e.message_id.clone(),
+        }),
+        Event::ReasoningEncryptedValue(e) => say!(ReasoningEncryptedValue, ReasoningEncryptedValueEvent, base, S, {
+            subtype: e.subtype.as_str().to_owned(),
+            entity_id: e.entity_id.clone(),
+            encrypted_value: e.encrypted_value.clone(),
+        }),
+        Event::SubagentStarted(e) => say!(SubagentStarted, SubagentStartedEvent, base, {
+            subagent_run_id: e.subagent_run_id.clone(),
+            name: e.name.clone(),
+            description: e.description.clone(),
+            parent_subagent_run_id: e.parent_subagent_run_id.clone(),
+            parent_tool_call_id: e.parent_tool_call_id.clone(),
+            parent_message_id: e.parent_message_id.clone(),
+        }),
+        Event::SubagentFinished(e) => {
+            let (word, interrupt_ids) = match &e.outcome {
+                None => ("", Vec::new()),
+                Some(SubagentOutcome::Success(_)) => ("success", Vec::new()),
+                Some(SubagentOutcome::Suspended(it)) => ("suspended", it.interrupt_ids.clone().unwrap_or_default()),
+            };
+            say!(SubagentFinished, SubagentFinishedEvent, base, {
+                subagent_run_id: e.subagent_run_id.clone(),
+                result: e.result.as_ref().map(value),
+                outcome: word.to_owned(),
+                interrupt_ids: interrupt_ids,
+            })
+        }
+        Event::SubagentError(e) => say!(SubagentError, SubagentErrorEvent, base, {
+            subagent_run_id: e.subagent_run_id.clone(),
+            message: e.message.clone(),
+            code: e.code.clone(),
+        }),
+    }
+}
+
+fn base_event(event_type: EventType, base: &Base) -> wire::BaseEvent {
+    wire::BaseEvent {
+        r#type: wire_type(event_type).into(),
+        timestamp: base.timestamp,
+        raw_event: base.raw_event.as_ref().map(value),
+        metadata: base.metadata.as_ref().map(object),
+    }
+}
+
+/// A value that cannot be taken apart (nested more than 128 levels deep) travels as its text.
+fn value(json: &Json) -> Value {
+    let text = json.get();
+    let read = serde_json::from_str(text).ok().or_else(|| serde_json::from_str(&without_lone_surrogates(text)?).ok());
+    read.unwrap_or_else(|| Value { kind: Some(Kind::Text(text.to_owned())) })
+}
+
+fn object(object: &Object) -> Struct {
+    match value(&object.clone().into_json()) {
+        Value { kind: Some(Kind::Struct(fields)) } => fields,
+        text => Struct { fields: vec![Entry { key: "json".to_owned(), value: Some(text) }] },
+    }
+}
+
+fn operation(operation: &PatchOperation) -> wire::JsonPatchOperation {
+    let op = match operation.op {
+        PatchOp::Add => wire::JsonPatchOperationType::Add,
+        PatchOp::Remove => wire::JsonPatchOperationType::Remove,
+        PatchOp::Replace => wire::JsonPatchOperationType::Replace,
+        PatchOp::Move => wire::JsonPatchOperationType::Move,
+        PatchOp::Copy => wire::JsonPatchOperationType::Copy,
+        PatchOp::Test => wire::JsonPatchOperationType::Test,
+    };
+    wire::JsonPatchOperation {
+        op: op.into(),
+        path: operation.path.clone(),
+        from: operation.from.clone(),
+        value: operation.value.as_ref().map(value),
+    }
+}
+
+/// A string, or parts in its place.
+fn content(content: &Content) -> (Option<String>, Vec<wire::InputContent>) {
+    match content {
+        Content::Text(text) => (Some(text.clone()), Vec::new()),
+        Content::Parts(parts) => (None, parts.iter().map(part).collect()),
+    }
+}
+
+fn part(part: &ContentPart) -> wire::InputContent {
+    macro_rules! media {
+        ($arm:ident, $message:ident, $part:expr) => {
+            wire::InputContentKind::$arm(wire::$message {
+                source: Some(source(&$part.source)),
+                metadata: $part.metadata.as_ref().map(value),
+                id: $part.id.clone(),
+            })
+        };
+    }
+    let kind = match part {
+        ContentPart::Text(part) => wire::InputContentKind::Text(wire::TextInputPart {
+            text: part.text.clone(),
+            id: part.id.clone(),
+            metadata: part.metadata.as_ref().map(value),
+        }),
+        ContentPart::Image(part) => media!(Image, ImageInputPart, part),
+        ContentPart::Audio(part) => media!(Audio, AudioInputPart, part),
+        ContentPart::Video(part) => media!(Video, VideoInputPart, part),
+        ContentPart::Document(part) => media!(Document, DocumentInputPart, part),
+    };
+    wire::InputContent { part: Some(kind) }
+}
+
+fn source(source: &Source) -> wire::InputContentSource {
+    let kind = match source {
+        Source::Data(data) => wire::InputContentSourceKind::Data(wire::InputContentDataSource {
+            value: data.value.clone(),
+            mime_type: data.mime_type.clone(),
+        }),
+        Source::Url(url) => wire::InputContentSourceKind::Url(wire::InputContentUrlSource {
+            value: url.value.clone(),
+            mime_type: url.mime_type.clone(),
+        }),
+        Source::File(file) => wire::InputContentSourceKind::File(wire::InputContentFileSource {
+            value: file.value.clone(),
+            provider: file.provider.clone(),
+            mime_type: file.mime_type.clone(),
+        }),
+    };
+    wire::InputContentSource { source: Some(kind) }
+}
+
+fn message(message: &Message) -> wire::Message {
+    macro_rules! with {
+        ($message:expr, { $($field:ident: $value:expr),* $(,)? }) => {
+            wire::Message {
+                id: $message.id.clone(),
+                metadata: $message.metadata.as_ref().map(object),
+                subagent_run_id: $message.subagent_run_id.clone(),
+                $($field: $value,)*
+                ..wire::Message::default()
+            }
+        };
+    }
+    let written = match message {
+        Message::Developer(m) => with!(m, {
+            content: Some(m.content.clone()), name: m.name.clone(), encrypted_value: m.encrypted_value.clone(),
+        }),
+        Message::System(m) => with!(m, {
+            content: Some(m.content.clone()), name: m.name.clone(), encrypted_value: m.encrypted_value.clone(),
+        }),
+        Message::User(m) => {
+            let (content, content_parts) = content(&m.content);
+            with!(m, {
+                content: content, content_parts: content_parts, name: m.name.clone(),
+                encrypted_value: m.encrypted_value.clone(),
+            })
+        }
+        Message::Assistant(m) => with!(m, {
+            content: m.content.clone(), name: m.name.clone(), encrypted_value: m.encrypted_value.clone(),
+            tool_calls: m.tool_calls.iter().flatten().map(tool_call).collect(),
+        }),
+        Message::Tool(m) => {
+            let (content, content_parts) = content(&m.content);
+            with!(m, {
+                content: content, content_parts: content_parts, tool_call_id: Some(m.tool_call_id.clone()),
+                error: m.error.clone(), encrypted_value: m.encrypted_value.clone(),
+            })
+        }
+        Message::Activity(m) => with!(m, {
+            activity_type: Some(m.activity_type.clone()), activity_content: Some(object(&m.content)),
+        }),
+        Message::Reasoning(m) => with!(m, {
+            content: Some(m.content.clone()), encrypted_value: m.encrypted_value.clone(),
+        }),
+    };
+    wire::Message { role: message.role().as_str().to_owned(), ..written }
+}
+
+fn tool_call(call: &ToolCall) -> wire::ToolCall {
+    wire::ToolCall {
+        id: call.id.clone(),
+        r#type: "function".to_owned(),
+        function: Some(wire::Function { name: call.function.name.clone(), arguments: call.function.arguments.clone() }),
+        metadata: call.metadata.as_ref().map(object),
+        encrypted_value: call.encrypted_value.clone(),
+    }
+}
+
+fn input(input: &RunAgentInput) -> wire::RunAgentInput {
+    wire::RunAgentInput {
+        thread_id: input.thread_id.clone(),
+        run_id: input.run_id.clone(),
+        parent_run_id: input.parent_run_id.clone(),
+        state: input.state.as_ref().map(value),
+        messages: input.messages.iter().map(message).collect(),
+        tools: input.tools.iter().map(tool).collect(),
+        context: input.context.iter().map(context).collect(),
+        forwarded_props: input.forwarded_props.as_ref().map(value),
+        resume: input.resume.iter().map(resume).collect(),
+        protocol_version: input.protocol_version.clone(),
+    }
+}
+
+fn tool(tool: &Tool) -> wire::Tool {
+    wire::Tool {
+        name: tool.name.clone(),
+        description: tool.description.clone(),
+        parameters: tool.parameters.as_ref().map(value),
+        metadata: tool.metadata.as_ref().map(object),
+    }
+}
+
+fn context(context: &Context) -> wire::Context {
+    wire::Context { description: context.description.clone(), value: context.value.clone() }
+}
+
+fn resume(entry: &ResumeEntry) -> wire::ResumeEntry {
+    wire::ResumeEntry {
+        interrupt_id: entry.interrupt_id.clone(),
+        status: entry.status.as_str().to_owned(),
+        payload: entry.payload.as_ref().map(value),
+        metadata: entry.metadata.as_ref().map(object),
+    }
+}
+
+/// The word, and what it carries beside it.
+fn outcome(outcome: Option<&Outcome>) -> (&'static str, Vec<wire::Interrupt>, Vec<String>) {
+    match outcome {
+        None => ("", Vec::new(), Vec::new()),
+        Some(Outcome::Success(success)) => {
+            ("success", Vec::new(), success.pending_tool_call_ids.clone().unwrap_or_default())
+        }
+        Some(Outcome::Interrupt(it)) => ("interrupt", it.interrupts.iter().map(interrupt).collect(), Vec::new()),
+        Some(Outcome::Cancelled(_)) => ("cancelled", Vec::new(), Vec::new()),
+    }
+}
+
+fn interrupt(interrupt: &Interrupt) -> wire::Interrupt {
+    let any = |object: &Object| value(&object.clone().into_json());
+    wire::Interrupt {
+        id: interrupt.id.clone(),
+        reason: interrupt.reason.clone(),
+        message: interrupt.message.clone(),
+        tool_call_id: interrupt.tool_call_id.clone(),
+        response_schema: interrupt.response_schema.as_ref().map(any),
+        expires_at: interrupt.expires_at.clone(),
+        metadata: interrupt.metadata.as_ref().map(any),
+        subagent_run_id: interrupt.subagent_run_id.clone(),
+    }
+}
+
+fn usage(usage: Option<&[TokenUsage]>) -> Vec<wire::Usage> {
+    let count = |tokens: Option<u64>| tokens.and_then(|tokens| i64::try_from(tokens).ok());
+    let entry = |entry: &TokenUsage| wire::Usage {
+        provider: entry.provider.clone(),
+        model: entry.model.clone(),
+        input_tokens: count(entry.input_tokens),
+        output_tokens: count(entry.output_tokens),
+        total_tokens: count(entry.total_tokens),
+        reasoning_tokens: count(entry.reasoning_tokens),
+        cached_input_tokens: count(entry.cached_input_tokens),
+        cache_write_input_tokens: count(entry.cache_write_input_tokens),
+    };
+    usage.unwrap_or_default().iter().map(entry).collect()
+}
