@@ -4,6 +4,7 @@
 
 pub mod context;
 pub mod definition;
+pub(crate) mod emissions;
 pub mod error;
 pub mod folder;
 pub mod native;

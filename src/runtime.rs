@@ -12,6 +12,7 @@ mod registry;
 mod suggestion;
 mod thread;
 mod view;
+mod work;
 
 use std::sync::Arc;
 

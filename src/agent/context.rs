@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::agui::{self, Event, Message, ResumeEntry, Tool};
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
 
+use super::emissions::Outbox;
 use super::error::{AgentError, StateError};
 
 /// What a run was asked, with its history already resolved against the stored transcript.
@@ -76,12 +77,12 @@ pub enum StateRequest {
 #[derive(Debug, Clone)]
 pub struct RunContext {
     input: Arc<RunInput>,
-    out: mpsc::Sender<Emission>,
+    out: Arc<Outbox>,
 }
 
 impl RunContext {
-    pub fn new(input: RunInput, out: mpsc::Sender<Emission>) -> Self {
-        Self { input: Arc::new(input), out }
+    pub(crate) fn new(input: RunInput, out: Outbox) -> Self {
+        Self { input: Arc::new(input), out: Arc::new(out) }
     }
 
     pub fn input(&self) -> &RunInput {

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::context::{Emission, StateRequest, Versioned};
@@ -11,7 +10,7 @@ use crate::agent::{AgentError, RunContext, RunInput, StateError};
 use crate::agui::{Admission, Closing, Dialect, Event, RunAgentInput, sse};
 
 use super::StartRun;
-use super::thread::{AgentTask, EMISSIONS};
+use super::work::{Step, Work};
 
 /// The tool that CopilotKit's suggestion requests ask for.
 const SUGGEST: &str = "copilotkitSuggest";
@@ -50,8 +49,7 @@ pub(super) fn is_suggestion(input: &RunAgentInput) -> bool {
 pub(super) struct Suggestion {
     admission: Admission,
     dialect: Dialect,
-    emissions: mpsc::Receiver<Emission>,
-    task: AgentTask,
+    work: Work,
     /// As posted; what the agent writes to it is refused.
     state: Value,
     opening: Option<Event>,
@@ -66,14 +64,12 @@ impl Suggestion {
         let state =
             input.state.as_ref().and_then(|state| serde_json::from_str(state.get()).ok()).unwrap_or(Value::Null);
         let (thread, run) = (input.thread_id.clone(), input.run_id.clone());
-        let (out, emissions) = mpsc::channel(EMISSIONS);
-        let cx = RunContext::new(as_posted(input, headers), out);
-        let task = AgentTask(tokio::spawn(async move { agent.run(cx).await }));
+        let asked = as_posted(input, headers);
+        let work = Work::start(|out| async move { agent.run(RunContext::new(asked, out)).await });
         Self {
             admission: Admission::new(&thread, &run),
             dialect,
-            emissions,
-            task,
+            work,
             state,
             opening: Some(Event::run_started(thread, run)),
             stopping,
@@ -94,17 +90,19 @@ impl Suggestion {
             }
             tokio::select! {
                 biased;
-                Some(emission) = self.emissions.recv() => self.take(emission, &mut out),
+                step = self.work.next() => {
+                    let (emissions, ended) = match step {
+                        Step::Emissions(emissions) => (emissions, None),
+                        Step::Ended(rest, ended) => (rest, Some(ended)),
+                    };
+                    emissions.into_iter().for_each(|emission| self.take(emission, &mut out));
+                    if let Some(ended) = ended {
+                        self.end(ended.map(|_| ()), &mut out);
+                    }
+                }
                 () = self.stopping.cancelled() => {
                     let message = "the suggestion was interrupted because the server stopped";
                     self.end(Err(AgentError::new("interrupted", message)), &mut out);
-                }
-                ended = &mut self.task.0 => {
-                    while let Ok(emission) = self.emissions.try_recv() {
-                        self.take(emission, &mut out);
-                    }
-                    let crashed = |_| Err(AgentError::new("internal", "the agent crashed"));
-                    self.end(ended.unwrap_or_else(crashed).map(|_| ()), &mut out);
                 }
             }
         }

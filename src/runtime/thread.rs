@@ -28,9 +28,7 @@ use super::keeping::{Amendment, KeepingError};
 use super::registry::Registry;
 use super::view::ThreadItem;
 use super::{Connect, FrameStream, ReadError, Services, StartError, StartRun};
-pub(crate) use actor::EMISSIONS;
 pub(crate) use follow::Follow;
-pub(crate) use live::AgentTask;
 pub(crate) use load::Summary;
 pub(crate) use replay::Replay;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use crate::agent::context::{Emission, RunContext, RunInput, StateRequest, Versioned};
+use crate::agent::emissions::emissions;
 use crate::agent::error::{AgentError, StateError};
 use crate::agent::{Agent, RunOutcome};
 use crate::agui::{Message, Tool, to_json};
@@ -97,23 +97,25 @@ pub(crate) async fn play_with(
     mut document: Value,
     mut meddle: impl FnMut(&Value, &mut Value),
 ) -> Played {
-    let (out, mut emissions) = mpsc::channel(1);
+    let (out, mut emissions) = emissions(1);
     let run = agent.run(RunContext::new(input, out));
     let mut version = 1;
     let mut events = Vec::new();
     let host = async {
-        while let Some(emission) = emissions.recv().await {
-            match emission {
-                Emission::Event(event) => {
-                    let event = serde_json::to_value(&event).expect("events are JSON");
-                    meddle(&event, &mut document);
-                    events.push(event);
-                }
-                Emission::State(request) => {
-                    if matches!(request, StateRequest::Patch { .. }) {
-                        meddle(&json!({ "type": BEFORE_PATCH }), &mut document);
+        while let Some(taken) = emissions.take().await {
+            for emission in taken {
+                match emission {
+                    Emission::Event(event) => {
+                        let event = serde_json::to_value(&event).expect("events are JSON");
+                        meddle(&event, &mut document);
+                        events.push(event);
                     }
-                    serve(request, &mut document, &mut version);
+                    Emission::State(request) => {
+                        if matches!(request, StateRequest::Patch { .. }) {
+                            meddle(&json!({ "type": BEFORE_PATCH }), &mut document);
+                        }
+                        serve(request, &mut document, &mut version);
+                    }
                 }
             }
         }

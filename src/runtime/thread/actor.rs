@@ -1,19 +1,18 @@
 //! The task that owns a live thread: one loop over everything that can wake it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use crate::agent::context::Emission;
-use crate::agent::{AgentError, RunOutcome};
 use crate::agui::Event;
 use crate::store::{CommitError, Seq};
 
 use super::super::keeping::KeepingError;
 use super::super::registry::OwnerId;
+use super::super::work::Step;
 use super::super::{ReadError, Services, StartError};
+use super::append::TEXT_DELAY;
 use super::chunk::Chunk;
 use super::live::{Ending, LiveRun};
 use super::load::Summary;
@@ -22,10 +21,6 @@ use super::tail::Tail;
 use super::transcript::Transcript;
 use super::{Command, StopOutcome, ThreadRef, ThreadView};
 
-/// Streamed text is stored at this age, if it is not stored for its size before.
-const TEXT_DELAY: Duration = Duration::from_millis(100);
-/// At most this many emissions are taken at once, and as many wait before an agent has to.
-pub(crate) const EMISSIONS: usize = 256;
 /// A thread that nobody asked anything for this long leaves memory.
 const IDLE: Duration = Duration::from_secs(60);
 /// How often the store is asked again to take what is owed to it.
@@ -157,8 +152,7 @@ async fn refuse_all(
 /// The closed set of things that wake a thread.
 enum Wake {
     Command(Option<Command>),
-    Emissions(VecDeque<Emission>),
-    AgentEnded(Result<RunOutcome, AgentError>),
+    Agent(Step),
     TextIsDue,
     DebtIsDue,
     Idle,
@@ -188,8 +182,8 @@ impl Thread {
             match self.wake(inbox).await {
                 Wake::Command(Some(command)) => self.obey(command).await?,
                 Wake::Command(None) => return Ok(()),
-                Wake::Emissions(emissions) => self.absorb(emissions).await?,
-                Wake::AgentEnded(result) => self.agent_ended(result).await?,
+                Wake::Agent(Step::Emissions(emissions)) => self.absorb(emissions).await?,
+                Wake::Agent(Step::Ended(rest, ended)) => self.agent_ended(rest, ended).await?,
                 Wake::TextIsDue => self.append(Vec::new()).await?,
                 Wake::DebtIsDue => match self.settle().await {
                     Ok(()) => tracing::info!(thread = %self.name.id, "the end of a cut-off run is stored now"),
@@ -210,14 +204,10 @@ impl Thread {
             };
         };
         let text_is_due = live.text.since.map(|since| since + TEXT_DELAY);
-        let mut emissions = Vec::new();
         tokio::select! {
+            biased;
             command = inbox.recv() => Wake::Command(command),
-            taken = live.emissions.recv_many(&mut emissions, EMISSIONS), if !live.emissions.is_closed() || !live.emissions.is_empty() => {
-                debug_assert!(taken == emissions.len());
-                Wake::Emissions(emissions.into())
-            }
-            ended = &mut live.task.0 => Wake::AgentEnded(ended.unwrap_or_else(|error| Err(crashed(error)))),
+            step = live.work.next() => Wake::Agent(step),
             () = until(text_is_due), if text_is_due.is_some() => Wake::TextIsDue,
         }
     }
@@ -286,21 +276,6 @@ impl Thread {
         }
     }
 
-    async fn agent_ended(&mut self, result: Result<RunOutcome, AgentError>) -> Result<(), Broken> {
-        let mut rest = VecDeque::new();
-        if let Some(live) = &mut self.live {
-            while let Ok(emission) = live.emissions.try_recv() {
-                rest.push_back(emission);
-            }
-        }
-        self.absorb(rest).await?;
-        self.finish(match result {
-            Ok(outcome) => Ending::Returned(outcome),
-            Err(error) => Ending::Failed(error),
-        })
-        .await
-    }
-
     /// Tells live readers that the run is lost with its store; a restart of the thread closes it properly.
     fn abandon(&mut self, broken: &Broken) {
         if self.live.take().is_some() {
@@ -325,13 +300,5 @@ impl Thread {
 async fn until(due: Option<Instant>) {
     if let Some(due) = due {
         tokio::time::sleep_until(due.into()).await;
-    }
-}
-
-fn crashed(error: tokio::task::JoinError) -> AgentError {
-    if error.is_panic() {
-        AgentError::new("internal", "the agent crashed; its run cannot go on")
-    } else {
-        AgentError::run_is_over()
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::agent::AgentError;
 use crate::agent::context::Emission;
+use crate::agent::{AgentError, RunOutcome};
 use crate::agui::Event;
 use crate::store::{Append, Batch, CommitError, Seq};
 
@@ -14,32 +15,54 @@ use super::live::Ending;
 
 /// Streamed text is stored when it has grown to this, if it is not stored for its age before.
 const TEXT_BYTES: usize = 4096;
+/// Streamed text is stored at this age, if it is not stored for its size before.
+pub(super) const TEXT_DELAY: Duration = Duration::from_millis(100);
 
 impl Thread {
     /// Takes what the agent emitted, in order.
     pub(super) async fn absorb(&mut self, emissions: VecDeque<Emission>) -> Result<(), Broken> {
+        let rest = self.admit(emissions).await?;
+        self.show(rest).await
+    }
+
+    /// The last of what the agent emitted, and how it ended: what can share a commit does.
+    pub(super) async fn agent_ended(
+        &mut self,
+        rest: VecDeque<Emission>,
+        ended: Result<RunOutcome, AgentError>,
+    ) -> Result<(), Broken> {
+        let rest = self.admit(rest).await?;
+        let ending = match ended {
+            Ok(outcome) => Ending::Returned(outcome),
+            Err(error) => Ending::Failed(error),
+        };
+        self.finish_after(rest, ending).await
+    }
+
+    /// Admits emissions, and answers the events that are still to be shown.
+    async fn admit(&mut self, emissions: VecDeque<Emission>) -> Result<Vec<Event>, Broken> {
         let mut out = Vec::with_capacity(emissions.len());
         for emission in emissions {
-            let Some(live) = &mut self.live else { return Ok(()) };
+            let Some(live) = &mut self.live else { return Ok(Vec::new()) };
             match emission {
                 Emission::Event(event) => {
                     if let Err(error) = live.story().admit(event, &self.transcript, &mut out) {
-                        self.append(out).await?;
-                        return self
-                            .finish(Ending::Failed(AgentError::new("invalid_sequence", error.to_string())))
-                            .await;
+                        let failed = AgentError::new("invalid_sequence", error.to_string());
+                        self.finish_after(out, Ending::Failed(failed)).await?;
+                        return Ok(Vec::new());
                     }
                 }
                 Emission::State(request) => {
                     self.show(std::mem::take(&mut out)).await?;
                     self.append(Vec::new()).await?;
-                    if let Some(live) = &self.live {
-                        live.document.serve(request, live.author()).await;
+                    if let Some(live) = &mut self.live {
+                        let author = live.author();
+                        live.work.alongside(live.document.serve(request, author)).await;
                     }
                 }
             }
         }
-        self.show(out).await
+        Ok(out)
     }
 
     /// Shows admitted events: streamed text at once, everything else when it is durable.
@@ -57,7 +80,9 @@ impl Thread {
         live.story().record(first, &events, self.state_version);
         let chunk = Chunk::encode(&events, first, self.state_version, None);
         live.text.push(first, events, chunk.bytes());
-        let is_due = live.text.bytes >= TEXT_BYTES;
+        // An agent that is never silent keeps the thread's timer from being looked at.
+        let is_due =
+            live.text.bytes >= TEXT_BYTES || live.text.since.is_some_and(|since| since.elapsed() >= TEXT_DELAY);
         self.tail.publish_provisional(Arc::new(chunk));
         if is_due { self.append(Vec::new()).await } else { Ok(()) }
     }
@@ -103,7 +128,11 @@ impl Thread {
         log.open = runs.is_some().then_some(true);
         let appended_runs = runs.as_ref().map_or(0, |runs| runs.entries.len() as u64);
         let appends = std::iter::once(log).chain(runs).collect();
-        let committed = self.services.store.commit(Batch { appends, remember: Vec::new() }).await?;
+        let committing = self.services.store.commit(Batch { appends, remember: Vec::new() });
+        let committed = match &mut self.live {
+            Some(live) => live.work.alongside(committing).await?,
+            None => committing.await?,
+        };
         self.log_lineage = Arc::clone(&committed[0].epoch);
         self.runs_seq = Seq(self.runs_seq.0 + appended_runs);
         if let Some(last) = chunks.last() {

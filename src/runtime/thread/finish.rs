@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::agent::AgentError;
+use crate::agui::Event;
 use crate::store::CommitError;
 
 use super::actor::{Broken, Owed, RunNote, Thread};
@@ -13,10 +14,13 @@ use super::record::{RunFacts, RunRecord};
 impl Thread {
     /// Ends the live run: closers and terminal, the stored record, the transcript.
     pub(super) async fn finish(&mut self, ending: Ending) -> Result<(), Broken> {
+        self.finish_after(Vec::new(), ending).await
+    }
+
+    /// As [`finish`](Self::finish), after events that were admitted and not shown yet: all of it is one commit.
+    pub(super) async fn finish_after(&mut self, mut out: Vec<Event>, ending: Ending) -> Result<(), Broken> {
         let Some(live) = &mut self.live else { return Ok(()) };
-        live.emissions.close();
-        live.task.0.abort();
-        let mut out = Vec::new();
+        live.work.stop();
         let status = match live.story().end(ending, &mut out) {
             Ok(status) => status,
             Err(error) => {

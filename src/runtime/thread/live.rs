@@ -1,4 +1,4 @@
-//! The run that is live on a thread: the gate its events pass, what it has said so far, and the agent's task.
+//! The run that is live on a thread: the gate its events pass, what it has said so far, and the agent at work.
 //!
 //! Pure bookkeeping: it decides what is to be appended; the thread's task appends it.
 
@@ -6,10 +6,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-
-use crate::agent::context::Emission;
 use crate::agent::{AgentError, RunOutcome};
 use crate::agui::{
     Admission, Closing, Compacted, Compactor, Event, IdKind, Json, Outcome, SequenceError, Success, TokenUsage,
@@ -17,6 +13,7 @@ use crate::agui::{
 
 use super::super::agents::Hosted;
 use super::super::document::{Author, DocumentHandle, Snapshot};
+use super::super::work::Work;
 use super::record::{RunStart, RunStatus, Spoken};
 use super::transcript::Transcript;
 
@@ -37,20 +34,9 @@ pub(super) struct LiveRun {
     pub(super) document: Arc<DocumentHandle>,
     /// What this run's own stream shows after `RUN_STARTED`.
     pub(super) snapshot: Snapshot,
-    pub(super) emissions: mpsc::Receiver<Emission>,
-    pub(super) task: AgentTask,
+    pub(super) work: Work,
     pub(super) text: StreamedText,
     story: Story,
-}
-
-/// The agent's task; dropping it stops the agent.
-#[derive(Debug)]
-pub(crate) struct AgentTask(pub(crate) JoinHandle<Result<RunOutcome, AgentError>>);
-
-impl Drop for AgentTask {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// Text that readers have already seen and the store has not.
@@ -79,11 +65,10 @@ impl LiveRun {
         agent: Arc<Hosted>,
         document: Arc<DocumentHandle>,
         snapshot: Snapshot,
-        emissions: mpsc::Receiver<Emission>,
-        task: AgentTask,
+        work: Work,
         story: Story,
     ) -> Self {
-        Self { start, agent, document, snapshot, emissions, task, text: StreamedText::default(), story }
+        Self { start, agent, document, snapshot, work, text: StreamedText::default(), story }
     }
 
     pub(super) fn story(&mut self) -> &mut Story {

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use crate::agent::{AgentError, RunContext, RunInput};
 use crate::agui::{Event, Message, ResumeEntry, RunAgentInput};
@@ -14,11 +13,12 @@ use crate::store::CommitError;
 
 use super::super::clock::now;
 use super::super::document::{Author, Begun, DocumentRef, Evidence, Refused};
+use super::super::work::Work;
 use super::super::{StartError, StartRun};
-use super::actor::{Broken, EMISSIONS, Thread};
+use super::actor::{Broken, Thread};
 use super::chunk::Chunk;
 use super::follow::Follow;
-use super::live::{AgentTask, LiveRun, Story};
+use super::live::{LiveRun, Story};
 use super::record::RunStart;
 use super::transcript::Resolved;
 
@@ -79,16 +79,15 @@ impl Thread {
         let mut story = Story::new(&self.name.id, &start, client_tools);
         self.open_log(&mut story, &start, &input, unreadable.or(rejected)).await?;
 
-        let (out, emissions) = mpsc::channel(EMISSIONS);
-        let cx = RunContext::new(run_input(&self.name.id, &start, input, resolved.context, headers), out);
+        let asked = run_input(&self.name.id, &start, input, resolved.context, headers);
         let answering = Arc::clone(&agent);
-        let task = AgentTask(tokio::spawn(async move {
+        let work = Work::start(|out| async move {
             match unanswered {
                 Some(refusal) => Err(refusal),
-                None => answering.run(cx).await,
+                None => answering.run(RunContext::new(asked, out)).await,
             }
-        }));
-        let live = LiveRun::new(start, agent, document, snapshot, emissions, task, story);
+        });
+        let live = LiveRun::new(start, agent, document, snapshot, work, story);
         let follow = Follow::own_run(&self.services, &self.name, &self.tail, &live, dialect);
         self.live = Some(live);
         Ok(follow)
