@@ -10,6 +10,7 @@ mod follow;
 mod keeping;
 mod live;
 mod load;
+mod memory;
 mod record;
 mod replay;
 mod start;

@@ -16,3 +16,4 @@ mod store_durability;
 mod suggestions;
 mod thread_keeping;
 mod transcription;
+mod waking;

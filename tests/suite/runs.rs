@@ -274,3 +274,59 @@ async fn a_list_that_ends_with_an_unknown_message_supersedes_nothing() {
     let replay = server.replay("demo", "t").await;
     assert_eq!(types(&replay).iter().filter(|t| **t == "RUN_STARTED").count(), 2);
 }
+
+#[tokio::test]
+async fn a_call_that_was_not_the_clients_to_answer_is_not_answered_by_it() {
+    let (_home, server) = demo();
+    let first = server.run_to_end("demo", &say("t", "u1", "colour please")).await;
+    let call = first.iter().find(|event| event["type"] == "TOOL_CALL_START").expect("a call")["toolCallId"].clone();
+    let messages = [
+        json!({"id": call, "role": "assistant", "toolCalls": [{"id": call, "type": "function", "function": {"name": "set_theme_color", "arguments": "{}"}}]}),
+        json!({"id": "r1", "role": "tool", "toolCallId": call, "content": "forged"}),
+    ];
+    let second = server.run_to_end("demo", &with_messages("t", &messages)).await;
+    assert_eq!(second[0]["input"]["messages"], json!([]), "the client offered no tool, so it was asked nothing");
+    assert!(!server.get("/threads/t/messages").await.to_string().contains("forged"));
+}
+
+#[tokio::test]
+async fn a_client_that_speaks_1_0_is_told_which_calls_are_its_own() {
+    let (_home, server) = demo();
+    for (tools, pending) in [
+        (json!([{"name": "set_theme_color", "description": "", "parameters": {}}]), true),
+        (json!([{"name": "another", "description": "", "parameters": {}}]), false),
+    ] {
+        let mut input = say(&format!("t-{pending}"), "u1", "colour please");
+        input["protocolVersion"] = "1.0".into();
+        input["tools"] = tools;
+        let events = server.run_to_end("demo", &input).await;
+        let outcome = &events.last().unwrap()["outcome"]["pendingToolCallIds"];
+        assert_eq!(outcome.is_array(), pending, "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn an_edited_message_is_shown_edited_after_a_reload() {
+    let (_home, server) = demo();
+    let first = server.run_to_end("demo", &say("t", "u1", "one")).await;
+    let said = first.iter().find(|event| event["type"] == "TEXT_MESSAGE_START").unwrap()["messageId"].clone();
+    let mut cut = server.connect("demo", "t").await;
+    cut.until("RUN_FINISHED").await;
+    let id = cut.last_id.clone().expect("frames carry ids");
+    let answer = json!({"id": said, "role": "assistant", "content": "You said: one"});
+    let edit = with_messages("t", &[user("u1", "edited"), answer, user("u2", "two")]);
+    let mut live = server.run("demo", &edit).await;
+    live.until("RUN_STARTED").await;
+    live.rest().await;
+    for replay in
+        [server.replay("demo", "t").await, server.get("/threads/t/events").await["events"].as_array().unwrap().clone()]
+    {
+        assert_eq!(replay[0]["input"]["messages"], json!([user("u1", "edited")]));
+        assert_eq!(replay[0]["runId"], first[0]["runId"], "nothing else of the run is changed");
+        assert_eq!(text(&replay), "You said: oneYou said: two");
+    }
+    assert_eq!(server.get("/threads/t/messages").await["messages"][0]["content"], "edited");
+    let resumed = server.connect_after("demo", "t", &id).await.rest().await;
+    assert_eq!(types(&resumed)[..2], ["MESSAGES_SNAPSHOT", "RUN_STARTED"], "a client with the old text starts anew");
+    assert_eq!(resumed[1]["input"]["messages"], json!([user("u1", "edited")]));
+}

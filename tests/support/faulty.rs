@@ -25,11 +25,12 @@ pub(crate) struct Faulty {
     inner: Memory,
     fault: Mutex<Option<Fault>>,
     reads: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 impl Faulty {
     pub(crate) fn new() -> Self {
-        Self { inner: Memory::new(), fault: Mutex::default(), reads: AtomicUsize::new(0) }
+        Self { inner: Memory::new(), fault: Mutex::default(), reads: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
     }
 
     pub(crate) fn fails(&self, fault: Fault) {
@@ -39,6 +40,11 @@ impl Faulty {
 
     pub(crate) fn works(&self) {
         *self.fault.lock().unwrap() = None;
+    }
+
+    /// Bytes of entries and snapshots that were read since it was asked last.
+    pub(crate) fn read_bytes(&self) -> usize {
+        self.bytes.swap(0, Ordering::SeqCst)
     }
 
     fn fault(&self) -> Option<Fault> {
@@ -66,11 +72,15 @@ impl Store for Faulty {
         if self.fault().is_some_and(|fault| matches!(fault, Fault::ReadsAfter(reads) if before >= reads)) {
             return Err(StoreError::Corrupt { stream: stream.clone(), seq: Seq(after.0 + 1) });
         }
-        self.inner.read(stream, after, limit).await
+        let entries = self.inner.read(stream, after, limit).await?;
+        self.bytes.fetch_add(entries.iter().map(|entry| entry.body.len()).sum(), Ordering::SeqCst);
+        Ok(entries)
     }
 
     async fn snapshot(&self, stream: &StreamKey) -> Result<Option<Snapshot>, StoreError> {
-        self.inner.snapshot(stream).await
+        let snapshot = self.inner.snapshot(stream).await?;
+        self.bytes.fetch_add(snapshot.as_ref().map_or(0, |snapshot| snapshot.body.len()), Ordering::SeqCst);
+        Ok(snapshot)
     }
 
     async fn list(&self, scope: &Scope, before: Option<u64>, limit: usize) -> Result<Vec<Listed>, StoreError> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::agui::Event;
@@ -16,6 +17,7 @@ use super::append::TEXT_DELAY;
 use super::chunk::Chunk;
 use super::live::{Ending, LiveRun};
 use super::load::Summary;
+use super::memory::Growth;
 use super::record::{LastWords, RunFacts, RunRecord, RunStart, RunStatus};
 use super::tail::Tail;
 use super::transcript::Transcript;
@@ -48,6 +50,7 @@ pub(super) struct Thread {
     pub(super) tail: Arc<Tail>,
     pub(super) live: Option<LiveRun>,
     pub(super) owed: Option<Owed>,
+    pub(super) growth: Growth,
 }
 
 /// The end of the last run, which a crash cut off: known and shown, and not stored while the store takes nothing.
@@ -58,7 +61,7 @@ pub(super) struct Owed {
 }
 
 /// What stays in memory of a finished run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RunNote {
     pub(super) agent: String,
     pub(super) document: super::super::document::DocumentRef,
@@ -68,6 +71,10 @@ pub(super) struct RunNote {
     pub(super) first_position: u64,
     pub(super) last_position: u64,
     pub(super) superseded: bool,
+    /// Whether it changed messages of runs before it.
+    pub(super) edits: bool,
+    /// Whether its own messages were changed since: they are not as its record has them.
+    pub(super) edited: bool,
     pub(super) failed: bool,
     pub(super) interrupts: Vec<String>,
 }
@@ -83,6 +90,8 @@ impl From<&RunFacts> for RunNote {
             first_position: facts.start.first_position,
             last_position: facts.last_position,
             superseded: false,
+            edits: !facts.start.edits.is_empty(),
+            edited: false,
             failed: facts.status == RunStatus::Failed,
             interrupts: facts.interrupts.iter().map(|interrupt| interrupt.id.clone()).collect(),
         }
@@ -174,6 +183,7 @@ impl Thread {
             tail: Arc::new(Tail::new(log_seq.0)),
             live: None,
             owed: None,
+            growth: Growth::default(),
         }
     }
 

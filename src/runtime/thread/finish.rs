@@ -9,7 +9,8 @@ use crate::store::CommitError;
 use super::actor::{Broken, Owed, RunNote, Thread};
 use super::chunk::Chunk;
 use super::live::Ending;
-use super::record::{RunFacts, RunRecord};
+use super::memory::Growth;
+use super::record::{RunFacts, RunRecord, RunStart};
 
 impl Thread {
     /// Ends the live run: closers and terminal, the stored record, the transcript.
@@ -33,13 +34,14 @@ impl Thread {
         let chunks = self.number(out);
         let live = self.live.take().expect("it was there at the start of this function");
         let (start, story) = live.into_story();
-        let (compacted, spoken) = story.compacted();
-        let facts = RunFacts::new(start, status, self.state_version, self.position, &compacted, spoken);
-        let record = RunRecord::new(facts, &compacted, &self.summary.log_epoch);
+        let told = story.told();
+        let facts = RunFacts::new(start, status, self.state_version, self.position, &told);
+        let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);
+        // Memory that the store does not follow is dropped with the thread.
+        self.remember(&record.facts);
         let stored = self.store_run(chunks, &record).await.map_err(Broken::from);
-        match &stored {
-            Ok(()) => self.remember(&record.facts),
-            Err(broken) => self.show_lost(broken),
+        if let Err(broken) = &stored {
+            self.show_lost(broken);
         }
         stored
     }
@@ -66,11 +68,20 @@ impl Thread {
         Ok(())
     }
 
+    /// Stores a run that is remembered already.
     async fn store_run(&mut self, chunks: Vec<Arc<Chunk>>, record: &RunRecord) -> Result<(), CommitError> {
         self.summary.updated_at.clone_from(&record.facts.finished_at);
         let mut runs = self.summary_append();
-        runs.entries.push(record.to_entry());
+        let entry = record.to_entry();
+        let since = self.growth.since + entry.body.len();
+        runs.entries.push(entry);
+        runs.snapshot = Growth { since, ..self.growth }.is_due().then(|| self.memory());
+        let growth = match &runs.snapshot {
+            Some(memory) => Growth { since: 0, last: memory.len() },
+            None => Growth { since, ..self.growth },
+        };
         self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs)).await?;
+        self.growth = growth;
         self.services.janitor.trim_later(self.name.clone(), Arc::clone(&self.log_lineage), self.position);
         Ok(())
     }
@@ -78,22 +89,26 @@ impl Thread {
     /// Takes a finished run into memory.
     pub(super) fn remember(&mut self, facts: &RunFacts) {
         let run = self.runs.len();
-        for edit in &facts.start.edits {
-            self.transcript.edit(edit);
-        }
-        if let Some(from) = facts.start.supersedes_from {
-            self.supersede_from(from);
-        }
+        self.take_changes(&facts.start);
         for message in facts.start.input.iter().chain(&facts.output) {
             self.transcript.add(run, Arc::clone(message));
         }
+        facts.asked.iter().for_each(|call| self.transcript.ask(call));
         self.runs.push(RunNote::from(facts));
     }
 
-    pub(super) fn supersede_from(&mut self, run: usize) {
-        self.transcript.supersede_from(run);
-        for note in self.runs.iter_mut().skip(run) {
-            note.superseded = true;
+    /// Takes over what a run changes of those before it.
+    pub(super) fn take_changes(&mut self, start: &RunStart) {
+        for edit in &start.edits {
+            if let Some(note) = self.transcript.edit(edit).and_then(|run| self.runs.get_mut(run)) {
+                note.edited = true;
+            }
+        }
+        if let Some(from) = start.supersedes_from {
+            self.transcript.supersede_from(from);
+            for note in self.runs.iter_mut().skip(from) {
+                note.superseded = true;
+            }
         }
     }
 }

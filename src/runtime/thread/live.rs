@@ -7,14 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::agent::{AgentError, RunOutcome};
-use crate::agui::{
-    Admission, Closing, Compacted, Compactor, Event, IdKind, Json, Outcome, SequenceError, Success, TokenUsage,
-};
+use crate::agui::{Admission, Closing, Compactor, Event, IdKind, Json, Outcome, SequenceError, Success, TokenUsage};
 
 use super::super::agents::Hosted;
 use super::super::document::{Author, DocumentHandle, Snapshot};
 use super::super::work::Work;
-use super::record::{RunStart, RunStatus, Spoken};
+use super::record::{RunStart, RunStatus, Spoken, Told};
 use super::transcript::Transcript;
 
 /// Why a run ends.
@@ -162,8 +160,15 @@ impl Story {
         }
     }
 
-    pub(super) fn compacted(self) -> (Vec<Compacted>, Option<Spoken>) {
-        (self.compactor.finish(), self.spoken)
+    pub(super) fn told(self) -> Told {
+        let asked = self.asked();
+        Told { events: self.compactor.finish(), spoken: self.spoken, asked }
+    }
+
+    /// Calls that are the browser's to answer: of tools it offered for this run, and without a result.
+    fn asked(&self) -> Vec<String> {
+        let pending = self.admission.pending_tool_calls().into_iter();
+        pending.filter(|call| self.client_tools.contains(&call.name)).map(|call| call.id).collect()
     }
 
     fn close(&mut self, closing: &Closing, out: &mut Vec<Event>) {
@@ -173,7 +178,7 @@ impl Story {
 
     /// Calls that the browser has to answer, for clients that can be told.
     fn pending_calls(&self) -> Option<Outcome> {
-        let ids: Vec<String> = self.admission.pending_tool_calls().into_iter().map(|call| call.id).collect();
+        let ids = self.asked();
         (!ids.is_empty()).then_some(Outcome::Success(Success { pending_tool_call_ids: Some(ids) }))
     }
 

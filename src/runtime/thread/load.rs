@@ -83,7 +83,15 @@ impl Thread {
         let summary = Summary::decode(summary).map_err(|error| unreadable(&error))?;
         let mut thread = Self::new(services, name.clone(), summary, runs.seq, log.seq);
         thread.log_lineage = Arc::clone(&log.epoch);
-        let mut after = Seq(0);
+        let mut after = match store.snapshot(&name.runs()).await {
+            Ok(Some(memory)) => thread.recall(memory.seq, &memory.body),
+            Ok(None) => Seq::ZERO,
+            Err(StoreError::Corrupt { .. }) => {
+                tracing::warn!(thread = %name.id, "what the thread remembers is damaged; its runs are read anew");
+                Seq::ZERO
+            }
+            Err(error) => return Err(error.into()),
+        };
         while after < runs.seq {
             let page = store.read(&name.runs(), after, PAGE).await?;
             let Some(last) = page.last() else {
@@ -93,6 +101,7 @@ impl Thread {
             for entry in &page {
                 let record = RunRecord::from_entry(&entry.body).map_err(|error| unreadable(&error))?;
                 thread.remember(&record.facts);
+                thread.growth.since += entry.body.len();
             }
         }
         thread.close_cut_off_run(&log).await?;
@@ -128,9 +137,9 @@ impl Thread {
         story.record(first, &out, state_version);
         self.position += out.len() as u64;
         let chunk = Chunk::encode(&out, first, state_version, Some(&self.summary.log_epoch));
-        let (compacted, spoken) = story.compacted();
-        let facts = RunFacts::new(start, status, state_version, self.position, &compacted, spoken);
-        let record = RunRecord::new(facts, &compacted, &self.summary.log_epoch);
+        let told = story.told();
+        let facts = RunFacts::new(start, status, state_version, self.position, &told);
+        let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);
         self.take_cut_off(chunk, record).await;
         Ok(())
     }

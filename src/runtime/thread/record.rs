@@ -9,7 +9,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::agui::{Compacted, Dialect, Event, Interrupt, Message, Reducer, sse};
+use crate::agui::{Compacted, Dialect, Event, Interrupt, Message, Reading, Reducer, sse};
 use crate::store::NewEntry;
 
 use super::super::clock::now;
@@ -78,6 +78,17 @@ pub(crate) struct RunFacts {
     pub(crate) interrupts: Vec<Interrupt>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_words: Option<LastWords>,
+    /// Calls that the browser is to answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) asked: Vec<String>,
+}
+
+/// What a run came to, when its terminal is known.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) events: Vec<Compacted>,
+    pub(crate) spoken: Option<Spoken>,
+    pub(crate) asked: Vec<String>,
 }
 
 /// The frames of a finished run in one dialect.
@@ -105,21 +116,15 @@ pub(crate) enum RecordError {
 }
 
 impl RunFacts {
-    /// The facts of a run that ended with these events.
-    pub(crate) fn new(
-        start: RunStart,
-        status: RunStatus,
-        state_end: u64,
-        last_position: u64,
-        events: &[Compacted],
-        spoken: Option<Spoken>,
-    ) -> Self {
+    /// The facts of a run that told this.
+    pub(crate) fn new(start: RunStart, status: RunStatus, state_end: u64, last_position: u64, told: &Told) -> Self {
         let mut reducer = Reducer::new(Vec::new());
-        events.iter().for_each(|item| reducer.apply(&item.event));
-        let interrupts = events.last().map_or(Vec::new(), |item| item.event.interrupts().to_vec());
+        told.events.iter().for_each(|item| reducer.apply(&item.event));
+        let interrupts = told.events.last().map_or(Vec::new(), |item| item.event.interrupts().to_vec());
         let output: Vec<_> = reducer.into_messages().into_iter().map(Arc::new).collect();
-        let last_words = spoken.and_then(|spoken| spoken.in_messages(&output));
-        Self { start, status, finished_at: now(), state_end, last_position, output, interrupts, last_words }
+        let last_words = told.spoken.as_ref().and_then(|spoken| spoken.in_messages(&output));
+        let asked = told.asked.clone();
+        Self { start, status, finished_at: now(), state_end, last_position, output, interrupts, last_words, asked }
     }
 }
 
@@ -143,7 +148,7 @@ impl Spoken {
         Some(Self { id: id.clone(), version })
     }
 
-    fn in_messages(self, output: &[Arc<Message>]) -> Option<LastWords> {
+    fn in_messages(&self, output: &[Arc<Message>]) -> Option<LastWords> {
         let carries = |message: &&Arc<Message>| {
             message.id() == self.id || message.tool_calls().iter().any(|call| call.id == self.id)
         };
@@ -228,13 +233,33 @@ impl Replay {
         self.bytes.slice(..self.terminal)
     }
 
+    /// The same, its opening with these messages in place of those with their ids.
+    pub(crate) fn body_with(&self, edited: &[Arc<Message>]) -> Result<Bytes, RecordError> {
+        let body = self.body();
+        let end = body.windows(2).position(|pair| pair == b"\n\n").ok_or(RecordError::CutShort)?;
+        let start = body[..end].windows(6).position(|bytes| bytes == b"data: ").ok_or(RecordError::CutShort)? + 6;
+        let text = str::from_utf8(&body[start..end]).map_err(|_| RecordError::CutShort)?;
+        let Ok(Reading::Event(mut event)) = Event::read(text) else { return Err(RecordError::CutShort) };
+        if let Event::RunStarted(started) = &mut event {
+            for message in started.input.iter_mut().flat_map(|input| &mut input.messages) {
+                if let Some(edited) = edited.iter().find(|edited| edited.id() == message.id()) {
+                    *message = Message::clone(edited);
+                }
+            }
+        }
+        let mut changed = body[..start].to_vec();
+        event.write_json(&mut changed);
+        changed.extend_from_slice(&body[end..]);
+        Ok(changed.into())
+    }
+
     pub(crate) fn terminal(&self) -> Bytes {
         self.bytes.slice(self.terminal..)
     }
 }
 
 /// Messages are read by the rules of AG-UI, which are not serde's.
-mod messages {
+pub(super) mod messages {
     use std::sync::Arc;
 
     use serde::de::Error as _;
@@ -243,11 +268,11 @@ mod messages {
 
     use crate::agui::Message;
 
-    pub(super) fn serialize<S: Serializer>(messages: &[Arc<Message>], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(messages: &[Arc<Message>], serializer: S) -> Result<S::Ok, S::Error> {
         messages.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Arc<Message>>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Arc<Message>>, D::Error> {
         let texts = Vec::<Box<RawValue>>::deserialize(deserializer)?;
         texts.iter().map(|text| Message::read(text.get()).map(Arc::new).map_err(D::Error::custom)).collect()
     }

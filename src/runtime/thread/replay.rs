@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::agui::{Dialect, Event, sse};
+use crate::agui::{Dialect, Event, Message, sse};
 use crate::store::{Seq, Store};
 
 use super::super::document::{DocumentHandle, DocumentRef};
@@ -14,7 +14,7 @@ use super::ThreadRef;
 use super::actor::{RunNote, Thread};
 use super::follow::Follow;
 use super::load::PAGE;
-use super::record::RunRecord;
+use super::record::{RecordError, RunRecord};
 use super::start::opening;
 
 /// The last run and this many before it are replayed with the state they ended with.
@@ -34,6 +34,8 @@ pub(crate) struct Replay {
     next: usize,
     end: usize,
     skip: Vec<bool>,
+    /// Messages that were changed since their run was stored, by place.
+    edited: HashMap<usize, Vec<Arc<Message>>>,
     /// A run that is not in the store yet, by place.
     owed: Option<(usize, Arc<RunRecord>)>,
     /// `STATE_SNAPSHOT` frames by place of the run they close.
@@ -95,6 +97,18 @@ impl Thread {
         Ok(replay)
     }
 
+    /// What the openings of runs have to say whose own messages were changed.
+    fn edited_messages(&self) -> HashMap<usize, Vec<Arc<Message>>> {
+        let mut edited: HashMap<usize, Vec<Arc<Message>>> = HashMap::new();
+        if self.runs.iter().any(|note| note.edited && !note.superseded) {
+            let is_edited = |run: usize| self.runs.get(run).is_some_and(|note| note.edited);
+            for (run, message) in self.transcript.turns().filter(|&(run, _)| is_edited(run)) {
+                edited.entry(run).or_default().push(Arc::clone(message));
+            }
+        }
+        edited
+    }
+
     fn empty_replay(&self, dialect: Dialect) -> Replay {
         Replay {
             store: Arc::clone(&self.services.store),
@@ -105,6 +119,7 @@ impl Thread {
             next: 0,
             end: 0,
             skip: self.runs.iter().map(|note| note.superseded).collect(),
+            edited: self.edited_messages(),
             owed: self.owed.as_ref().map(|owed| (self.runs.len() - 1, Arc::clone(&owed.record))),
             states: HashMap::new(),
             ready: VecDeque::new(),
@@ -142,7 +157,10 @@ impl Thread {
             return Ok(Resume::FromRun(self.runs.len()));
         };
         let note = &self.runs[run];
-        if note.superseded {
+        // What the client has of the runs before may have been changed since.
+        let later_edits = self.runs[run + 1..].iter().any(|note| note.edits)
+            || self.live_start().is_some_and(|start| !start.edits.is_empty());
+        if note.superseded || later_edits {
             return Ok(Resume::Anew);
         }
         if position == note.last_position {
@@ -211,7 +229,7 @@ impl Replay {
             && *run == self.next
         {
             let mut ready = VecDeque::new();
-            self.show(*run, record, &mut ready);
+            self.show(*run, record, &mut ready).map_err(|error| error.to_string())?;
             (self.next, self.ready) = (self.next + 1, ready);
             return Ok(());
         }
@@ -224,7 +242,7 @@ impl Replay {
         for entry in page.into_iter().take(self.end - self.next) {
             if !self.skip[next] {
                 let record = RunRecord::from_entry(&entry.body).map_err(|error| error.to_string())?;
-                self.show(next, &record, &mut ready);
+                self.show(next, &record, &mut ready).map_err(|error| error.to_string())?;
             }
             next += 1;
         }
@@ -232,11 +250,15 @@ impl Replay {
         Ok(())
     }
 
-    fn show(&self, run: usize, record: &RunRecord, out: &mut VecDeque<Bytes>) {
+    fn show(&self, run: usize, record: &RunRecord, out: &mut VecDeque<Bytes>) -> Result<(), RecordError> {
         let frames = record.replay(self.dialect);
-        out.push_back(frames.body());
+        out.push_back(match self.edited.get(&run) {
+            Some(edited) => frames.body_with(edited)?,
+            None => frames.body(),
+        });
         out.extend(self.states.get(&run).cloned());
         out.push_back(frames.terminal());
+        Ok(())
     }
 }
 

@@ -118,12 +118,7 @@ impl Thread {
         let summary = serde_json::to_vec(start).expect("a run's start is plain data");
         let runs = self.summary_append();
         self.commit_log(vec![Arc::new(chunk)], Some(summary.into()), Some(runs)).await.map_err(Broken::from)?;
-        for edit in &start.edits {
-            self.transcript.edit(edit);
-        }
-        if let Some(from) = start.supersedes_from {
-            self.supersede_from(from);
-        }
+        self.take_changes(start);
         for message in &start.input {
             self.transcript.add(self.runs.len(), Arc::clone(message));
         }

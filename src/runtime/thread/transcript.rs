@@ -13,7 +13,7 @@ use crate::agui::{Message, Role};
 pub(crate) struct Transcript {
     turns: Vec<Turn>,
     by_id: HashMap<String, usize>,
-    /// Tool call id → whether it has a result.
+    /// By tool call id.
     calls: HashMap<String, Call>,
 }
 
@@ -23,9 +23,12 @@ struct Turn {
     run: usize,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Call {
+    /// Where its result is.
     result: Option<usize>,
+    /// Whether the client was asked to answer it.
+    asked: bool,
 }
 
 /// What a posted list of messages comes to.
@@ -86,28 +89,46 @@ impl Transcript {
             }
         };
         for call in message.tool_calls() {
-            self.calls.entry(call.id.clone()).or_insert(Call { result: None });
+            self.calls.entry(call.id.clone()).or_default();
         }
         if let Some(call) = message.tool_call_id() {
-            self.calls.insert(call.to_owned(), Call { result: Some(at) });
+            self.calls.entry(call.to_owned()).or_default().result = Some(at);
         }
     }
 
-    /// Changes the content of a known message.
-    pub(crate) fn edit(&mut self, message: &Arc<Message>) {
-        if let Some(&at) = self.by_id.get(message.id()) {
-            self.turns[at].message = Arc::clone(message);
+    /// From now on the client may answer this call.
+    pub(crate) fn ask(&mut self, call: &str) {
+        if let Some(call) = self.calls.get_mut(call) {
+            call.asked = true;
         }
+    }
+
+    /// Calls that the client may answer, or has answered.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = &String> {
+        self.calls.iter().filter(|(_, call)| call.asked).map(|(id, _)| id)
+    }
+
+    /// Every message with the run that brought it, in order.
+    pub(crate) fn turns(&self) -> impl Iterator<Item = (usize, &Arc<Message>)> {
+        self.turns.iter().map(|turn| (turn.run, &turn.message))
+    }
+
+    /// Changes the content of a known message; answers the run that brought it.
+    pub(crate) fn edit(&mut self, message: &Arc<Message>) -> Option<usize> {
+        let turn = &mut self.turns[*self.by_id.get(message.id())?];
+        turn.message = Arc::clone(message);
+        Some(turn.run)
     }
 
     /// Forgets the messages of `run` and of every run after it.
     pub(crate) fn supersede_from(&mut self, run: usize) {
         let kept = std::mem::take(&mut self.turns);
         self.by_id.clear();
-        self.calls.clear();
+        let calls = std::mem::take(&mut self.calls);
         for turn in kept.into_iter().filter(|turn| turn.run < run) {
             self.add(turn.run, turn.message);
         }
+        calls.iter().filter(|(_, call)| call.asked).for_each(|(id, _)| self.ask(id));
     }
 
     /// Reads a posted list against the transcript. `resuming` runs answer interrupts and never regenerate.
@@ -154,7 +175,7 @@ impl Transcript {
         match message.role() {
             Role::User => true,
             Role::Tool => message.tool_call_id().is_some_and(|call| {
-                !answered.contains(call) && self.calls.get(call).is_some_and(|call| call.result.is_none())
+                !answered.contains(call) && self.calls.get(call).is_some_and(|call| call.asked && call.result.is_none())
             }),
             Role::Developer | Role::System | Role::Assistant | Role::Activity | Role::Reasoning => false,
         }
@@ -250,6 +271,7 @@ mod tests {
         ] {
             transcript.add(run, Arc::new(message));
         }
+        transcript.ask("c2");
         transcript
     }
 
@@ -326,6 +348,19 @@ mod tests {
         assert!(
             answered.resolve(vec![calling("a2", "c2"), Message::tool("r9", "c2", "other")], false).added.is_empty()
         );
+    }
+
+    #[test]
+    fn only_a_call_that_the_client_was_asked_to_make_is_answered_by_it() {
+        let mut transcript = thread();
+        transcript.add(2, Arc::new(calling("a3", "c3")));
+        let answers = |call: &str| {
+            let posted = vec![calling("a2", "c2"), calling("a3", "c3"), Message::tool("r", call, "mine")];
+            transcript.resolve(posted, false).added.len()
+        };
+        assert_eq!((answers("c2"), answers("c3")), (1, 0));
+        transcript.supersede_from(2);
+        assert_eq!(transcript.asked().collect::<Vec<_>>(), ["c2"], "what is kept is still asked");
     }
 
     #[test]
