@@ -8,6 +8,7 @@ mod document;
 mod documents;
 mod janitor;
 mod keeping;
+mod live_runs;
 mod registry;
 mod suggestion;
 mod thread;
@@ -27,10 +28,12 @@ use crate::store::{Kind, Store, StoreError};
 
 pub use crate::agent::transcription::{Audio, TranscriptionError};
 pub use agents::{Agents, Hosted};
-pub use document::{Accepted, Delta, DocumentError, Evidence, Expects, Once, Origin, Proposal, Write};
+pub use document::{
+    Accepted, Delta, DocumentError, Evidence, Expects, Once, Origin, Proposal, Rejection, TogetherRefused, Write,
+};
 pub use documents::{
-    Document, DocumentItem, DocumentName, DocumentPage, Documents, History, HistoryCursor, HistoryQuery, ListQuery,
-    Since, SnapshotReason, Standing, Subscription, Update,
+    BatchAccepted, Difference, Document, DocumentItem, DocumentName, DocumentPage, Documents, History, HistoryCursor,
+    HistoryQuery, ListQuery, Since, SnapshotReason, Standing, Subscription, Tag, Update,
 };
 pub use keeping::{Amendment, KeepingError, Naming};
 pub use thread::StopOutcome;
@@ -38,6 +41,7 @@ pub use view::{ThreadItem, ThreadPage};
 
 use document::{DocumentHandle, DocumentRef, DocumentUnavailable, LiveDocuments};
 use janitor::Janitor;
+use live_runs::LiveRuns;
 use thread::{Follow, Replay, ThreadHandle, ThreadRef, Threads};
 
 /// The runtime: one per process.
@@ -55,6 +59,7 @@ struct Services {
     documents: Arc<LiveDocuments>,
     threads: Arc<Threads>,
     janitor: Janitor,
+    live_runs: Arc<LiveRuns>,
     /// Cancelled when the process begins to end: nothing starts from then on.
     stopping: CancellationToken,
 }
@@ -164,6 +169,7 @@ impl Runtime {
             documents: Arc::new(LiveDocuments::new()),
             threads: Arc::new(Threads::new()),
             janitor,
+            live_runs: Arc::default(),
             stopping: CancellationToken::new(),
         });
         for log in services.store.open_streams(Kind::Log).await? {

@@ -1,10 +1,13 @@
 //! A document while it lives: how others name it, what they may ask of it, and the handle they hold.
 
 mod actor;
+mod append;
 mod commit;
 mod deltas;
 mod load;
 mod past;
+mod repeat;
+mod together;
 mod write;
 
 use std::sync::Arc;
@@ -27,10 +30,13 @@ pub use deltas::Delta;
 pub(crate) use deltas::DeltaTail;
 pub(crate) use load::Stamp;
 pub(crate) use past::Log;
-pub use write::{Accepted, DocumentError, Expects, Once, Origin, Proposal, Write};
+use together::Loan;
+pub use together::TogetherRefused;
+pub(crate) use together::{Member, write_together};
+pub use write::{Accepted, DocumentError, Expects, Once, Origin, Proposal, Rejection, Write};
 
 /// Names a document: `type/id` within a tenant and an owner (empty = the whole tenant).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct DocumentRef {
     pub(crate) tenant: String,
     pub(crate) owner: String,
@@ -174,6 +180,10 @@ enum Command {
     Body {
         reply: Reply<Versioned<Value>, DocumentUnavailable>,
     },
+    /// Hands the document out, for a write that spans several.
+    Lend {
+        reply: Reply<Loan, DocumentUnavailable>,
+    },
 }
 
 /// How the rest of the runtime holds a live document.
@@ -247,6 +257,10 @@ impl DocumentHandle {
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, DocumentUnavailable> {
         let mut snapshots = self.snapshots(vec![u64::MAX]).await?;
         Ok(snapshots.pop().flatten().expect("the head was asked for"))
+    }
+
+    async fn borrow(&self) -> Result<Loan, DocumentUnavailable> {
+        self.ask(|reply| Command::Lend { reply }).await
     }
 
     /// The body; version 0 while there is no document.

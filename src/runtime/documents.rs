@@ -2,10 +2,13 @@
 //!
 //! It finds whose a document is; what a change comes to is decided by the document's own task.
 
+mod batch;
+mod difference;
 mod history;
 mod list;
 mod name;
 mod subscribe;
+mod tags;
 
 use std::sync::Arc;
 
@@ -17,10 +20,13 @@ use crate::store::StoreError;
 use super::document::{Accepted, Author, DocumentError, DocumentHandle, DocumentRef, Head, Write};
 use super::{Runtime, Services};
 
+pub use batch::BatchAccepted;
+pub use difference::Difference;
 pub use history::{History, HistoryCursor, HistoryQuery};
 pub use list::{DocumentItem, DocumentPage, ListQuery};
 pub use name::DocumentName;
 pub use subscribe::{Since, SnapshotReason, Subscription, Update};
+pub use tags::Tag;
 
 /// The documents that one principal can name.
 #[derive(Debug)]
@@ -94,11 +100,24 @@ impl Documents<'_> {
 
     /// Changes the document; on return the change is durable, or refused.
     pub async fn write(&self, name: &DocumentName, write: Write) -> Result<Accepted, DocumentError> {
+        self.admit(name, &write)?;
+        self.live(name)?.write(write, self.author()).await
+    }
+
+    fn admit(&self, name: &DocumentName, write: &Write) -> Result<(), DocumentError> {
         if name.kind() == "lifecycle" {
             return Err(DocumentError::ReadOnly);
         }
-        let author = Author { actor: self.principal.actor(), run_id: None, may_write: None };
-        self.live(name)?.write(write, author).await
+        match &write.run_id {
+            Some(run_id) if !self.services.live_runs.is_of(run_id, self.principal) => {
+                Err(DocumentError::ForeignRun { run_id: run_id.clone() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn author(&self) -> Author {
+        Author { actor: self.principal.actor(), run_id: None, may_write: None }
     }
 
     fn live(&self, name: &DocumentName) -> Result<Arc<DocumentHandle>, DocumentError> {

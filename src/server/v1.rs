@@ -6,12 +6,12 @@ pub(super) mod query;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::runtime::Runtime;
 
 use super::error::problem::Problem;
-use super::state::{document, history, list};
+use super::state::{batch, document, history, list, rollback, tags};
 
 pub(super) fn routes(runtime: Arc<Runtime>) -> Router {
     let document = get(document::read)
@@ -23,6 +23,10 @@ pub(super) fn routes(runtime: Arc<Runtime>) -> Router {
         .route("/state", get(list::list))
         .route("/state/{type}/{id}", document)
         .route("/state/{type}/{id}/history", get(history::history))
+        .route("/state/{type}/{id}/diff", get(rollback::diff))
+        .route("/state/{type}/{id}/rollback", post(rollback::rollback))
+        .route("/state/{type}/{id}/tags", get(tags::tags).post(tags::tag))
+        .route("/state:batch", post(batch::batch))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .with_state(runtime)

@@ -11,6 +11,7 @@ mod remote_agent;
 mod runs;
 mod state_http;
 mod state_in_runs;
+mod state_writes;
 mod store_contract;
 mod store_durability;
 mod suggestions;

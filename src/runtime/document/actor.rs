@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::StateError;
 use crate::agent::context::{StateRequest, Versioned};
@@ -14,10 +14,12 @@ use crate::agui::{Event, sse};
 use crate::state::document::Document;
 
 use super::super::registry::OwnerId;
-use super::commit::{Reply, text};
+use super::append::Reply;
+use super::commit::text;
 use super::deltas::DeltaTail;
 use super::load::Live;
 use super::past::{Log, commits_back_to, undo};
+use super::together::Loan;
 use super::write::{DocumentError, Proposal, Write};
 use super::{
     Author, Begun, Command, DocumentRef, DocumentUnavailable, Evidence, Head, LiveDocuments, Refused, Snapshot,
@@ -39,6 +41,8 @@ pub(super) struct Broken {
     pub(super) reason: String,
 }
 
+type Borrower = super::Reply<Loan, DocumentUnavailable>;
+
 /// Which entry of the registry this owner is.
 pub(super) struct Owner {
     pub(super) documents: Arc<LiveDocuments>,
@@ -58,7 +62,7 @@ pub(super) async fn run(owner: Owner, log: Log, deltas: Arc<DeltaTail>, mut inbo
     let mut commands = VecDeque::with_capacity(BATCH);
     loop {
         let served = match Live::load(owner.name.clone(), log.clone(), Arc::clone(&deltas)).await {
-            Ok(mut live) => live.serve(&owner, &mut commands, &mut inbox).await,
+            Ok(live) => serve(Box::new(live), &owner, &mut commands, &mut inbox).await,
             Err(broken) => Err(broken),
         };
         let Err(broken) = served else { return };
@@ -103,30 +107,53 @@ fn refuse(command: Command, reason: &str) {
         Command::Head { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
         Command::Snapshots { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
         Command::Body { reply } => drop(reply.send(Err(DocumentUnavailable { reason }))),
+        Command::Lend { reply } => drop(reply.send(Err(DocumentUnavailable { reason }))),
+    }
+}
+
+/// Obeys `commands`, then those of the inbox. On a fault `commands` holds what was not answered.
+async fn serve(
+    mut live: Box<Live>,
+    owner: &Owner,
+    commands: &mut VecDeque<Command>,
+    inbox: &mut mpsc::Receiver<Command>,
+) -> Result<(), Broken> {
+    loop {
+        match live.obey_all(commands).await {
+            Ok(Some(borrower)) => live = lend(live, borrower).await?,
+            Ok(None) => {
+                if !next(owner, commands, inbox).await {
+                    return Ok(());
+                }
+            }
+            Err(broken) => {
+                live.take_back(&DocumentError::Unavailable { reason: broken.reason.clone() });
+                return Err(broken);
+            }
+        }
+    }
+}
+
+/// Waits until the borrower is done. One that ends without giving back may have written: what is stored counts.
+async fn lend(live: Box<Live>, borrower: Borrower) -> Result<Box<Live>, Broken> {
+    let (name, log, deltas) = (live.name.clone(), live.log.clone(), Arc::clone(&live.deltas));
+    let (back, returned) = oneshot::channel();
+    match borrower.send(Ok(Loan { live, back })) {
+        Err(Ok(loan)) => return Ok(loan.live),
+        Err(Err(_)) => unreachable!("a loan was sent"),
+        Ok(()) => {}
+    }
+    match returned.await {
+        Ok(live) => Ok(live),
+        Err(_) => Live::load(name, log, deltas).await.map(Box::new),
     }
 }
 
 impl Live {
-    /// Obeys `commands`, then those of the inbox. On a fault `commands` holds what was not answered.
-    async fn serve(
-        &mut self,
-        owner: &Owner,
-        commands: &mut VecDeque<Command>,
-        inbox: &mut mpsc::Receiver<Command>,
-    ) -> Result<(), Broken> {
-        loop {
-            if let Err(broken) = self.obey_all(commands).await {
-                self.take_back(&DocumentError::Unavailable { reason: broken.reason.clone() });
-                return Err(broken);
-            }
-            if !next(owner, commands, inbox).await {
-                return Ok(());
-            }
-        }
-    }
-
     /// Writes that stand next to each other share a commit; whatever else is asked sees only what is durable.
-    async fn obey_all(&mut self, commands: &mut VecDeque<Command>) -> Result<(), Broken> {
+    ///
+    /// Stops early when somebody wants to borrow the document, with everything before that answered.
+    async fn obey_all(&mut self, commands: &mut VecDeque<Command>) -> Result<Option<Borrower>, Broken> {
         while let Some(command) = commands.pop_front() {
             let command = match command {
                 Command::Write { write, author, reply } => {
@@ -149,9 +176,12 @@ impl Live {
                 commands.push_front(command);
                 return Err(broken);
             }
-            self.obey(command).await?;
+            match command {
+                Command::Lend { reply } => return Ok(Some(reply)),
+                command => self.obey(command).await?,
+            }
         }
-        self.flush().await
+        self.flush().await.map(|()| None)
     }
 
     /// Obeys what sees only what is durable. Whoever asked is told of a fault here.
@@ -160,6 +190,9 @@ impl Live {
             Command::Write { .. }
             | Command::Agent { request: StateRequest::Patch { .. } | StateRequest::Propose { .. }, .. } => {
                 unreachable!("writes are decided together with their neighbours")
+            }
+            Command::Lend { .. } => {
+                unreachable!("who owns the document lends it")
             }
             Command::Agent { request: StateRequest::Read { path, reply }, .. } => {
                 let value = if self.document.exists() { path.get(self.document.body()).cloned() } else { None };

@@ -9,9 +9,10 @@ use crate::state::document::{Commit, Document};
 use crate::store::{Limit, Seq, StoreError};
 
 use super::actor::Broken;
-use super::commit::Pending;
+use super::append::Pending;
 use super::deltas::{Delta, DeltaTail};
 use super::past::Log;
+use super::repeat::Clients;
 use super::{DocumentRef, Snapshot};
 
 const PAGE: Limit = Limit { entries: 512, bytes: 1 << 20 };
@@ -33,6 +34,7 @@ pub(super) struct Live {
     pub(super) snapshot: Option<Snapshot>,
     /// Decided and not stored yet, in order.
     pub(super) pending: Vec<Pending>,
+    pub(super) clients: Clients,
 }
 
 /// What a listing shows of a document besides its name and version: the summary of its stream.
@@ -71,6 +73,7 @@ impl Live {
             json: None,
             snapshot: None,
             pending: Vec::new(),
+            clients: Clients::default(),
         };
         live.reload().await?;
         Ok(live)
@@ -94,6 +97,7 @@ impl Live {
             self.epoch = Some(stored.epoch);
         }
         self.deltas.clear();
+        self.clients.clear();
         (self.log_bytes, self.json, self.snapshot) = (0, None, None);
         while self.document.version() < head {
             let page = store.read(stream, Seq(self.document.version()), PAGE).await?;

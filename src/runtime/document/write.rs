@@ -156,8 +156,19 @@ pub enum DocumentError {
     InvalidJson { error: JsonError, head: u64 },
     #[error("a document of this type is an object")]
     NotAnObject { head: u64 },
+    #[error("version {version} has the name `{name}` already")]
+    TagTaken { name: String, version: u64 },
+    #[error("a document has at most {most} tags")]
+    TooManyTags { most: usize },
     #[error("the idempotency key was used for another request")]
     IdempotencyMismatch,
+    #[error("mutation {expect} of this client comes first")]
+    MutationGap { expect: u64 },
+    #[error("nothing is remembered of this client or its mutation: compare what is pending with the head")]
+    ClientUnknown,
+    /// The same mutation was refused before, and is refused with the same words.
+    #[error("{}", .0.message)]
+    Before(Box<Rejection>),
     #[error("the document is being changed faster than it can be stored")]
     Overloaded,
     #[error("the disk is full: nothing was written; free some space and try again")]
@@ -165,6 +176,28 @@ pub enum DocumentError {
     #[error("{reason}")]
     Unavailable { reason: String },
 }
+
+/// The codes of refusals that are remembered for their repetitions.
+const REMEMBERED: [&str; 18] = [
+    "not_found",
+    "deleted",
+    "version_not_found",
+    "version_conflict",
+    "already_exists",
+    "conflict",
+    "test_failed",
+    "target_gone",
+    "invalid_patch",
+    "invalid_json",
+    "too_large",
+    "forbidden",
+    "forbidden_path",
+    "schema_invalid",
+    "transition_invalid",
+    "unknown_type",
+    "invalid_name",
+    "idempotency_mismatch",
+];
 
 impl DocumentError {
     /// The error code of docs/state-api.md §2.
@@ -183,7 +216,12 @@ impl DocumentError {
             Self::InvalidJson { error, .. } if error.is_too_large() => "too_large",
             Self::InvalidJson { .. } => "invalid_json",
             Self::NotAnObject { .. } => "schema_invalid",
+            Self::TagTaken { .. } => "conflict",
+            Self::TooManyTags { .. } => "too_large",
             Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::MutationGap { .. } => "mutation_gap",
+            Self::ClientUnknown => "client_unknown",
+            Self::Before(rejection) => REMEMBERED.iter().find(|code| **code == rejection.code).unwrap_or(&"conflict"),
             Self::Overloaded => "rate_limited",
             Self::StorageFull => "storage_full",
             Self::Unavailable { .. } => "unavailable",
@@ -197,6 +235,33 @@ impl DocumentError {
             Self::NotAnObject { .. } => Some(Pointer::root()),
             _ => None,
         }
+    }
+
+    /// Whether the same mutation would be answered the same; others may succeed when they are sent again.
+    pub(super) fn is_final(&self) -> bool {
+        !matches!(
+            self,
+            Self::MutationGap { .. }
+                | Self::ClientUnknown
+                | Self::Before(_)
+                | Self::Overloaded
+                | Self::StorageFull
+                | Self::Unavailable { .. }
+        )
+    }
+
+    /// The refusal as clients of the sockets are told.
+    pub fn rejection(&self) -> Rejection {
+        if let Self::Before(rejection) = self {
+            return Rejection::clone(rejection);
+        }
+        let paths = match self {
+            Self::Refused { refusal: Refusal::Conflict { paths }, .. } => {
+                paths.iter().map(Pointer::to_string).collect()
+            }
+            error => error.path().iter().map(Pointer::to_string).collect(),
+        };
+        Rejection { code: self.code().to_owned(), message: self.to_string(), version: self.head(), paths }
     }
 
     /// The head version that a refused write met.
@@ -215,6 +280,17 @@ impl DocumentError {
     }
 }
 
+/// A refusal in the words of the state protocol (docs/state-api.md §4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    pub code: String,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+}
+
 impl From<DocumentError> for StateError {
     fn from(error: DocumentError) -> Self {
         match error {
@@ -225,16 +301,4 @@ impl From<DocumentError> for StateError {
             }
         }
     }
-}
-
-/// What is remembered of a write that happened, to answer its repetitions.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Remembered {
-    pub(super) fingerprint: String,
-    pub(super) version: u64,
-    pub(super) created: bool,
-    pub(super) changed: bool,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) conflicts: Vec<Conflict>,
-    pub(super) wants_data: bool,
 }

@@ -81,7 +81,9 @@ impl Thread {
 
         let asked = run_input(&self.name.id, &start, input, resolved.context, headers);
         let answering = Arc::clone(&agent);
+        let entered = self.services.live_runs.enter(&start.run_id, &self.name);
         let work = Work::start(|out| async move {
+            let _entered = entered;
             match unanswered {
                 Some(refusal) => Err(refusal),
                 None => answering.run(RunContext::new(asked, out)).await,

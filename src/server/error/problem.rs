@@ -32,6 +32,8 @@ pub(in crate::server) enum Code {
     TargetGone,
     BatchVersionConflict,
     ThreadBusy,
+    MutationGap,
+    ClientUnknown,
     Deleted,
     VersionConflict,
     AlreadyExists,
@@ -68,6 +70,8 @@ impl Code {
             Self::TargetGone => (S::CONFLICT, "target_gone", "The place to change does not exist"),
             Self::BatchVersionConflict => (S::CONFLICT, "version_conflict", "The document is at another version"),
             Self::ThreadBusy => (S::CONFLICT, "thread_busy", "Another run is live on this thread"),
+            Self::MutationGap => (S::CONFLICT, "mutation_gap", "An earlier mutation of this client is missing"),
+            Self::ClientUnknown => (S::CONFLICT, "client_unknown", "Nothing is remembered of this client"),
             Self::Deleted => (S::GONE, "deleted", "The document was deleted"),
             Self::VersionConflict => (S::PRECONDITION_FAILED, "version_conflict", "The document is at another version"),
             Self::AlreadyExists => (S::PRECONDITION_FAILED, "already_exists", "The document exists already"),
@@ -109,6 +113,14 @@ impl Problem {
 
     pub(in crate::server) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// The same in a batch, where no request header made the condition (docs/state-api.md §8).
+    pub(in crate::server) fn in_batch(mut self) -> Self {
+        if self.code == Code::VersionConflict {
+            self.code = Code::BatchVersionConflict;
+        }
         self
     }
 
@@ -194,7 +206,14 @@ impl From<DocumentError> for Problem {
                 let errors = json!([{"path": "", "message": detail}]);
                 Self::new(Code::SchemaInvalid, detail).with("errors", errors).with("version", head)
             }
+            DocumentError::TagTaken { version, .. } => Self::new(Code::Conflict, detail).with("version", version),
+            DocumentError::TooManyTags { .. } => Self::new(Code::TooLarge, detail),
             DocumentError::IdempotencyMismatch => Self::new(Code::IdempotencyMismatch, detail),
+            DocumentError::MutationGap { expect } => Self::new(Code::MutationGap, detail).with("expect", expect),
+            DocumentError::ClientUnknown => Self::new(Code::ClientUnknown, detail),
+            DocumentError::Before(rejection) => {
+                Self::new(Code::Conflict, detail).with("refused_with", rejection.code).with("paths", rejection.paths)
+            }
             DocumentError::Overloaded => {
                 Self::new(Code::RateLimited, detail).with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
             }

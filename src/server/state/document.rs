@@ -119,7 +119,7 @@ pub(in crate::server) async fn delete(
 ) -> Answer {
     let write = Write { wants_data: false, ..terms::write(&headers, Proposal::Delete)? };
     let principal = Principal::local();
-    let once = terms::once(&headers, &principal, &method, &name, &[])?;
+    let once = terms::once(&headers, &principal, &method, &name.to_string(), &[])?;
     let deleted = runtime.documents(&principal).write(&name, Write { once, ..write }).await?;
     Ok(with_etag(StatusCode::NO_CONTENT.into_response(), &etag(&deleted.epoch, deleted.version)))
 }
@@ -141,7 +141,7 @@ async fn change(
     body: &[u8],
 ) -> Answer {
     let principal = Principal::local();
-    let once = terms::once(headers, &principal, method, name, body)?;
+    let once = terms::once(headers, &principal, method, &name.to_string(), body)?;
     let accepted = runtime.documents(&principal).write(name, Write { once, ..write }).await?;
     Ok(written(&accepted))
 }

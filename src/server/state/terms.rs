@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderName, Method, header};
 use sha2::{Digest, Sha256};
 
 use crate::access::Principal;
-use crate::runtime::{DocumentName, Expects, Once, Proposal, Write};
+use crate::runtime::{Expects, Once, Proposal, Write};
 
 use super::super::error::problem::{Code, Problem};
 
@@ -17,31 +17,44 @@ const RUN_ID: HeaderName = HeaderName::from_static("x-run-id");
 const KEY_BYTES: usize = 512;
 const REASON_BYTES: usize = 1024;
 
+/// The terms that several writes of one request have in common.
+pub(super) fn common(headers: &HeaderMap) -> Result<Common, Problem> {
+    Ok(Common { reason: text(headers, &REASON, REASON_BYTES)?, run_id: text(headers, &RUN_ID, KEY_BYTES)? })
+}
+
+/// Why, and on behalf of which run.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) reason: Option<String>,
+    pub(super) run_id: Option<String>,
+}
+
 /// A write on the terms of a request's headers.
 pub(super) fn write(headers: &HeaderMap, proposal: Proposal) -> Result<Write, Problem> {
+    let Common { reason, run_id } = common(headers)?;
     Ok(Write {
         base: base(headers)?,
         expects: expects(headers)?,
         wants_data: wants_data(headers),
-        reason: text(headers, &REASON, REASON_BYTES)?,
-        run_id: text(headers, &RUN_ID, KEY_BYTES)?,
+        reason,
+        run_id,
         ..Write::new(proposal)
     })
 }
 
-/// The promise that comes with an `Idempotency-Key`: one effect per principal, method, document and key.
+/// The promise that comes with an `Idempotency-Key`: one effect per principal, method, what it is about, and key.
 pub(super) fn once(
     headers: &HeaderMap,
     principal: &Principal,
     method: &Method,
-    name: &DocumentName,
+    about: &str,
     body: &[u8],
 ) -> Result<Option<Once>, Problem> {
     let Some(key) = text(headers, &IDEMPOTENCY_KEY, KEY_BYTES)? else { return Ok(None) };
     if key.is_empty() {
         return Err(refused(&IDEMPOTENCY_KEY, "not empty"));
     }
-    let scope = [&principal.subject, method.as_str(), &name.to_string(), &key];
+    let scope = [&principal.subject, method.as_str(), about, &key];
     let content_type = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
     Ok(Some(Once { key: format!("once:{}", digest(scope)), fingerprint: digest([content_type, body]) }))
 }

@@ -15,7 +15,6 @@ pub(in crate::server) const BODY_BYTES: usize = 1 << 20;
 
 pub(in crate::server) const JSON: &str = "application/json";
 
-#[expect(dead_code, reason = "the agents' routes read their bodies with it")]
 /// The body as a JSON value, read strictly (docs/state-api.md §1).
 pub(in crate::server) async fn json(headers: &HeaderMap, body: Body, limit: usize) -> Result<Value, Problem> {
     expect_type(headers, &[JSON])?;

@@ -1,0 +1,221 @@
+//! Making decisions durable: writes that wait together are stored together, then answered, then shown.
+//!
+//! What the store refuses is taken back before anybody saw it.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+
+use crate::agent::StateError;
+use crate::state::document::{Change, Commit};
+use crate::store::{Append, Batch, CommitError, Committed, NewEntry, Seq};
+
+use super::Author;
+use super::actor::Broken;
+use super::deltas::Delta;
+use super::load::{Live, Stamp};
+use super::write::{Accepted, DocumentError, Write};
+
+/// A snapshot is stored when the log since the last one outgrows this, and twice the document.
+const SNAPSHOT_AFTER_BYTES: usize = 64 << 10;
+/// How often a write is decided again because another node was faster.
+const ATTEMPTS: usize = 16;
+
+/// A write that is decided and not stored yet, with whom to tell.
+pub(super) struct Pending {
+    pub(super) write: Write,
+    pub(super) author: Author,
+    pub(super) reply: Reply,
+    pub(super) decided: Decision,
+    /// Whether there was a document before it.
+    pub(super) existed: bool,
+    /// The document's version after it.
+    pub(super) version: u64,
+    /// The body after it, when the writer wants to have it.
+    pub(super) text: Option<Arc<RawValue>>,
+}
+
+/// What became of a write on the copy in memory.
+pub(super) enum Decision {
+    Changed {
+        commit: Arc<Commit>,
+        change: Change,
+        /// Who had made the version before.
+        before: Stamp,
+    },
+    Unchanged,
+    /// What it would have come to.
+    Dry(Box<Accepted>),
+    /// It was answered before.
+    Before(Box<Accepted>),
+    Refused(DocumentError),
+}
+
+impl Decision {
+    pub(super) fn commit(&self) -> Option<&Arc<Commit>> {
+        match self {
+            Self::Changed { commit, .. } => Some(commit),
+            Self::Unchanged | Self::Dry(_) | Self::Before(_) | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// Whom to tell when everything decided before is durable.
+pub(super) enum Reply {
+    Agent(oneshot::Sender<Result<u64, StateError>>),
+    Caller(oneshot::Sender<Result<Accepted, DocumentError>>),
+}
+
+impl Reply {
+    pub(super) fn refuse(self, error: DocumentError) {
+        self.answer(Err(error));
+    }
+
+    fn answer(self, result: Result<Accepted, DocumentError>) {
+        match self {
+            Self::Agent(reply) => drop(reply.send(result.map(|accepted| accepted.version).map_err(StateError::from))),
+            Self::Caller(reply) => drop(reply.send(result)),
+        }
+    }
+}
+
+/// What was handed to the store of one document.
+#[derive(Debug, Default)]
+pub(super) struct Handed {
+    /// Bytes of each commit.
+    sizes: Vec<usize>,
+    has_snapshot: bool,
+}
+
+impl Handed {
+    pub(super) fn is_empty(&self) -> bool {
+        self.sizes.is_empty()
+    }
+}
+
+impl Live {
+    /// Appends everything decided, shows it, and tells those who wait.
+    pub(super) async fn flush(&mut self) -> Result<(), Broken> {
+        for _ in 0..ATTEMPTS {
+            let (batch, handed) = self.batch();
+            if batch.appends.is_empty() && batch.remember.is_empty() {
+                self.publish(None, &handed);
+                return Ok(());
+            }
+            match self.log.store.commit(batch).await {
+                Ok(committed) => {
+                    self.publish(committed.into_iter().next(), &handed);
+                    return Ok(());
+                }
+                Err(CommitError::Stale { .. } | CommitError::Repeated { .. }) => self.decide_again().await?,
+                Err(CommitError::Full) => {
+                    self.take_back(&DocumentError::StorageFull);
+                    return Ok(());
+                }
+                Err(CommitError::Unavailable { reason }) => {
+                    self.take_back(&DocumentError::Unavailable { reason: reason.clone() });
+                    return Err(Broken { reason });
+                }
+            }
+        }
+        self.take_back(&DocumentError::Overloaded);
+        Ok(())
+    }
+
+    /// What makes everything decided durable.
+    pub(super) fn batch(&self) -> (Batch, Handed) {
+        let commits = self.pending.iter().filter_map(|pending| pending.decided.commit());
+        let encode = |commit: &Arc<Commit>| serde_json::to_vec(commit).expect("a commit is plain data");
+        let entries: Vec<_> = commits.map(|commit| NewEntry::one(encode(commit))).collect();
+        let remember = self.pending.iter().flat_map(|pending| self.remember(pending)).collect();
+        if entries.is_empty() {
+            return (Batch { appends: Vec::new(), remember }, Handed::default());
+        }
+        let sizes: Vec<usize> = entries.iter().map(|entry| entry.body.len()).collect();
+        let log_bytes = self.log_bytes + sizes.iter().sum::<usize>();
+        // A snapshot does not say that a document is deleted; its commit does.
+        let is_due = self.document.exists() && log_bytes > SNAPSHOT_AFTER_BYTES.max(2 * self.document.size());
+        let mut append = Append::to(self.log.stream.clone(), Seq(self.document.version() - entries.len() as u64));
+        append.entries = entries;
+        append.summary = Some(serde_json::to_vec(&self.latest).expect("a stamp is plain data").into());
+        append.snapshot = is_due.then(|| serde_json::to_vec(self.document.body()).expect("a value is JSON").into());
+        (Batch { appends: vec![append], remember }, Handed { sizes, has_snapshot: is_due })
+    }
+
+    /// Everything decided is durable: the callers hear of it, then readers see it, then the agents go on.
+    ///
+    /// A client's acknowledgement comes before the delta that holds its change; what an agent emits next comes after it.
+    pub(super) fn publish(&mut self, committed: Option<Committed>, handed: &Handed) {
+        if let Some(committed) = committed {
+            self.epoch = Some(committed.epoch);
+        }
+        self.log_bytes += handed.sizes.iter().sum::<usize>();
+        if handed.has_snapshot {
+            self.log_bytes = 0;
+        }
+        let pending = std::mem::take(&mut self.pending);
+        let commits = pending.iter().filter_map(|pending| pending.decided.commit());
+        let deltas: Vec<_> =
+            commits.zip(&handed.sizes).map(|(commit, &bytes)| Delta::new(Arc::clone(commit), bytes)).collect();
+        let mut agents = Vec::new();
+        for pending in pending {
+            let answer = match pending.decided {
+                Decision::Refused(error) => Err(error),
+                Decision::Before(accepted) | Decision::Dry(accepted) => Ok(*accepted),
+                Decision::Changed { .. } | Decision::Unchanged => Ok(self.accepted(&pending)),
+            };
+            match pending.reply {
+                Reply::Caller(_) => pending.reply.answer(answer),
+                Reply::Agent(_) => agents.push((pending.reply, answer)),
+            }
+        }
+        if !deltas.is_empty() {
+            (self.json, self.snapshot) = (None, None);
+            self.deltas.publish(self.document.version(), deltas);
+        }
+        agents.into_iter().for_each(|(reply, answer)| reply.answer(answer));
+    }
+
+    /// The answer to a write that was decided now.
+    pub(super) fn accepted(&self, pending: &Pending) -> Accepted {
+        let commit = pending.decided.commit().cloned();
+        Accepted {
+            epoch: self.epoch.clone().unwrap_or_default(),
+            version: pending.version,
+            created: !pending.existed,
+            duplicate: false,
+            conflicts: commit.as_ref().map(|commit| commit.conflicts.clone()).unwrap_or_default(),
+            commit,
+            data: pending.text.clone(),
+        }
+    }
+
+    /// Another node was faster: what it stored is read, and everything is decided again on that.
+    async fn decide_again(&mut self) -> Result<(), Broken> {
+        let mut pending = std::mem::take(&mut self.pending).into_iter();
+        let mut decided = self.reload().await;
+        while decided.is_ok()
+            && let Some(Pending { write, author, reply, .. }) = pending.next()
+        {
+            decided = Box::pin(self.take(write, author, reply)).await;
+        }
+        if let Err(broken) = &decided {
+            let error = DocumentError::Unavailable { reason: broken.reason.clone() };
+            pending.for_each(|pending| pending.reply.refuse(error.clone()));
+        }
+        decided
+    }
+
+    /// Nobody has seen what the store refused.
+    pub(super) fn take_back(&mut self, error: &DocumentError) {
+        self.clients.clear();
+        for Pending { reply, decided, .. } in self.pending.drain(..).rev() {
+            if let Decision::Changed { change, before, .. } = decided {
+                self.document.revert(&change);
+                self.latest = before;
+            }
+            reply.refuse(error.clone());
+        }
+    }
+}

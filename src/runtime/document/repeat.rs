@@ -1,0 +1,211 @@
+//! A write that is sent twice happens once: idempotency keys, and the numbers that a client gives its mutations.
+//!
+//! What was answered is stored in the same transaction as what it is the answer to (docs/state-api.md §8).
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::state::document::Conflict;
+use crate::store::{Remember, Tenant};
+
+use super::super::clock::now_ms;
+use super::Author;
+use super::actor::Broken;
+use super::append::{Decision, Pending};
+use super::commit::text;
+use super::load::Live;
+use super::write::{Accepted, DocumentError, Once, Origin, Rejection, Write};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long an answer is kept for the repetitions of its request.
+const ANSWERS_MS: i64 = DAY_MS;
+/// How long the last number of a client is kept.
+const CLIENTS_MS: i64 = 90 * DAY_MS;
+/// Clients of one document whose last number stays in memory.
+const CLIENTS: usize = 1024;
+
+/// Whether a write was answered before.
+pub(super) enum Known {
+    Answered(Box<Accepted>),
+    Refused(DocumentError),
+    No,
+}
+
+/// The last numbers of the clients that wrote lately, by the key they are stored under.
+#[derive(Debug, Default)]
+pub(super) struct Clients(HashMap<String, u64>);
+
+impl Clients {
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn set(&mut self, key: String, last: u64) {
+        if self.0.len() >= CLIENTS {
+            self.0.clear();
+        }
+        self.0.insert(key, last);
+    }
+}
+
+/// What is remembered of a write.
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    /// Of the request; empty where its number says enough.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    fingerprint: String,
+    answer: Answer,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Accepted {
+        version: u64,
+        created: bool,
+        changed: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        conflicts: Vec<Conflict>,
+        wants_data: bool,
+    },
+    Refused(Rejection),
+}
+
+impl Live {
+    /// Looks for the answer to an earlier request with the same key or number.
+    pub(super) async fn known(&mut self, write: &Write, author: &Author) -> Result<Known, Broken> {
+        if let Some(once) = &write.once {
+            let is_waiting = |pending: &Pending| pending.write.once.as_ref().is_some_and(|own| own.key == once.key);
+            if self.pending.iter().any(is_waiting) {
+                self.flush().await?;
+            }
+            if let Some(remembered) = self.remembered(&once.key).await? {
+                return match remembered.fingerprint == once.fingerprint {
+                    true => self.repeated(remembered.answer).await,
+                    false => Ok(Known::Refused(DocumentError::IdempotencyMismatch)),
+                };
+            }
+        }
+        let Some(origin) = &write.origin else { return Ok(Known::No) };
+        let client = client_key(&self.name.name, author, origin);
+        let last = match self.clients.0.get(&client) {
+            Some(last) => Some(*last),
+            None => self.last_number(&client).await?,
+        };
+        match last {
+            None if origin.mutation_id == 1 => {}
+            None => return Ok(Known::Refused(DocumentError::ClientUnknown)),
+            Some(last) if origin.mutation_id == last + 1 => {}
+            Some(last) if origin.mutation_id > last => {
+                return Ok(Known::Refused(DocumentError::MutationGap { expect: last + 1 }));
+            }
+            Some(_) => {
+                // It may be among those that are being stored.
+                self.flush().await?;
+                return match self.remembered(&answer_key(&client, origin)).await? {
+                    Some(remembered) => self.repeated(remembered.answer).await,
+                    None => Ok(Known::Refused(DocumentError::ClientUnknown)),
+                };
+            }
+        }
+        self.clients.set(client, origin.mutation_id);
+        Ok(Known::No)
+    }
+
+    /// What is to be remembered of a decision, in the transaction that makes it durable.
+    pub(super) fn remember(&self, pending: &Pending) -> Vec<Remember> {
+        let answer = match &pending.decided {
+            Decision::Before(_) => return Vec::new(),
+            Decision::Refused(error) if !error.is_final() => return Vec::new(),
+            Decision::Refused(error) => Answer::Refused(error.rejection()),
+            Decision::Changed { .. } | Decision::Unchanged | Decision::Dry(_) => Answer::Accepted {
+                version: pending.version,
+                created: !pending.existed,
+                changed: pending.decided.commit().is_some(),
+                conflicts: pending.decided.commit().map(|commit| commit.conflicts.clone()).unwrap_or_default(),
+                wants_data: pending.write.wants_data,
+            },
+        };
+        let is_refused = matches!(answer, Answer::Refused(_));
+        match (&pending.write.once, &pending.write.origin) {
+            // A refused request with a key is judged anew when it is repeated.
+            (Some(Once { key, fingerprint }), _) if !is_refused => {
+                vec![self.note(
+                    key.clone(),
+                    &Remembered { fingerprint: fingerprint.clone(), answer },
+                    ANSWERS_MS,
+                    false,
+                )]
+            }
+            (_, Some(origin)) => {
+                let client = client_key(&self.name.name, &pending.author, origin);
+                let remembered = Remembered { fingerprint: String::new(), answer };
+                vec![
+                    self.note(answer_key(&client, origin), &remembered, ANSWERS_MS, false),
+                    self.note(client, &origin.mutation_id, CLIENTS_MS, true),
+                ]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn note(&self, key: String, value: &impl Serialize, kept_ms: i64, overwrites: bool) -> Remember {
+        Remember {
+            tenant: Tenant::new(self.name.tenant.as_str()),
+            key,
+            result: serde_json::to_vec(value).expect("an answer is plain data").into(),
+            expires_at_ms: now_ms() + kept_ms,
+            overwrites,
+        }
+    }
+
+    async fn remembered(&self, key: &str) -> Result<Option<Remembered>, Broken> {
+        let found = self.log.store.remembered(&Tenant::new(self.name.tenant.as_str()), key).await?;
+        found.map(|found| serde_json::from_slice(&found).map_err(|error| damaged(key, &error))).transpose()
+    }
+
+    async fn last_number(&self, key: &str) -> Result<Option<u64>, Broken> {
+        let found = self.log.store.remembered(&Tenant::new(self.name.tenant.as_str()), key).await?;
+        found.map(|found| serde_json::from_slice(&found).map_err(|error| damaged(key, &error))).transpose()
+    }
+
+    async fn repeated(&mut self, answer: Answer) -> Result<Known, Broken> {
+        self.flush().await?;
+        let (version, created, changed, conflicts, wants_data) = match answer {
+            Answer::Refused(rejection) => return Ok(Known::Refused(DocumentError::Before(Box::new(rejection)))),
+            Answer::Accepted { version, created, changed, conflicts, wants_data } => {
+                (version, created, changed, conflicts, wants_data)
+            }
+        };
+        Ok(Known::Answered(Box::new(Accepted {
+            epoch: self.epoch.clone().unwrap_or_default(),
+            version,
+            created,
+            duplicate: true,
+            conflicts,
+            commit: if changed { Some(self.commit_at(version).await?) } else { None },
+            data: if wants_data { Some(text(&self.body_at(version).await?)) } else { None },
+        })))
+    }
+}
+
+fn damaged(key: &str, error: &serde_json::Error) -> Broken {
+    Broken { reason: format!("what is remembered under {key} is damaged: {error}") }
+}
+
+/// Under which the last number of a client is kept: one per principal, client and document.
+fn client_key(document: &str, author: &Author, origin: &Origin) -> String {
+    let mut hash = Sha256::new();
+    for part in [author.actor.as_str(), &origin.client_id, document] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("client:{digest}")
+}
+
+fn answer_key(client: &str, origin: &Origin) -> String {
+    format!("{client}:{}", origin.mutation_id)
+}
