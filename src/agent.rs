@@ -2,11 +2,14 @@
 //!
 //! It knows events (`agui`) and documents (`state`); of threads, stores and HTTP routes it knows nothing.
 
+mod config;
 pub mod context;
 pub mod definition;
 pub(crate) mod emissions;
 pub mod error;
 pub mod folder;
+pub mod llm;
+pub mod model;
 pub mod native;
 mod outbound;
 pub mod remote;

@@ -8,6 +8,7 @@ pub mod later;
 pub mod limits;
 pub mod merge;
 pub mod merge_patch;
+pub mod parts;
 pub mod patch;
 pub mod pointer;
 pub mod text;

@@ -2,9 +2,13 @@
 
 use tracing_subscriber::EnvFilter;
 
+/// It logs what it cannot read, which is what people and models say to each other; we log the fault without it.
+const SILENCED: &str = "async_openai=off";
+
 /// Starts logging. The default level is `info`; `COAGENT_LOG` takes `tracing` filter directives.
 pub fn init() {
     let filter = EnvFilter::try_from_env("COAGENT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = filter.add_directive(SILENCED.parse().expect("a constant is a directive"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

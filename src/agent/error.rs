@@ -2,18 +2,22 @@
 
 use thiserror::Error;
 
+use crate::agui::TokenUsage;
+
 /// The end of a run that failed: becomes `RUN_ERROR {message, code}` (codes: docs/agents.md §6).
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 #[error("{message}")]
 pub struct AgentError {
     pub code: String,
     /// A sentence for the person who reads the chat.
     pub message: String,
+    /// What the run cost until then.
+    pub usage: Vec<TokenUsage>,
 }
 
 impl AgentError {
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into() }
+        Self { code: code.into(), message: message.into(), usage: Vec::new() }
     }
 
     /// The host no longer listens; whatever the agent returns now is ignored.

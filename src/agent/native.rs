@@ -1,6 +1,5 @@
 //! Agents that are compiled in, by the name a definition gives (`agent.name`). None of them needs a model key.
 
-mod config;
 mod guide;
 mod planner;
 #[cfg(test)]
@@ -11,7 +10,7 @@ mod voice;
 use serde_json::Value;
 
 use super::Agent;
-pub use config::ConfigError;
+pub use super::config::ConfigError;
 
 /// The names that [`build`] knows.
 pub const NAMES: &[&str] = &["guide", "planner", "scripted"];

@@ -162,6 +162,30 @@ impl Message {
         read_tolerantly(json)
     }
 
+    /// Instructions to the model.
+    pub fn system(id: impl Into<String>, content: impl Into<String>) -> Self {
+        Self::System(SystemMessage {
+            id: id.into(),
+            content: content.into(),
+            name: None,
+            encrypted_value: None,
+            metadata: None,
+            subagent_run_id: None,
+        })
+    }
+
+    /// Instructions to the model that come in the middle of a conversation.
+    pub fn developer(id: impl Into<String>, content: impl Into<String>) -> Self {
+        Self::Developer(DeveloperMessage {
+            id: id.into(),
+            content: content.into(),
+            name: None,
+            encrypted_value: None,
+            metadata: None,
+            subagent_run_id: None,
+        })
+    }
+
     /// What a person said.
     pub fn user(id: impl Into<String>, content: impl Into<Content>) -> Self {
         Self::User(UserMessage {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::access::Principal;
-use crate::agent::definition::{Definition, Kind, Problem, Scope};
+use crate::agent::definition::{ClientSystem, Definition, Kind, Problem, Scope};
 use crate::agent::folder::{self, Folder};
-use crate::agent::{Agent, AgentError, RunContext, RunOutcome, native, remote};
+use crate::agent::{Agent, AgentError, RunContext, RunOutcome, llm, native, remote};
 use crate::agui::AgentCapabilities;
 use crate::state::pointer::Pointer;
 
@@ -80,9 +80,7 @@ impl Agents {
 impl Hosted {
     fn build(definition: Definition) -> Result<Self, Problem> {
         let agent = match &definition.kind {
-            Kind::Llm(_) => {
-                return Err(definition.problem("agent.kind", "kind `llm` is not supported by this version yet"));
-            }
+            Kind::Llm(model) => llm::build(&definition, model).map_err(|problem| *problem)?,
             Kind::Remote(remote) => remote::build(remote, &definition.state)
                 .map_err(|reason| Problem::of_file(&definition.source, reason).of_agent(&definition.id))?,
             Kind::Native(native) => native::build(&native.name, &native.config)
@@ -127,6 +125,14 @@ impl Hosted {
     /// Whether the agent is told of the browser's tool of this name.
     pub(super) fn takes_client_tool(&self, name: &str) -> bool {
         self.definition.tools.client.allows(name)
+    }
+
+    /// Whether the agent is told the system and developer messages that clients send.
+    pub(super) fn keeps_client_instructions(&self) -> bool {
+        match &self.definition.kind {
+            Kind::Llm(model) => model.history.client_system == ClientSystem::Keep,
+            Kind::Remote(_) | Kind::Native(_) => false,
+        }
     }
 
     /// Pointers below which the agent may write; `None` = everywhere.

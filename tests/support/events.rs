@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// No step of a test takes longer; a hang becomes a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -132,4 +132,48 @@ fn apply(state: &mut Value, op: &Value) {
         ("replace", Value::Array(items)) => items[last.parse::<usize>().expect("an index")] = op["value"].clone(),
         (other, parent) => panic!("an operation that no delta may hold: {other} on {parent}"),
     }
+}
+
+/// What a client makes of these events: the messages that it sends back with its next run.
+pub(crate) fn messages(events: &[Value]) -> Vec<Value> {
+    let mut messages: Vec<Value> = Vec::new();
+    for event in events {
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        match event["type"].as_str().expect("a type") {
+            "RUN_STARTED" => messages.extend(event["input"]["messages"].as_array().into_iter().flatten().cloned()),
+            "TEXT_MESSAGE_START" => messages.push(json!({"id": text("messageId"), "role": "assistant", "content": ""})),
+            "REASONING_MESSAGE_START" => {
+                messages.push(json!({"id": text("messageId"), "role": "reasoning", "content": ""}));
+            }
+            "TEXT_MESSAGE_CONTENT" | "REASONING_MESSAGE_CONTENT" => {
+                let message = messages.iter_mut().find(|message| message["id"] == event["messageId"]).expect("begun");
+                message["content"] =
+                    (message["content"].as_str().unwrap_or_default().to_owned() + &text("delta")).into();
+            }
+            "TOOL_CALL_START" => {
+                let owner = text("parentMessageId");
+                if !messages.iter().any(|message| message["id"] == owner.as_str()) {
+                    messages.push(json!({"id": owner, "role": "assistant"}));
+                }
+                let message = messages.iter_mut().find(|message| message["id"] == owner.as_str()).expect("made");
+                let function = json!({"name": text("toolCallName"), "arguments": ""});
+                let call = json!({"id": text("toolCallId"), "type": "function", "function": function});
+                match message["toolCalls"].as_array_mut() {
+                    Some(calls) => calls.push(call),
+                    None => message["toolCalls"] = json!([call]),
+                }
+            }
+            "TOOL_CALL_ARGS" => {
+                let calls = messages.iter_mut().filter_map(|message| message.get_mut("toolCalls")?.as_array_mut());
+                let call = calls.flatten().find(|call| call["id"] == event["toolCallId"]).expect("begun");
+                let arguments = call["function"]["arguments"].as_str().unwrap_or_default().to_owned() + &text("delta");
+                call["function"]["arguments"] = arguments.into();
+            }
+            "TOOL_CALL_RESULT" => messages.push(json!({
+                "id": text("messageId"), "role": "tool", "toolCallId": text("toolCallId"), "content": text("content"),
+            })),
+            _ => {}
+        }
+    }
+    messages
 }

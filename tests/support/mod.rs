@@ -5,5 +5,6 @@ pub(crate) mod crash;
 pub(crate) mod documents;
 pub(crate) mod events;
 pub(crate) mod faulty;
+pub(crate) mod model;
 pub(crate) mod server;
 pub(crate) mod upstream;

@@ -70,6 +70,16 @@ impl Home {
         self.folder.path()
     }
 
+    /// What `coagent check` says of this folder's agents.
+    pub(crate) fn check(&self) -> String {
+        let checked = Command::new(env!("CARGO_BIN_EXE_coagent"))
+            .args(["check", "--agents"])
+            .arg(self.path().join("agents"))
+            .output()
+            .expect("the binary starts");
+        String::from_utf8(checked.stdout).expect("text")
+    }
+
     /// Starts a server on this folder's agents and sqlite database.
     pub(crate) fn serve(&self) -> Server {
         Server::start(self.options())

@@ -1,5 +1,7 @@
-//! A fake AG-UI agent: a raw socket that answers each POST with bytes the test chose, at the pace it chose.
+//! A fake server, of an AG-UI agent or of a model: a raw socket that answers each POST with bytes the test chose, at the
+//! pace it chose.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,7 +31,8 @@ pub(crate) enum Then {
 /// The fake, as long as the test runs.
 pub(crate) struct Upstream {
     pub(crate) url: String,
-    answer: Arc<Mutex<Answer>>,
+    /// What the next requests get; the last one stays.
+    answers: Arc<Mutex<VecDeque<Answer>>>,
     /// Heads and bodies.
     requests: Arc<Mutex<Vec<(String, String)>>>,
     /// Bytes of answers that the other side, or the system in between, has taken.
@@ -39,29 +42,46 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) async fn start(answer: Answer) -> Self {
+        Self::start_with([answer]).await
+    }
+
+    /// Answers the first request with the first of these, and so on; the last answers all that follow.
+    pub(crate) async fn start_with(answers: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}/agent", listener.local_addr().expect("an address"));
-        let (answer, requests) = (Arc::new(Mutex::new(answer)), Arc::new(Mutex::new(Vec::new())));
+        let answers: VecDeque<Answer> = answers.into_iter().collect();
+        let (answers, requests) = (Arc::new(Mutex::new(answers)), Arc::new(Mutex::new(Vec::new())));
         let (gone, hung_up) = watch::channel(0);
         let sent = Arc::new(AtomicUsize::new(0));
         let taken = Arc::clone(&sent);
-        let (current, seen) = (Arc::clone(&answer), Arc::clone(&requests));
+        let (current, seen) = (Arc::clone(&answers), Arc::clone(&requests));
         tokio::spawn(async move {
             while let Ok((mut socket, _)) = listener.accept().await {
-                let answer = current.lock().expect("an answer").clone();
-                let (seen, taken, gone) = (Arc::clone(&seen), Arc::clone(&taken), gone.clone());
+                let (current, seen, taken, gone) =
+                    (Arc::clone(&current), Arc::clone(&seen), Arc::clone(&taken), gone.clone());
                 tokio::spawn(async move {
                     let Some(request) = read_request(&mut socket).await else { return };
                     seen.lock().expect("requests").push(request);
+                    let answer = {
+                        let mut answers = current.lock().expect("answers");
+                        if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
+                    };
+                    let answer = answer.expect("the last answer stays");
                     serve(socket, answer, &taken, gone).await;
                 });
             }
         });
-        Self { url, answer, requests, sent, hung_up }
+        Self { url, answers, requests, sent, hung_up }
     }
 
     pub(crate) fn answers(&self, answer: Answer) {
-        *self.answer.lock().expect("an answer") = answer;
+        *self.answers.lock().expect("answers") = VecDeque::from([answer]);
+    }
+
+    /// The bodies of all requests so far, as JSON.
+    pub(crate) fn bodies(&self) -> Vec<Value> {
+        let requests = self.requests.lock().expect("requests");
+        requests.iter().map(|(_, body)| serde_json::from_str(body).expect("a request is JSON")).collect()
     }
 
     /// The head of the last request.
@@ -144,6 +164,9 @@ pub(crate) fn sse(body: &str) -> Answer {
 }
 
 pub(crate) fn status(line: &str, body: &str) -> Answer {
-    let head = format!("HTTP/1.1 {line}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 {line}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     Answer { bytes: format!("{head}{body}").into_bytes(), piece: 0, then: Then::Close }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::config::{ConfigError, Entry, pace};
 use super::voice::Voice;
+use crate::agent::config::{ConfigError, Entry, pace};
 use crate::agent::error::StateError;
 use crate::agent::{Agent, AgentError, Descriptor, RunContext, RunOutcome};
 use crate::agui::{AgentCapabilities, StateCapabilities};

@@ -10,7 +10,7 @@ mod words;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::config::ConfigError;
+use crate::agent::config::ConfigError;
 use crate::agent::{Agent, AgentError, Descriptor, RunContext, RunOutcome};
 use crate::agui::{AgentCapabilities, HumanInTheLoop, ReasoningCapabilities, StateCapabilities, ToolCapabilities};
 use script::Script;

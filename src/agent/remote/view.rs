@@ -9,6 +9,7 @@ use crate::agent::definition::{ForwardState, Remote, StateMode, StateSpec};
 use crate::agent::error::{AgentError, StateError};
 use crate::agui::{Json, PatchOperation, to_json};
 use crate::state::limits::Limits;
+use crate::state::parts::{only, put};
 use crate::state::patch::{self, Operation};
 use crate::state::pointer::Pointer;
 
@@ -141,41 +142,6 @@ fn carry_below(
         _ if is_allowed_whole => put(document, at, after.cloned()),
         _ => {}
     }
-}
-
-/// Sets or removes the member at `at`; missing parents are made, parents that are no objects win.
-fn put(document: &mut Value, at: &Pointer, value: Option<Value>) {
-    let Some((last, parents)) = at.tokens().split_last() else {
-        if let Some(value) = value {
-            *document = value;
-        }
-        return;
-    };
-    let mut here = document;
-    for parent in parents {
-        let Value::Object(members) = here else { return };
-        if value.is_none() && !members.contains_key(parent) {
-            return;
-        }
-        here = members.entry(parent.as_str()).or_insert_with(|| Value::Object(Map::new()));
-    }
-    if let Value::Object(members) = here {
-        match value {
-            Some(value) => members.insert(last.clone(), value),
-            None => members.remove(last),
-        };
-    }
-}
-
-/// The parts of `whole` at these paths, in place.
-fn only(whole: &Value, paths: &[Pointer]) -> Value {
-    let mut part = Value::Object(Map::new());
-    for path in paths {
-        if let Some(value) = path.get(whole) {
-            put(&mut part, path, Some(value.clone()));
-        }
-    }
-    part
 }
 
 #[cfg(test)]

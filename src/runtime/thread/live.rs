@@ -142,7 +142,7 @@ impl Story {
             }
             Ending::Failed(error) => {
                 self.close(&Closing::Failed { reason: error.code.clone(), message: error.message.clone() }, out);
-                self.admission.admit(Event::run_error(error.message, error.code), out)?;
+                self.admission.admit(failed(error), out)?;
                 Ok(RunStatus::Failed)
             }
             Ending::Stopped => {
@@ -210,6 +210,14 @@ fn finished(outcome: Option<Outcome>, result: Option<Json>, usage: Vec<TokenUsag
     if let Event::RunFinished(finished) = &mut event {
         finished.result = result;
         finished.usage = (!usage.is_empty()).then_some(usage);
+    }
+    event
+}
+
+fn failed(error: AgentError) -> Event {
+    let mut event = Event::run_error(error.message, error.code);
+    if let Event::RunError(failed) = &mut event {
+        failed.usage = (!error.usage.is_empty()).then_some(error.usage);
     }
     event
 }

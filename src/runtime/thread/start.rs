@@ -20,7 +20,7 @@ use super::chunk::Chunk;
 use super::follow::Follow;
 use super::live::{LiveRun, Story};
 use super::record::RunStart;
-use super::transcript::Resolved;
+use super::transcript::{Resolved, Terms};
 
 /// Why a run did not start.
 #[derive(Debug)]
@@ -54,7 +54,9 @@ impl Thread {
         input.tools.retain(|tool| agent.takes_client_tool(&tool.name));
         let document_ref = agent.document(&principal, &self.name);
         let document = self.services.document(&document_ref);
-        let resolved = self.transcript.resolve(std::mem::take(&mut input.messages), !input.resume.is_empty());
+        let terms =
+            Terms { is_resuming: !input.resume.is_empty(), keeps_instructions: agent.keeps_client_instructions() };
+        let resolved = self.transcript.resolve(std::mem::take(&mut input.messages), terms);
         let evidence = self.evidence(&input, &resolved, &document_ref);
         let author = Author { actor: principal.actor(), run_id: None, may_write: None };
         let (posted, unreadable) = posted_state(&input);

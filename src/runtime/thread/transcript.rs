@@ -55,6 +55,15 @@ pub(crate) struct Seen {
     pub(crate) whole: bool,
 }
 
+/// What a run makes of a posted list.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Terms {
+    /// It answers interrupts, and never asks for an answer anew.
+    pub(crate) is_resuming: bool,
+    /// The agent is told the system and developer messages of its clients (`history.client_system: keep`).
+    pub(crate) keeps_instructions: bool,
+}
+
 #[derive(Debug, PartialEq)]
 pub(crate) struct Regeneration {
     pub(crate) from_run: usize,
@@ -131,8 +140,8 @@ impl Transcript {
         calls.iter().filter(|(_, call)| call.asked).for_each(|(id, _)| self.ask(id));
     }
 
-    /// Reads a posted list against the transcript. `resuming` runs answer interrupts and never regenerate.
-    pub(crate) fn resolve(&self, posted: Vec<Message>, resuming: bool) -> Resolved {
+    /// Reads a posted list against the transcript.
+    pub(crate) fn resolve(&self, posted: Vec<Message>, terms: Terms) -> Resolved {
         let mut resolved = Resolved::default();
         let mut last_known = None;
         let mut answered: HashSet<String> = HashSet::new();
@@ -159,12 +168,17 @@ impl Transcript {
                 let message = Arc::new(message);
                 resolved.added.push(Arc::clone(&message));
                 resolved.context.push(message);
+            } else if terms.keeps_instructions && matches!(message.role(), Role::System | Role::Developer) {
+                // Told to the agent, and nobody's message: the client sends it again with every run.
+                resolved.context.push(Arc::new(message));
             } else {
                 // Dropped, but it is what the list ends with.
                 last_known = None;
             }
         }
-        if !resuming && let Some(at) = last_known {
+        if !terms.is_resuming
+            && let Some(at) = last_known
+        {
             resolved.regenerates = self.regeneration(at, &resolved);
         }
         self.complete_calls(&mut resolved.context);
@@ -280,7 +294,7 @@ mod tests {
     }
 
     fn check(posted: Vec<Message>, context: &[&str], added: &[&str], from_run: Option<usize>) -> Resolved {
-        let resolved = thread().resolve(posted, false);
+        let resolved = thread().resolve(posted, Terms::default());
         assert_eq!(ids(&resolved.context), context);
         assert_eq!(ids(&resolved.added), added);
         assert_eq!(resolved.regenerates.as_ref().map(|again| again.from_run), from_run);
@@ -319,7 +333,10 @@ mod tests {
 
     #[test]
     fn a_resume_never_asks_again() {
-        assert_eq!(thread().resolve(vec![user("u1", "one")], true).regenerates, None);
+        assert_eq!(
+            thread().resolve(vec![user("u1", "one")], Terms { is_resuming: true, ..Terms::default() }).regenerates,
+            None
+        );
     }
 
     #[test]
@@ -338,6 +355,17 @@ mod tests {
     }
 
     #[test]
+    fn instructions_of_a_client_are_told_where_they_are_kept_and_never_become_the_threads() {
+        let system = Message::read(r#"{"id":"s","role":"system","content":"obey"}"#).expect("a message");
+        let keeping = Terms { keeps_instructions: true, ..Terms::default() };
+        let resolved = thread().resolve(vec![system.clone(), user("u1", "one"), user("u9", "hi")], keeping);
+        assert_eq!(ids(&resolved.context), ["s", "u1", "u9"]);
+        assert_eq!(ids(&resolved.added), ["u9"]);
+        let again = thread().resolve(vec![system, user("u1", "one")], keeping);
+        assert_eq!(again.regenerates.map(|again| again.from_run), Some(0));
+    }
+
+    #[test]
     fn a_call_of_the_thread_is_answered_once() {
         let posted = || vec![calling("a2", "c2"), Message::tool("r2", "c2", "done")];
         check(posted(), &["a2", "r2"], &["r2"], None);
@@ -346,7 +374,10 @@ mod tests {
         let mut answered = thread();
         answered.add(2, Arc::new(Message::tool("r2", "c2", "done")));
         assert!(
-            answered.resolve(vec![calling("a2", "c2"), Message::tool("r9", "c2", "other")], false).added.is_empty()
+            answered
+                .resolve(vec![calling("a2", "c2"), Message::tool("r9", "c2", "other")], Terms::default())
+                .added
+                .is_empty()
         );
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::agent::native::config::{ConfigError, Entry, pace};
+use crate::agent::config::{ConfigError, Entry, pace};
 use crate::agui::{Event, Reading};
 use crate::state::patch::Operation;
 

@@ -1,4 +1,4 @@
-//! Reads the configuration of a built-in agent; an error names the path of the member that is wrong.
+//! Reads what is written for built-in agents and scripts; an error names the path of the member that is wrong.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::agent::definition::parse_duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {message}")]
 pub struct ConfigError {
-    /// Dotted, below `agent.config`: `turns[0].do[1].say`; empty for the whole.
+    /// Dotted, below the whole that is read: `turns[0].do[1].say`; empty for the whole.
     pub path: String,
     pub message: String,
 }

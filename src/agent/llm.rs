@@ -1,0 +1,245 @@
+//! Agents that a model answers for: the loop of answers and tool calls, and what a run may use of it.
+
+mod answer;
+mod budget;
+mod history;
+mod prompt;
+mod retry;
+mod speech;
+mod state;
+#[cfg(test)]
+mod tests;
+mod tools;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::definition::{Api, Definition, History, Llm, Problem, Secret};
+use super::model::openai::{self, OpenAi};
+use super::model::scripted::{self, Scripted};
+use super::model::usage::Tally;
+use super::model::{Model, ModelName, Request};
+use super::{Agent, AgentError, Descriptor, RunContext, RunOutcome};
+use crate::agui::{
+    AgentCapabilities, Event, Execution, Identity, Message, ReasoningCapabilities, StateCapabilities, ToolCall,
+    ToolCapabilities, ToolItem,
+};
+use answer::Asking;
+use budget::{Bounds, Budget};
+use prompt::Prompt;
+use speech::CallIds;
+use state::Scope;
+use tools::Toolbox;
+
+/// An agent and its model.
+struct LlmAgent {
+    /// What is missing is said when somebody runs the agent: until then it is listed like any other.
+    model: Result<Arc<dyn Model>, AgentError>,
+    name: ModelName,
+    prompt: Prompt,
+    history: History,
+    scope: Scope,
+    tools: Toolbox,
+    bounds: Bounds,
+}
+
+/// The agent of a definition of kind `llm`. Opens no connection.
+pub fn build(definition: &Definition, llm: &Llm) -> Result<Box<dyn Agent>, Box<Problem>> {
+    let problem = |path: &str, message: String| Box::new(definition.problem(path, message));
+    refuse_what_is_not_served(llm).map_err(|(path, message)| problem(path, message))?;
+    let Some(name) = ModelName::parse(&llm.model) else {
+        let message = format!(
+            "`{}` names no provider: write provider/model, such as openai/gpt-5-mini (names of `_shared/models.yaml` \
+             are not supported by this version yet)",
+            llm.model
+        );
+        return Err(problem("agent.model", message));
+    };
+    let folder = definition.source.parent().unwrap_or_else(|| Path::new("."));
+    let model = model(llm, &name, folder).map_err(|(path, message)| problem(path, message))?;
+    let instructions = &llm.instructions;
+    let prompt = Prompt::new(definition, &instructions.text, instructions.first_line).map_err(|(message, line)| {
+        let problem = problem("instructions", message);
+        // The template knows its lines, and nothing of columns of the file.
+        match line {
+            Some(line) => Box::new(Problem { line: Some(line), column: None, ..*problem }),
+            None => problem,
+        }
+    })?;
+    let scope = Scope::of(&definition.state);
+    let tools = Toolbox::new(&definition.tools, &scope);
+    Ok(Box::new(LlmAgent { model, name, prompt, history: llm.history, scope, tools, bounds: Bounds::default() }))
+}
+
+/// What the format has and this version does not do is refused by name.
+fn refuse_what_is_not_served(llm: &Llm) -> Result<(), (&'static str, String)> {
+    let not_yet = |path, what: &str| Err((path, format!("{what} is not supported by this version yet")));
+    match llm.api {
+        Some(Api::Responses) => return not_yet("agent.api", "`api: responses`"),
+        Some(Api::Anthropic) => return not_yet("agent.api", "`api: anthropic`"),
+        Some(Api::Chat) | None => {}
+    }
+    if !llm.fallback.is_empty() {
+        return not_yet("agent.fallback", "`agent.fallback`");
+    }
+    if llm.output.is_some() {
+        return not_yet("agent.output", "`agent.output`");
+    }
+    match openai::own_member(&llm.params.extra) {
+        Some(name) => Err(("agent.params.extra", format!("`agent.params.extra.{name}` is set by the runtime itself"))),
+        None => Ok(()),
+    }
+}
+
+type Built = Result<Arc<dyn Model>, AgentError>;
+
+/// The model, or what it misses to be asked; an error is a problem of the file.
+fn model(llm: &Llm, name: &ModelName, folder: &Path) -> Result<Built, (&'static str, String)> {
+    if name.provider == scripted::PROVIDER {
+        let scripted = Scripted::new(name.clone(), folder).map_err(|message| ("agent.model", message))?;
+        return Ok(Ok(Arc::new(scripted)));
+    }
+    let base = openai::base_url(llm, &name.provider).map_err(|message| ("agent.base_url", message))?;
+    let key = match &llm.api_key {
+        Some(Secret::Present(key)) => Some(key.as_str()),
+        Some(Secret::Missing { name }) => {
+            let message = format!("this agent has no key for its model: set `{name}` and start the server again");
+            return Ok(Err(AgentError::new("missing_configuration", message)));
+        }
+        None if openai::needs_key(&base) && !llm.headers.iter().any(|(name, _)| name == "authorization") => {
+            let message = "this agent has no key for its model: write `api_key: ${env:OPENAI_API_KEY}` under `agent` in its \
+                           definition, and set `OPENAI_API_KEY`";
+            return Ok(Err(AgentError::new("missing_configuration", message)));
+        }
+        None => None,
+    };
+    let model = OpenAi::new(llm, name.clone(), key).map_err(|message| ("agent.api_key", message))?;
+    Ok(Ok(Arc::new(model)))
+}
+
+#[async_trait]
+impl Agent for LlmAgent {
+    fn descriptor(&self) -> Descriptor {
+        let item = |tool: crate::agui::Tool| ToolItem {
+            name: tool.name,
+            description: tool.description,
+            parameters: tool.parameters.and_then(|schema| serde_json::from_str(schema.get()).ok()),
+            metadata: None,
+        };
+        let capabilities = AgentCapabilities {
+            identity: Some(Identity {
+                kind: Some("llm".to_owned()),
+                provider: Some(self.name.provider.clone()),
+                ..Identity::default()
+            }),
+            tools: Some(ToolCapabilities {
+                supported: Some(true),
+                items: Some(self.tools.specs().map(item).collect()),
+                client_provided: Some(true),
+                ..ToolCapabilities::default()
+            }),
+            state: Some(StateCapabilities {
+                deltas: Some(true),
+                persistent_state: Some(true),
+                ..StateCapabilities::default()
+            }),
+            reasoning: Some(ReasoningCapabilities { streaming: Some(true), ..ReasoningCapabilities::default() }),
+            execution: Some(Execution {
+                max_iterations: Some(self.bounds.steps.into()),
+                max_execution_time: u64::try_from(self.bounds.wall.as_millis()).ok(),
+                ..Execution::default()
+            }),
+            ..AgentCapabilities::default()
+        };
+        Descriptor { description: format!("Answers with {}", self.name.name), capabilities }
+    }
+
+    async fn run(&self, cx: RunContext) -> Result<RunOutcome, AgentError> {
+        let model = self.model.as_ref().map_err(AgentError::clone)?;
+        let mut tally = Tally::default();
+        let ended = self.converse(&cx, model.as_ref(), &mut tally).await;
+        let usage = tally.entries().to_vec();
+        match ended {
+            Ok(()) => Ok(RunOutcome { usage, ..RunOutcome::default() }),
+            Err(error) => Err(AgentError { usage, ..error }),
+        }
+    }
+}
+
+impl LlmAgent {
+    /// Answers until the model has nothing more to do here.
+    async fn converse(&self, cx: &RunContext, model: &dyn Model, tally: &mut Tally) -> Result<(), AgentError> {
+        let input = cx.input();
+        let offer = self.tools.offer(input);
+        let mut budget = Budget::start(self.bounds);
+        let mut conversation = history::conversation(&input.messages, &self.history);
+        let mut ids = CallIds::of(&input.messages);
+        loop {
+            budget.step()?;
+            let request = self.request(cx, &conversation, &offer).await?;
+            let mut asking = Asking { cx, model, budget: &mut budget, tally: &mut *tally, ids: &mut ids };
+            let Some(answer) = asking.answer(&request).await? else { return Ok(()) };
+            let calls = answer.tool_calls.clone().unwrap_or_default();
+            conversation.push(Arc::new(Message::Assistant(answer)));
+            let mut waits_for_browser = false;
+            for call in &calls {
+                budget.tool_call()?;
+                if self.tools.is_browsers(&call.function.name, &offer) {
+                    waits_for_browser = true;
+                } else {
+                    conversation.push(self.work(cx, &offer, &budget, call).await?);
+                    budget.progress();
+                }
+            }
+            if calls.is_empty() || waits_for_browser {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Instructions, conversation, and the state as it is now.
+    async fn request(
+        &self,
+        cx: &RunContext,
+        conversation: &[Arc<Message>],
+        offer: &tools::Offer,
+    ) -> Result<Request, AgentError> {
+        let seen = self.scope.look(cx).await?;
+        let nothing = serde_json::Value::Object(serde_json::Map::new());
+        let opening = self.prompt.opening(cx.input(), seen.value.as_ref().unwrap_or(&nothing))?;
+        let closing = prompt::closing(&seen, &self.how_to_write(offer));
+        let messages = opening.map(Arc::new).into_iter().chain(conversation.iter().cloned());
+        Ok(Request {
+            messages: messages.chain(closing.map(Arc::new)).collect(),
+            tools: offer.tools.clone(),
+            required_tool: offer.required.clone(),
+        })
+    }
+
+    fn how_to_write(&self, offer: &tools::Offer) -> String {
+        if !offer.tools.iter().any(|tool| tool.name == "state_patch") {
+            return "You cannot change it.".to_owned();
+        }
+        match self.scope.writable() {
+            Some(paths) => format!("You change it with state_patch and state_set, at and below: {paths}."),
+            None => "You change it with state_patch and state_set.".to_owned(),
+        }
+    }
+
+    /// Runs one of the agent's own tools and shows its result.
+    async fn work(
+        &self,
+        cx: &RunContext,
+        offer: &tools::Offer,
+        budget: &Budget,
+        call: &ToolCall,
+    ) -> Result<Arc<Message>, AgentError> {
+        let (name, arguments) = (&call.function.name, &call.function.arguments);
+        let result = budget.within(self.tools.call(cx, offer, name, arguments)).await??;
+        let id = cx.new_id();
+        cx.emit(Event::tool_call_result(id.as_str(), call.id.as_str(), result.as_str())).await?;
+        Ok(Arc::new(Message::tool(id, call.id.as_str(), result)))
+    }
+}

@@ -1,0 +1,156 @@
+//! A model's answer as the events that people see, while it comes, and as the message that the model is told later.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::history::INTERRUPTED;
+use crate::agent::context::RunContext;
+use crate::agent::error::AgentError;
+use crate::agent::model::Piece;
+use crate::agui::{AssistantMessage, Event, Message, ToolCall};
+
+/// One attempt at an answer.
+pub(super) struct Speech<'c> {
+    cx: &'c RunContext,
+    open: Open,
+    /// The message that calls belong to.
+    message: Option<String>,
+    text: String,
+    calls: Vec<ToolCall>,
+    /// Whether anybody has seen anything of it.
+    pub(super) is_visible: bool,
+}
+
+enum Open {
+    Nothing,
+    Text(String),
+    Reasoning { span: String, message: String },
+}
+
+/// Call ids of the run and of what it was told: a provider that numbers its calls begins again with each answer.
+#[derive(Debug, Default)]
+pub(super) struct CallIds(HashSet<String>);
+
+impl CallIds {
+    pub(super) fn of(messages: &[Arc<Message>]) -> Self {
+        let calls = messages.iter().flat_map(|message| message.tool_calls());
+        Self(calls.map(|call| call.id.clone()).collect())
+    }
+
+    /// The provider's id, if it is there and new.
+    fn unique(&mut self, id: Option<String>) -> String {
+        let fresh = id.filter(|id| !id.is_empty() && id.len() <= 256 && !self.0.contains(id));
+        let id = fresh.unwrap_or_else(|| format!("call_{}", uuid::Uuid::now_v7().simple()));
+        self.0.insert(id.clone());
+        id
+    }
+}
+
+impl<'c> Speech<'c> {
+    pub(super) fn new(cx: &'c RunContext) -> Self {
+        Self { cx, open: Open::Nothing, message: None, text: String::new(), calls: Vec::new(), is_visible: false }
+    }
+
+    /// Shows the next piece; what is not for people passes by.
+    pub(super) async fn show(&mut self, piece: Piece, ids: &mut CallIds) -> Result<(), AgentError> {
+        match piece {
+            Piece::Text(delta) if !delta.is_empty() => {
+                self.text.push_str(&delta);
+                let id = self.text_message().await?;
+                self.emit(Event::text_content(id, delta)).await
+            }
+            Piece::Reasoning(delta) if !delta.is_empty() => {
+                let id = self.reasoning_message().await?;
+                self.emit(Event::reasoning_message_content(id, delta)).await
+            }
+            Piece::Call { id, name, .. } => {
+                self.close_words().await?;
+                let parent = self.message.get_or_insert_with(|| self.cx.new_id()).clone();
+                let id = ids.unique(id);
+                self.calls.push(ToolCall::new(id.as_str(), name.as_str(), ""));
+                self.emit(Event::tool_call_start(id, name, Some(parent))).await
+            }
+            Piece::Arguments { call, delta } if !delta.is_empty() => {
+                let call = self.calls.get_mut(call).expect("a model announces a call before its arguments");
+                call.function.arguments.push_str(&delta);
+                let id = call.id.clone();
+                self.emit(Event::tool_call_args(id, delta)).await
+            }
+            Piece::Text(_) | Piece::Reasoning(_) | Piece::Arguments { .. } | Piece::Usage(_) | Piece::Finished(_) => {
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the answer; what was said, unless it was nothing.
+    pub(super) async fn finish(mut self) -> Result<Option<AssistantMessage>, AgentError> {
+        self.close_words().await?;
+        for at in 0..self.calls.len() {
+            // A client reads the arguments as JSON, also those of a tool without any.
+            if self.calls[at].function.arguments.trim().is_empty() {
+                "{}".clone_into(&mut self.calls[at].function.arguments);
+                self.emit(Event::tool_call_args(self.calls[at].id.as_str(), "{}")).await?;
+            }
+            self.emit(Event::tool_call_end(self.calls[at].id.as_str())).await?;
+        }
+        if self.text.is_empty() && self.calls.is_empty() {
+            return Ok(None);
+        }
+        let id = self.message.unwrap_or_else(|| self.cx.new_id());
+        Ok(Some(AssistantMessage {
+            content: (!self.text.is_empty()).then_some(self.text),
+            tool_calls: (!self.calls.is_empty()).then_some(self.calls),
+            ..AssistantMessage::empty(id)
+        }))
+    }
+
+    /// Closes what is visible of an answer that broke off and is asked for again: nobody is to answer its calls.
+    pub(super) async fn break_off(mut self) -> Result<(), AgentError> {
+        self.close_words().await?;
+        for call in std::mem::take(&mut self.calls) {
+            self.emit(Event::tool_call_end(call.id.as_str())).await?;
+            self.emit(Event::tool_call_result(self.cx.new_id(), call.id.as_str(), INTERRUPTED)).await?;
+        }
+        Ok(())
+    }
+
+    async fn text_message(&mut self) -> Result<String, AgentError> {
+        if let Open::Text(id) = &self.open {
+            return Ok(id.clone());
+        }
+        self.close_words().await?;
+        let id = self.cx.new_id();
+        self.emit(Event::text_start(id.as_str())).await?;
+        self.message = Some(id.clone());
+        self.open = Open::Text(id.clone());
+        Ok(id)
+    }
+
+    async fn reasoning_message(&mut self) -> Result<String, AgentError> {
+        if let Open::Reasoning { message, .. } = &self.open {
+            return Ok(message.clone());
+        }
+        self.close_words().await?;
+        let (span, message) = (self.cx.new_id(), self.cx.new_id());
+        self.emit(Event::reasoning_start(span.as_str())).await?;
+        self.emit(Event::reasoning_message_start(message.as_str())).await?;
+        self.open = Open::Reasoning { span, message: message.clone() };
+        Ok(message)
+    }
+
+    async fn close_words(&mut self) -> Result<(), AgentError> {
+        match std::mem::replace(&mut self.open, Open::Nothing) {
+            Open::Nothing => Ok(()),
+            Open::Text(id) => self.emit(Event::text_end(id)).await,
+            Open::Reasoning { span, message } => {
+                self.emit(Event::reasoning_message_end(message)).await?;
+                self.emit(Event::reasoning_end(span)).await
+            }
+        }
+    }
+
+    async fn emit(&mut self, event: Event) -> Result<(), AgentError> {
+        self.is_visible = true;
+        self.cx.emit(event).await
+    }
+}

@@ -1,0 +1,89 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::agent::definition::Tools;
+use crate::agent::model::{Answer, Fault, FaultKind, Finish, Piece};
+use crate::agent::native::rehearsal::{Played, play, user};
+
+/// A model whose answers are these pieces, each after a wait.
+struct Slow {
+    name: ModelName,
+    pieces: fn() -> Pieces,
+}
+
+/// Each with the wait before it.
+type Pieces = Vec<(Duration, Result<Piece, Fault>)>;
+
+#[async_trait]
+impl Model for Slow {
+    fn name(&self) -> &ModelName {
+        &self.name
+    }
+
+    async fn answer(&self, _: &Request) -> Result<Answer, Fault> {
+        Ok(Box::pin(futures_util::stream::unfold((self.pieces)().into_iter(), |mut pieces| async move {
+            let (wait, piece) = pieces.next()?;
+            tokio::time::sleep(wait).await;
+            Some((piece, pieces))
+        })))
+    }
+}
+
+async fn run(pieces: fn() -> Pieces) -> Played {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("helper.yaml"), "agent: { kind: llm, model: scripted/echo }").expect("a file");
+    let definition = crate::agent::folder::Folder::load(folder.path()).definitions.pop().expect("a definition");
+    let name = ModelName { provider: "test".to_owned(), name: "slow".to_owned() };
+    let scope = Scope::of(&definition.state);
+    let agent = LlmAgent {
+        model: Ok(Arc::new(Slow { name: name.clone(), pieces })),
+        name,
+        prompt: Prompt::new(&definition, "", 0).expect("no instructions are a template"),
+        history: History::default(),
+        tools: Toolbox::new(&Tools::default(), &scope),
+        scope,
+        bounds: Bounds::default(),
+    };
+    play(&agent, user("hello"), json!({})).await
+}
+
+fn word() -> Result<Piece, Fault> {
+    Ok(Piece::Text("word ".to_owned()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_from_which_nothing_comes_is_ended() {
+    let played = run(|| vec![(Duration::from_secs(90), word()), (Duration::from_secs(3600), word())]).await;
+    assert_eq!((played.error().code.as_str(), played.said()), ("no_progress", vec!["word ".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_goes_on_and_on_is_ended() {
+    let played = run(|| (0..100).map(|_| (Duration::from_secs(60), word())).collect()).await;
+    assert_eq!(played.error().code, "budget_exceeded");
+    assert_eq!(played.said()[0].split_whitespace().count(), 10, "a word a minute, ten minutes long");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_forgets_its_end_is_asked_four_times() {
+    let began = tokio::time::Instant::now();
+    let played = run(|| vec![(Duration::ZERO, word())]).await;
+    assert_eq!((played.error().code.as_str(), played.said().len()), ("truncated", 4));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_holds_back_is_an_error() {
+    let played = run(|| vec![(Duration::ZERO, word()), (Duration::ZERO, Ok(Piece::Finished(Finish::Filtered)))]).await;
+    assert_eq!(played.error().code, "provider_error");
+    let played = run(|| vec![(Duration::ZERO, word()), (Duration::ZERO, Ok(Piece::Finished(Finish::Length)))]).await;
+    assert!(played.ended.is_ok(), "an answer that ran into its limit is an answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_that_nothing_can_mend_ends_the_run_at_once() {
+    let played = run(|| vec![(Duration::ZERO, Err(Fault::new(FaultKind::Auth, "no")))]).await;
+    assert_eq!((played.error().code.as_str(), played.events.len()), ("auth", 0));
+}

@@ -1,0 +1,96 @@
+//! What answers for an `llm` agent: the [`Model`] trait, what it is asked, and the pieces an answer comes in.
+//!
+//! It knows messages and tools (`agui`); of runs, documents and retries it knows nothing.
+
+pub mod fault;
+pub mod openai;
+pub mod scripted;
+pub mod usage;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::Stream;
+
+use crate::agui::{Message, TokenUsage, Tool};
+pub use fault::{Fault, FaultKind};
+
+/// A model that can be asked.
+///
+/// - One call is one attempt: it repeats nothing that failed (`agent/llm/answer.rs` does).
+/// - Pieces come as the model makes them. An answer that is whole ends with exactly one [`Piece::Finished`], and nothing
+///   follows it; one that breaks off ends with a [`Fault`], also when its connection was closed in good order
+///   (`an_answer_without_its_end_is_truncated`).
+/// - Calls are numbered from 0 in the order in which they begin, whatever the provider calls them; their arguments may
+///   come in any order (`calls_are_told_apart_whatever_their_indexes_say`).
+/// - Dropping the answer ends the request upstream (`a_stop_reaches_the_model`).
+#[async_trait]
+pub trait Model: Send + Sync + 'static {
+    /// Who serves it and what it is called there, for accounts.
+    fn name(&self) -> &ModelName;
+
+    async fn answer(&self, request: &Request) -> Result<Answer, Fault>;
+}
+
+/// `provider/name` as a definition writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelName {
+    pub provider: String,
+    pub name: String,
+}
+
+impl ModelName {
+    /// Splits at the first slash; `None` without one, or with nothing on one of its sides.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (provider, name) = text.split_once('/')?;
+        let is_whole = !provider.is_empty() && !name.is_empty();
+        is_whole.then(|| Self { provider: provider.to_owned(), name: name.to_owned() })
+    }
+}
+
+/// What a model is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Instructions first, the conversation, and what changes from step to step last. Every tool call is followed by its
+    /// result.
+    pub messages: Vec<Arc<Message>>,
+    pub tools: Vec<Tool>,
+    /// The tool that has to be called; without one the model chooses.
+    pub required_tool: Option<String>,
+}
+
+/// An answer on its way.
+pub type Answer = Pin<Box<dyn Stream<Item = Result<Piece, Fault>> + Send>>;
+
+/// A part of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Piece {
+    Text(String),
+    Reasoning(String),
+    /// A call begins. The id is the provider's, when it has one.
+    Call {
+        call: usize,
+        id: Option<String>,
+        name: String,
+    },
+    /// The next characters of a call's arguments.
+    Arguments {
+        call: usize,
+        delta: String,
+    },
+    /// What the answer cost; it replaces what the same answer said before.
+    Usage(TokenUsage),
+    Finished(Finish),
+}
+
+/// Why a whole answer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// The model had nothing to add, or wants its tools called.
+    Complete,
+    /// It ran into the limit of its output.
+    Length,
+    /// The provider held the rest back.
+    Filtered,
+}

@@ -1,0 +1,118 @@
+//! What a definition of kind `llm` may say, and what it says when something is missing.
+
+use serde_json::json;
+
+use crate::support::events::text;
+use crate::support::model::{definition, serve, text as answer};
+use crate::support::server::{Home, say};
+use crate::support::upstream::Upstream;
+
+#[tokio::test]
+async fn an_agent_without_its_key_is_listed_and_a_run_names_the_variable() {
+    let home = Home::with_agents(&[(
+        "helper.md",
+        "---\nagent: { kind: llm, model: openai/gpt-5-mini, api_key: \"${env:COAGENT_TEST_KEY_NOBODY_SETS}\" }\n---\nHelp.",
+    )]);
+    let server = home.serve_in_memory();
+    let info = server.get("/info").await;
+    assert!(info["agents"]["helper"].is_object(), "{info}");
+    let events = server.run_to_end("helper", &say("t", "u", "hello")).await;
+    let end = events.last().expect("a terminal");
+    assert_eq!((&end["type"], &end["code"]), (&json!("RUN_ERROR"), &json!("missing_configuration")));
+    assert!(end["message"].as_str().expect("a message").contains("COAGENT_TEST_KEY_NOBODY_SETS"), "{end}");
+}
+
+#[tokio::test]
+async fn an_agent_that_names_no_key_at_all_is_told_how() {
+    let home = Home::with_agents(&[("helper.yaml", "agent: { kind: llm, model: openai/gpt-5-mini }")]);
+    let server = home.serve_in_memory();
+    let events = server.run_to_end("helper", &say("t", "u", "hello")).await;
+    let end = events.last().expect("a terminal");
+    assert_eq!(end["code"], "missing_configuration");
+    assert!(end["message"].as_str().expect("a message").contains("api_key: ${env:OPENAI_API_KEY}"), "{end}");
+}
+
+#[tokio::test]
+async fn a_server_on_this_machine_needs_no_key() {
+    let model = Upstream::start(answer("hi")).await;
+    let keyless = definition(&model, "", "").replace("  api_key: ${file:key.txt}\n", "");
+    let (_home, server) = serve(&keyless);
+    assert_eq!(text(&server.run_to_end("helper", &say("t", "u", "hello")).await), "hi");
+    assert!(!model.last_head().to_lowercase().contains("authorization"), "{}", model.last_head());
+}
+
+#[tokio::test]
+async fn headers_and_parameters_of_a_definition_reach_the_server() {
+    let model = Upstream::start(answer("hi")).await;
+    let agent = "  headers: { X-Team: travel }\n  params: { temperature: 0.2, max_output_tokens: 40, reasoning_effort: low, parallel_tool_calls: false, extra: { seed: 7, metadata: { a: 1 } } }";
+    let (_home, server) = serve(&definition(&model, agent, ""));
+    server.run_to_end("helper", &say("t", "u", "hello")).await;
+    assert!(model.last_head().to_lowercase().contains("x-team: travel\r\n"), "{}", model.last_head());
+    let body = &model.bodies()[0];
+    let sent = json!([
+        body["temperature"],
+        body["max_tokens"],
+        body["reasoning_effort"],
+        body["parallel_tool_calls"],
+        body["seed"],
+        body["metadata"]
+    ]);
+    assert_eq!(sent, json!([0.2, 40, "low", false, 7, { "a": 1 }]));
+}
+
+#[test]
+fn what_is_not_served_is_refused_by_name_and_place() {
+    for (agent, place, said) in [
+        ("  api: responses", ":6:", "`api: responses` is not supported"),
+        ("  api: anthropic", ":6:", "`api: anthropic` is not supported"),
+        ("  fallback: [openai/gpt-5]", ":6:", "`agent.fallback` is not supported"),
+        ("  output: { schema: { type: object } }", ":6:", "`agent.output` is not supported"),
+        ("  params: { extra: { stream: false } }", ":6:", "`agent.params.extra.stream` is set by the runtime"),
+    ] {
+        let home = Home::with_agents(&[(
+            "helper.md",
+            &format!("---\nagent:\n  kind: llm\n  model: openai/x\n  api_key: ${{env:X}}\n{agent}\n---\n"),
+        )]);
+        let problems = home.check();
+        assert!(problems.contains(place) && problems.contains(said), "{agent}: {problems}");
+    }
+    for (file, said) in [
+        ("agent: { kind: llm, model: fast }", "names no provider"),
+        ("agent: { kind: llm, model: nobody/x }", "write the address of its API into `agent.base_url`"),
+        ("agent: { kind: llm, model: scripted/nothing }", "there is no script `nothing`"),
+        (
+            "agent: { kind: llm, model: scripted/echo }\ninstructions: \"{{ state.x\"",
+            "the instructions are no template",
+        ),
+    ] {
+        let home = Home::with_agents(&[("helper.yaml", file)]);
+        let problems = home.check();
+        assert!(problems.contains("helper.yaml:") && problems.contains(said), "{file}: {problems}");
+    }
+}
+
+#[test]
+fn a_broken_template_is_placed_on_its_line() {
+    let home = Home::with_agents(&[(
+        "helper.md",
+        "---\nagent: { kind: llm, model: scripted/echo }\n---\nFine.\n\nBad {% if %}.\n",
+    )]);
+    let problems = home.check();
+    assert!(problems.contains("helper.md:6:"), "{problems}");
+}
+
+#[tokio::test]
+async fn a_scripted_model_answers_without_a_key_and_polices_what_it_is_asked() {
+    let script = "pace: 0ms\nturns:\n  - when: { tool: state_set, ok: true }\n    answer: [ { say: \"version {result:/version}\" } ]\n  - when: { text: note }\n    answer: [ { reason: hm }, { call: { name: state_set, args: { path: /note, value: \"{rest}\" } } } ]\n  - answer: [ { call: { name: nobody } } ]\n";
+    let home = Home::with_agents(&[]);
+    std::fs::create_dir(home.path().join("agents/noter")).expect("a folder");
+    home.write_agent("noter/agent.md", "---\nagent: { kind: llm, model: scripted/model.yaml }\n---\n");
+    home.write_agent("noter/model.yaml", script);
+    let server = home.serve_in_memory();
+    let events = server.run_to_end("noter", &say("t", "u", "Note: buy milk")).await;
+    assert_eq!(text(&events), "version 1");
+    assert_eq!(crate::support::events::state(&events), json!({ "note": ": buy milk" }));
+    assert_eq!(events.last().expect("a terminal")["usage"][0]["provider"], "scripted");
+    let wrong = server.run_to_end("noter", &say("t2", "u", "something else")).await;
+    assert_eq!(wrong.last().expect("a terminal")["code"], "provider_error", "it calls what nobody offers");
+}
