@@ -48,6 +48,9 @@ say "definitions"
 say "CopilotKit's core and ag-ui's clients against the built binary"
 (cd tests/clients && npm ci --no-audit --no-fund --loglevel=error && npm test --silent)
 
+say "aimock as the model of the built binary"
+(cd tests/model && npm ci --no-audit --no-fund --loglevel=error && npm test --silent)
+
 say "example page"
 (cd examples/copilotkit-react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build)
 

@@ -61,8 +61,10 @@ impl Suggestion {
     pub(super) fn start(request: StartRun, stopping: CancellationToken) -> Self {
         let StartRun { agent, input, headers, .. } = request;
         let dialect = input.dialect();
-        let state =
-            input.state.as_ref().and_then(|state| serde_json::from_str(state.get()).ok()).unwrap_or(Value::Null);
+        let posted = input.state.as_ref().and_then(|state| serde_json::from_str::<Value>(state.get()).ok());
+        // A page that asks before its first run has no state yet: the agent sees what that run would begin with.
+        let is_state = |state: &Value| state.as_object().is_some_and(|members| !members.is_empty());
+        let state = posted.filter(is_state).unwrap_or_else(|| agent.initial_state());
         let (thread, run) = (input.thread_id.clone(), input.run_id.clone());
         let asked = as_posted(input, headers);
         let work = Work::start(|out| async move { agent.run(RunContext::new(asked, out)).await });

@@ -50,9 +50,9 @@ for (const colorScheme of ["light", "dark"]) {
         const page = await profile.context.newPage();
         await page.goto(here.runtime().origin);
         await page.getByTestId("agent").first().waitFor();
-        assert.deepEqual(await page.getByTestId("agent-id").allInnerTexts(), ["planner", "storyteller"]);
+        assert.deepEqual(await page.getByTestId("agent-id").allInnerTexts(), ["editor", "keyless", "planner", "storyteller"]);
         assert.match(await page.getByTestId("runtime-url").innerText(), /^http:\/\/127\.0\.0\.1:\d+\/api\/copilotkit$/);
-        await page.getByTestId("try").nth(1).click();
+        await page.getByTestId("try").nth(3).click();
         assert.match(await page.getByTestId("curl").innerText(), /\/agent\/storyteller\/run/);
         await fits(page);
         if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}-start.png`, fullPage: true });

@@ -375,7 +375,10 @@ async fn the_history_is_cut_to_the_latest_messages_and_system_messages_are_kept_
 #[tokio::test]
 async fn a_suggestion_asks_for_its_tool_and_nothing_else() {
     let suggest = call("c1", "copilotkitSuggest", &json!({ "suggestions": [{ "title": "a", "message": "b" }] }));
-    let (model, _home, server) = helper([suggest]).await;
+    let model = Upstream::start(suggest).await;
+    let state = "state: { initial: { title: Plan } }\n";
+    let definition = definition(&model, "", "It is called {{ state.title }}.");
+    let (_home, server) = serve(&definition.replacen("---\nname", &format!("---\n{state}name"), 1));
     let mut input = with_messages(
         "s",
         &[user("u", "hi"), json!({ "id": "a", "role": "assistant", "content": "hello" }), user("u2", "suggest")],
@@ -390,6 +393,10 @@ async fn a_suggestion_asks_for_its_tool_and_nothing_else() {
     assert_eq!(body["tools"].as_array().expect("tools").len(), 1);
     assert_eq!(body["tool_choice"]["function"]["name"], "copilotkitSuggest");
     assert_eq!(conversation(body).len(), 3, "the history is as posted");
+    assert_eq!(
+        body["messages"][0]["content"], "It is called Plan.",
+        "a page without a state asks with the initial one"
+    );
 }
 
 #[tokio::test]

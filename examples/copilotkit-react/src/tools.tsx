@@ -2,6 +2,7 @@
 import { useAgentContext, useDefaultRenderTool, useFrontendTool, useRenderTool } from "@copilotkit/react-core/v2";
 import { useState } from "react";
 import { z } from "zod";
+import { useStateEdits } from "./StateEdit";
 import { accent, resetAccent, setAccent } from "./theme";
 import { ToolCard, WeatherCard } from "./ToolCard";
 
@@ -65,6 +66,8 @@ export function usePageTools(agentId: string, highlight: (index: number | null) 
     },
     [],
   );
+
+  useStateEdits(agentId);
 
   useDefaultRenderTool({
     render: ({ name, status, parameters, result }) => (

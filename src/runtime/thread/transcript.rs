@@ -387,7 +387,7 @@ mod tests {
         transcript.add(2, Arc::new(calling("a3", "c3")));
         let answers = |call: &str| {
             let posted = vec![calling("a2", "c2"), calling("a3", "c3"), Message::tool("r", call, "mine")];
-            transcript.resolve(posted, false).added.len()
+            transcript.resolve(posted, Terms::default()).added.len()
         };
         assert_eq!((answers("c2"), answers("c3")), (1, 0));
         transcript.supersede_from(2);

@@ -1,8 +1,8 @@
 use serde_json::json;
-use tokio::sync::mpsc;
 
 use super::*;
 use crate::agent::context::{Emission, StateRequest, Versioned};
+use crate::agent::emissions::emissions;
 use crate::agent::native::rehearsal::{self, user};
 use crate::state::limits::Limits;
 use crate::state::patch;
@@ -19,7 +19,7 @@ async fn call_with(
     mut document: Value,
     mut meddle: impl FnMut(&mut Value, &mut u64),
 ) -> (Value, Value) {
-    let (out, mut requests) = mpsc::channel(1);
+    let (out, mut requests) = emissions(1);
     let cx = RunContext::new(user("x"), out);
     let mut version = 1;
     let arguments = arguments.as_object().expect("arguments are an object").clone();
@@ -29,32 +29,41 @@ async fn call_with(
         result.expect("the run goes on")
     };
     let serving = async {
-        while let Some(Emission::State(request)) = requests.recv().await {
-            match request {
-                StateRequest::Read { path, reply } => {
-                    drop(reply.send(Ok(Versioned { version, value: path.get(&document).cloned() })));
+        while let Some(taken) = requests.take().await {
+            for request in taken.into_iter().filter_map(asked) {
+                match request {
+                    StateRequest::Read { path, reply } => {
+                        drop(reply.send(Ok(Versioned { version, value: path.get(&document).cloned() })));
+                    }
+                    StateRequest::Patch { ops, if_version, reply } => {
+                        meddle(&mut document, &mut version);
+                        let refused = |code, message| Err(StateError::Refused { code, message, version });
+                        let written = match if_version {
+                            Some(expected) if expected != version => refused("version_conflict", "moved".to_owned()),
+                            Some(_) | None => match patch::apply(&mut document, &ops, &Limits::default()) {
+                                Ok(_) => {
+                                    version += 1;
+                                    Ok(version)
+                                }
+                                Err(error) => refused(error.code(), error.to_string()),
+                            },
+                        };
+                        drop(reply.send(written));
+                    }
+                    StateRequest::Propose { .. } => panic!("tools propose nothing"),
                 }
-                StateRequest::Patch { ops, if_version, reply } => {
-                    meddle(&mut document, &mut version);
-                    let refused = |code, message| Err(StateError::Refused { code, message, version });
-                    let written = match if_version {
-                        Some(expected) if expected != version => refused("version_conflict", "moved".to_owned()),
-                        Some(_) | None => match patch::apply(&mut document, &ops, &Limits::default()) {
-                            Ok(_) => {
-                                version += 1;
-                                Ok(version)
-                            }
-                            Err(error) => refused(error.code(), error.to_string()),
-                        },
-                    };
-                    drop(reply.send(written));
-                }
-                StateRequest::Propose { .. } => panic!("tools propose nothing"),
             }
         }
     };
     let (result, ()) = tokio::join!(calling, serving);
     (result, document)
+}
+
+fn asked(emission: Emission) -> Option<StateRequest> {
+    match emission {
+        Emission::State(request) => Some(request),
+        Emission::Event(_) => None,
+    }
 }
 
 async fn call(tool: &dyn Tool, arguments: Value, document: Value) -> (Value, Value) {

@@ -20,7 +20,7 @@ use crate::agent::outbound;
 /// How much of a body that is no answer is read, in bytes.
 const REFUSAL_BYTES: usize = 64 * 1024;
 /// The longest answer, in bytes of its stream: async-openai reads ahead of us without a bound of its own.
-const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
 /// One server and what every request to it carries.
 #[derive(Debug)]
