@@ -7,6 +7,7 @@ mod deltas;
 mod load;
 mod past;
 mod repeat;
+mod seat;
 mod together;
 mod write;
 
@@ -20,7 +21,6 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::agent::StateError;
 use crate::agent::context::{StateRequest, Versioned};
 use crate::state::pointer::Pointer;
 use crate::store::{Kind, Owner, Store, StreamKey, Tenant};
@@ -30,6 +30,7 @@ pub use deltas::Delta;
 pub(crate) use deltas::DeltaTail;
 pub(crate) use load::Stamp;
 pub(crate) use past::Log;
+use seat::{Queued, Seat};
 use together::Loan;
 pub use together::TogetherRefused;
 pub(crate) use together::{Member, write_together};
@@ -189,9 +190,9 @@ enum Command {
 /// How the rest of the runtime holds a live document.
 #[derive(Debug)]
 pub(crate) struct DocumentHandle {
-    inbox: mpsc::Sender<Command>,
-    deltas: Arc<DeltaTail>,
-    log: Log,
+    /// Boxed, because a channel takes room for many at once.
+    inbox: mpsc::Sender<Box<Command>>,
+    seat: Arc<Seat>,
 }
 
 pub(crate) type LiveDocuments = Registry<DocumentRef, DocumentHandle>;
@@ -205,30 +206,35 @@ impl DocumentHandle {
     pub(crate) fn open(documents: &Arc<LiveDocuments>, store: &Arc<dyn Store>, name: &DocumentRef) -> Arc<Self> {
         documents.get_or_start(name, |id| {
             let (inbox, commands) = mpsc::channel(INBOX);
-            let deltas = Arc::new(DeltaTail::new());
             let log = Log { store: Arc::clone(store), stream: name.stream() };
+            let seat = Arc::new(Seat::new(name.clone(), log));
             let owner = actor::Owner { documents: Arc::clone(documents), name: name.clone(), id };
-            documents.spawn_owner(name, id, actor::run(owner, log.clone(), Arc::clone(&deltas), commands));
-            Self { inbox, deltas, log }
+            documents.spawn_owner(name, id, actor::run(owner, Arc::clone(&seat), commands));
+            Self { inbox, seat }
         })
     }
 
     pub(crate) fn deltas(&self) -> &DeltaTail {
-        &self.deltas
+        self.seat.deltas()
     }
 
     /// Its commits in the store.
     pub(crate) fn log(&self) -> &Log {
-        &self.log
+        self.seat.log()
     }
 
+    /// What a run begins with. The caller must not be cancelled meanwhile.
     pub(crate) async fn begin(
         &self,
         initial: Value,
         posted: Option<(Value, Evidence)>,
         author: Author,
     ) -> Result<Begun, DocumentUnavailable> {
-        self.ask(|reply| Command::Begin { initial, posted, author, reply }).await
+        let (reply, answer) = oneshot::channel();
+        if let Err(begin) = self.seat.obey(Command::Begin { initial, posted, author, reply }).await {
+            self.send(begin).await.map_err(|_| gone())?;
+        }
+        answer.await.map_err(|_| gone())?
     }
 
     /// The one way in for everybody but the agent of a run. On return the write is durable, or refused.
@@ -236,8 +242,8 @@ impl DocumentHandle {
     /// A caller that drops the future does not know whether it was written.
     pub(crate) async fn write(&self, write: Write, author: Author) -> Result<Accepted, DocumentError> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::Write { write: Box::new(write), author, reply };
-        self.inbox.send_timeout(command, PATIENCE).await.map_err(|error| match error {
+        let command = Box::new(Command::Write { write: Box::new(write), author, reply });
+        self.enqueue(self.inbox.send_timeout(command, PATIENCE)).await.map_err(|error| match error {
             mpsc::error::SendTimeoutError::Timeout(_) => DocumentError::Overloaded,
             mpsc::error::SendTimeoutError::Closed(_) => gone().into(),
         })?;
@@ -277,19 +283,24 @@ impl DocumentHandle {
         }
     }
 
-    /// Passes an agent's request on; the document answers the agent itself.
+    /// Passes an agent's request on; the document answers the agent itself. The caller must not be cancelled meanwhile.
     pub(crate) async fn serve(&self, request: StateRequest, author: Author) {
-        if let Err(mpsc::error::SendError(Command::Agent { request, .. })) =
-            self.inbox.send(Command::Agent { request, author }).await
-        {
-            let gone = || StateError::Unavailable { reason: gone().reason };
-            match request {
-                StateRequest::Read { reply, .. } => drop(reply.send(Err(gone()))),
-                StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. } => {
-                    drop(reply.send(Err(gone())))
-                }
-            }
+        let Err(request) = self.seat.obey(Command::Agent { request, author }).await else { return };
+        if let Err(request) = self.send(request).await {
+            actor::refuse(*request, &gone().reason);
         }
+    }
+
+    /// Queues a command for the document's task.
+    async fn send(&self, command: Box<Command>) -> Result<(), Box<Command>> {
+        self.enqueue(self.inbox.send(command)).await.map_err(|mpsc::error::SendError(command)| command)
+    }
+
+    async fn enqueue<E>(&self, sending: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+        let place = Queued::up(&self.seat);
+        sending.await?;
+        place.stays();
+        Ok(())
     }
 
     async fn ask<T>(
@@ -297,7 +308,7 @@ impl DocumentHandle {
         command: impl FnOnce(Reply<T, DocumentUnavailable>) -> Command,
     ) -> Result<T, DocumentUnavailable> {
         let (reply, answer) = oneshot::channel();
-        self.inbox.send(command(reply)).await.map_err(|_| gone())?;
+        self.send(Box::new(command(reply))).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }

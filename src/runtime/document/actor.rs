@@ -1,4 +1,5 @@
-//! The task that owns a live document: a loop over what it is asked. Whatever is read is durable.
+//! What the owner of a live document does with what it is asked, and the task that serves the queue. Whatever is read is
+//! durable.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,9 +17,9 @@ use crate::state::document::Document;
 use super::super::registry::OwnerId;
 use super::append::Reply;
 use super::commit::text;
-use super::deltas::DeltaTail;
 use super::load::Live;
-use super::past::{Log, commits_back_to, undo};
+use super::past::{commits_back_to, undo};
+use super::seat::Seat;
 use super::together::Loan;
 use super::write::{DocumentError, Proposal, Write};
 use super::{
@@ -41,7 +42,7 @@ pub(super) struct Broken {
     pub(super) reason: String,
 }
 
-type Borrower = super::Reply<Loan, DocumentUnavailable>;
+pub(super) type Borrower = super::Reply<Loan, DocumentUnavailable>;
 
 /// Which entry of the registry this owner is.
 pub(super) struct Owner {
@@ -56,44 +57,29 @@ impl Owner {
     }
 }
 
-/// Runs a document's task until it is idle. After a fault of the store it goes on from what the store then holds, so that
-/// whoever holds its handle need not know.
-pub(super) async fn run(owner: Owner, log: Log, deltas: Arc<DeltaTail>, mut inbox: mpsc::Receiver<Command>) {
-    let mut commands = VecDeque::with_capacity(BATCH);
-    loop {
-        let served = match Live::load(owner.name.clone(), log.clone(), Arc::clone(&deltas)).await {
-            Ok(live) => serve(Box::new(live), &owner, &mut commands, &mut inbox).await,
-            Err(broken) => Err(broken),
-        };
-        let Err(broken) = served else { return };
-        tracing::error!(document = %owner.name.name, reason = %broken.reason, "a document lost its store");
-        commands.drain(..).for_each(|command| refuse(command, &broken.reason));
-        // The next one to ask finds it loaded again, or hears why not.
-        if !next(&owner, &mut commands, &mut inbox).await {
-            return;
-        }
-    }
-}
-
-/// Waits until something is asked; `false` when the document is to leave memory.
-async fn next(owner: &Owner, commands: &mut VecDeque<Command>, inbox: &mut mpsc::Receiver<Command>) -> bool {
-    let mut taken = Vec::with_capacity(BATCH);
+/// Runs a document's task until it is idle: it serves those who found the seat taken, and those who cannot wait in it.
+pub(super) async fn run(owner: Owner, seat: Arc<Seat>, mut inbox: mpsc::Receiver<Box<Command>>) {
+    let mut taken = Vec::new();
     loop {
         tokio::select! {
             count = inbox.recv_many(&mut taken, BATCH) => {
-                commands.extend(taken);
-                return count > 0;
+                if count == 0 {
+                    return;
+                }
+                let mut commands: VecDeque<_> = taken.drain(..).map(|command| *command).collect();
+                // Boxed, so that the task of an idle document is small.
+                Box::pin(seat.obey_queued(&mut commands)).await;
             }
             () = tokio::time::sleep(IDLE) => {
-                if owner.retires() {
-                    return false;
+                if seat.is_idle(IDLE) && owner.retires() {
+                    return;
                 }
             }
         }
     }
 }
 
-fn refuse(command: Command, reason: &str) {
+pub(super) fn refuse(command: Command, reason: &str) {
     let reason = reason.to_owned();
     match command {
         Command::Begin { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
@@ -111,31 +97,8 @@ fn refuse(command: Command, reason: &str) {
     }
 }
 
-/// Obeys `commands`, then those of the inbox. On a fault `commands` holds what was not answered.
-async fn serve(
-    mut live: Box<Live>,
-    owner: &Owner,
-    commands: &mut VecDeque<Command>,
-    inbox: &mut mpsc::Receiver<Command>,
-) -> Result<(), Broken> {
-    loop {
-        match live.obey_all(commands).await {
-            Ok(Some(borrower)) => live = lend(live, borrower).await?,
-            Ok(None) => {
-                if !next(owner, commands, inbox).await {
-                    return Ok(());
-                }
-            }
-            Err(broken) => {
-                live.take_back(&DocumentError::Unavailable { reason: broken.reason.clone() });
-                return Err(broken);
-            }
-        }
-    }
-}
-
 /// Waits until the borrower is done. One that ends without giving back may have written: what is stored counts.
-async fn lend(live: Box<Live>, borrower: Borrower) -> Result<Box<Live>, Broken> {
+pub(super) async fn lend(live: Box<Live>, borrower: Borrower) -> Result<Box<Live>, Broken> {
     let (name, log, deltas) = (live.name.clone(), live.log.clone(), Arc::clone(&live.deltas));
     let (back, returned) = oneshot::channel();
     match borrower.send(Ok(Loan { live, back })) {
@@ -150,10 +113,11 @@ async fn lend(live: Box<Live>, borrower: Borrower) -> Result<Box<Live>, Broken> 
 }
 
 impl Live {
-    /// Writes that stand next to each other share a commit; whatever else is asked sees only what is durable.
+    /// Writes that stand next to each other share a commit; whatever else is asked sees only what is durable. On a fault
+    /// `commands` holds what was not answered.
     ///
     /// Stops early when somebody wants to borrow the document, with everything before that answered.
-    async fn obey_all(&mut self, commands: &mut VecDeque<Command>) -> Result<Option<Borrower>, Broken> {
+    pub(super) async fn obey_all(&mut self, commands: &mut VecDeque<Command>) -> Result<Option<Borrower>, Broken> {
         while let Some(command) = commands.pop_front() {
             let command = match command {
                 Command::Write { write, author, reply } => {

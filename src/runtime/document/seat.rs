@@ -1,0 +1,138 @@
+//! The seat of a document's owner: whoever sits in it owns the document for one batch of commands.
+//!
+//! Mostly that is the thread whose agent asks: it takes the free seat and commits at once, without a wake-up there and
+//! one back. Who finds the seat taken queues up with the document's task, so that what waits together is committed
+//! together. There is one owner at a time, one way to commit, and one order, whoever sits here.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::actor::{Broken, lend, refuse};
+use super::deltas::DeltaTail;
+use super::load::Live;
+use super::past::Log;
+use super::write::DocumentError;
+use super::{Command, DocumentRef};
+
+pub(super) struct Seat {
+    name: DocumentRef,
+    log: Log,
+    deltas: Arc<DeltaTail>,
+    /// Commands that are queued and not obeyed yet; those who come later may not overtake them.
+    queued: AtomicUsize,
+    /// A lock, because there is one owner at a time; an asynchronous one, because an owner waits for the store.
+    owner: Mutex<Owner>,
+}
+
+struct Owner {
+    /// `None` when the document was not read yet, after a fault of the store, and after an owner that was cut off: the
+    /// store knows what it is.
+    live: Option<Box<Live>>,
+    last_used: Instant,
+}
+
+impl std::fmt::Debug for Seat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seat").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Seat {
+    pub(super) fn new(name: DocumentRef, log: Log) -> Self {
+        let owner = Mutex::new(Owner { live: None, last_used: Instant::now() });
+        Self { name, log, deltas: Arc::new(DeltaTail::new()), queued: AtomicUsize::new(0), owner }
+    }
+
+    pub(super) fn deltas(&self) -> &DeltaTail {
+        &self.deltas
+    }
+
+    /// Its commits in the store.
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Obeys a command in the caller's task, or gives it back when the seat is taken or others wait for it.
+    ///
+    /// A caller must not be cancelled meanwhile: a commit might stand that nobody is shown before the next one.
+    pub(super) async fn obey(&self, command: Command) -> Result<(), Box<Command>> {
+        let free = (self.queued.load(Ordering::Acquire) == 0).then(|| self.owner.try_lock().ok()).flatten();
+        let Some(owner) = free else { return Err(Box::new(command)) };
+        // Boxed, so that the caller's task stays small.
+        Box::pin(async move { self.sit(owner, &mut VecDeque::from([command])).await }).await;
+        Ok(())
+    }
+
+    /// Obeys commands that were queued.
+    pub(super) async fn obey_queued(&self, commands: &mut VecDeque<Command>) {
+        let owner = self.owner.lock().await;
+        let count = commands.len();
+        self.sit(owner, commands).await;
+        self.queued.fetch_sub(count, Ordering::AcqRel);
+    }
+
+    pub(super) fn is_idle(&self, time: Duration) -> bool {
+        self.owner.try_lock().is_ok_and(|owner| owner.last_used.elapsed() >= time)
+    }
+
+    /// The document is taken out of the seat meanwhile: whatever cuts this off, the next owner asks the store. After a
+    /// fault of the store too, so that whoever holds the handle need not know.
+    async fn sit(&self, mut owner: MutexGuard<'_, Owner>, commands: &mut VecDeque<Command>) {
+        let loaded = match owner.live.take() {
+            Some(live) => Ok(live),
+            None => Live::load(self.name.clone(), self.log.clone(), Arc::clone(&self.deltas)).await.map(Box::new),
+        };
+        let served = match loaded {
+            Ok(live) => self.serve(live, commands).await,
+            Err(broken) => Err(broken),
+        };
+        owner.last_used = Instant::now();
+        match served {
+            Ok(live) => owner.live = Some(live),
+            Err(broken) => {
+                tracing::error!(document = %self.name.name, reason = %broken.reason, "a document lost its store");
+                commands.drain(..).for_each(|command| refuse(command, &broken.reason));
+            }
+        }
+    }
+
+    async fn serve(&self, mut live: Box<Live>, commands: &mut VecDeque<Command>) -> Result<Box<Live>, Broken> {
+        loop {
+            match live.obey_all(commands).await {
+                Ok(None) => return Ok(live),
+                Ok(Some(borrower)) => live = lend(live, borrower).await?,
+                Err(broken) => {
+                    live.take_back(&DocumentError::Unavailable { reason: broken.reason.clone() });
+                    return Err(broken);
+                }
+            }
+        }
+    }
+}
+
+/// A place in the queue of those who found the seat taken. Given back when its command was not queued after all.
+pub(super) struct Queued<'s>(Option<&'s Seat>);
+
+impl<'s> Queued<'s> {
+    pub(super) fn up(seat: &'s Seat) -> Self {
+        seat.queued.fetch_add(1, Ordering::AcqRel);
+        Self(Some(seat))
+    }
+
+    /// The command is in the queue; the document's task gives the place back.
+    pub(super) fn stays(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        if let Some(seat) = self.0 {
+            seat.queued.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
