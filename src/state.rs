@@ -11,6 +11,7 @@ pub mod merge_patch;
 pub mod parts;
 pub mod patch;
 pub mod pointer;
+pub mod schema;
 pub mod text;
 pub mod touch;
 pub mod value;

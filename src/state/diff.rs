@@ -2,7 +2,7 @@
 
 pub(crate) mod align;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -77,8 +77,7 @@ impl Differ {
     }
 
     fn elements(&mut self, from: &[Value], to: &[Value], at: &Pointer) {
-        let keys = shared_keys(from, to);
-        let pairs = align::align((from.len(), to.len()), keys, |i, j| same(&from[i], &to[j]));
+        let pairs = pairs(from, to);
         let mut kept = pairs.iter().rev().peekable();
         for index in (0..from.len()).rev() {
             if kept.next_if(|pair| pair.0 == index).is_none() {
@@ -109,6 +108,18 @@ pub(crate) fn unique_keys<'v>(keys: impl Iterator<Item = Option<&'v str>>) -> Op
     let keys: Vec<&str> = keys.collect::<Option<_>>()?;
     let distinct: BTreeSet<&str> = keys.iter().copied().collect();
     (distinct.len() == keys.len()).then_some(keys)
+}
+
+/// Which elements of `from` are which of `to`, in order on both sides: by key, else by equality and place.
+pub(crate) fn pairs(from: &[Value], to: &[Value]) -> Vec<(usize, usize)> {
+    align::align((from.len(), to.len()), shared_keys(from, to), |i, j| same(&from[i], &to[j]))
+}
+
+/// [`pairs`], where elements with keys may also have changed places.
+pub(crate) fn matches(from: &[Value], to: &[Value]) -> Vec<(usize, usize)> {
+    let Some((from, to)) = shared_keys(from, to) else { return pairs(from, to) };
+    let places: BTreeMap<&str, usize> = to.into_iter().zip(0..).collect();
+    from.into_iter().enumerate().filter_map(|(index, key)| Some((index, *places.get(key)?))).collect()
 }
 
 fn shared_keys<'v>(from: &'v [Value], to: &'v [Value]) -> Option<(Vec<&'v str>, Vec<&'v str>)> {

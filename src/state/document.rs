@@ -3,6 +3,7 @@
 
 mod commit;
 mod decide;
+mod gate;
 mod steps;
 
 use serde_json::Value;
@@ -13,6 +14,7 @@ use crate::state::limits::Limits;
 use crate::state::merge::Past;
 use crate::state::patch::{self, Applied, Operation, PatchError};
 use crate::state::pointer::Pointer;
+use crate::state::schema::{Fault, Hop, View};
 use crate::state::value::size;
 
 pub use commit::{Commit, Conflict};
@@ -64,6 +66,9 @@ pub struct Terms<'t> {
     pub if_version: Option<u64>,
     /// Only at and below these places; `None` is everywhere.
     pub allowed: Option<&'t [Pointer]>,
+    /// The schema of the document's type as the writer meets it; [`Schema::unrestricted`](crate::state::schema::Schema::unrestricted)
+    /// for what the runtime itself writes. `None` where the type has no schema, and for a tombstone.
+    pub view: Option<&'t View>,
     /// Whether a patch may create the objects missing above what it adds.
     pub creates_parents: bool,
     /// Whether a mutation that changes nothing makes a version all the same, as the first of a document does.
@@ -104,8 +109,30 @@ pub enum Refusal {
     ForbiddenPath { path: Pointer },
     #[error("changed by others since the version this was based on: {}", told(paths))]
     Conflict { paths: Vec<Pointer> },
+    #[error("the document would not be what its schema says: {}", listed(errors))]
+    SchemaInvalid { errors: Vec<Fault> },
+    #[error("`{}` may not go from `{}` to {}: {}", .0.path, .0.from, going(.0), following(.0))]
+    TransitionInvalid(Hop),
     #[error(transparent)]
     Patch(#[from] PatchError),
+}
+
+fn listed(errors: &[Fault]) -> String {
+    let mut listed: Vec<_> =
+        errors.iter().take(3).map(|fault| format!("`{}`: {}", fault.path, fault.message)).collect();
+    listed.extend((errors.len() > 3).then(|| format!("and {} more", errors.len() - 3)));
+    listed.join("; ")
+}
+
+fn going(hop: &Hop) -> String {
+    hop.to.as_ref().map_or_else(|| "nothing".to_owned(), |to| format!("`{to}`"))
+}
+
+fn following(hop: &Hop) -> String {
+    match hop.allowed.is_empty() {
+        true => "nothing follows it".to_owned(),
+        false => format!("{} may follow", hop.allowed.join(", ")),
+    }
 }
 
 fn told(paths: &[Pointer]) -> String {
@@ -119,6 +146,8 @@ impl Refusal {
             Self::VersionConflict { .. } => "version_conflict",
             Self::ForbiddenPath { .. } => "forbidden_path",
             Self::Conflict { .. } => "conflict",
+            Self::SchemaInvalid { .. } => "schema_invalid",
+            Self::TransitionInvalid(_) => "transition_invalid",
             Self::Patch(error) => error.code(),
         }
     }
@@ -129,6 +158,8 @@ impl Refusal {
             Self::VersionConflict { .. } => None,
             Self::ForbiddenPath { path } => Some(path),
             Self::Conflict { paths } => paths.first(),
+            Self::SchemaInvalid { errors } => errors.first().map(|fault| &fault.path),
+            Self::TransitionInvalid(hop) => Some(&hop.path),
             Self::Patch(error) => error.path(),
         }
     }

@@ -25,7 +25,20 @@ impl<'c> From<&'c Commit> for Later<'c> {
 
 /// The latest commit that wrote at, above or below `path`, a place of `head`.
 pub fn last_writer<'c>(path: &Pointer, since: &'c [Later<'c>], head: &Value) -> Option<&'c Later<'c>> {
-    let mut trail = Trail::new(path.clone(), head);
+    last_writer_before(path, head, [], since)
+}
+
+/// [`last_writer`] for a place of `value`, to which the head was led by operations that `own` takes back (newest first).
+pub(crate) fn last_writer_before<'c, 'o>(
+    path: &Pointer,
+    value: &Value,
+    own: impl IntoIterator<Item = &'o Operation>,
+    since: &'c [Later<'c>],
+) -> Option<&'c Later<'c>> {
+    let mut trail = Trail::new(path.clone(), value);
+    for op in own {
+        trail.step_back(op);
+    }
     since.iter().rev().find(|later| later.inverse.iter().any(|op| trail.step_back(op)))
 }
 

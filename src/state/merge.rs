@@ -3,13 +3,15 @@
 
 mod list;
 mod past;
+pub(crate) mod rules;
 
 use serde_json::{Map, Value};
 
-use crate::state::diff;
+use crate::state::diff::{self, KEY_MEMBERS};
 use crate::state::later::Later;
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
+use crate::state::schema::{Rule, Schema};
 use crate::state::value::same;
 use past::Node;
 
@@ -43,8 +45,11 @@ pub struct Edits {
 /// - A root that is not an object counts as one value.
 ///
 /// Nothing of the head is copied. An inverse that does not apply counts as no evidence.
-pub fn posted_edits(head: &Value, posted: &Value, past: Past<'_>) -> Edits {
-    if same(head, posted) {
+///
+/// `schema` says where places have merge rules: a value that is an edit there is brought together with the head's.
+pub fn posted_edits(head: &Value, posted: &Value, past: Past<'_>, schema: Option<&Schema>) -> Edits {
+    let is_exact = matches!(past, Past::Exact(_));
+    if same(head, posted) && !is_exact {
         return Edits::default();
     }
     let versions = match past {
@@ -53,7 +58,7 @@ pub fn posted_edits(head: &Value, posted: &Value, past: Past<'_>) -> Edits {
         Past::Exact(since) => past::versions(head, since).map(|mut versions| versions.pop().into_iter().collect()),
     };
     match versions {
-        Some(versions) => merge_root(head, versions, posted),
+        Some(versions) => merge_root(head, versions, posted, Merge::new(schema, is_exact)),
         None => {
             let mut edits = Edits::default();
             fill_in(head, posted, &Pointer::root(), &mut edits.ops);
@@ -65,13 +70,12 @@ pub fn posted_edits(head: &Value, posted: &Value, past: Past<'_>) -> Edits {
 /// The edits that lead to `theirs` from the version before `since`, which the author saw, made on the head.
 ///
 /// `None` if an inverse does not apply.
-pub fn three_way(head: &Value, theirs: &Value, since: &[Later<'_>]) -> Option<Edits> {
+pub fn three_way(head: &Value, theirs: &Value, since: &[Later<'_>], schema: Option<&Schema>) -> Option<Edits> {
     let base = past::versions(head, since)?.pop();
-    Some(merge_root(head, base.into_iter().collect(), theirs))
+    Some(merge_root(head, base.into_iter().collect(), theirs, Merge::new(schema, true)))
 }
 
-fn merge_root(head: &Value, versions: Vec<Node<'_>>, posted: &Value) -> Edits {
-    let mut merge = Merge::default();
+fn merge_root(head: &Value, versions: Vec<Node<'_>>, posted: &Value, mut merge: Merge<'_>) -> Edits {
     let history = History::new(Some(head), versions.into_iter().map(Some));
     if head.is_object() && posted.is_object() {
         merge.place(&history, posted, &Pointer::root(), Slot::Member);
@@ -146,12 +150,24 @@ enum Slot {
 }
 
 #[derive(Default)]
-struct Merge {
+struct Merge<'s> {
     edits: Edits,
+    /// A schema that has merge rules.
+    schema: Option<&'s Schema>,
+    /// Whether the oldest version is the one the author saw.
+    is_exact: bool,
 }
 
-impl Merge {
+impl<'s> Merge<'s> {
+    fn new(schema: Option<&'s Schema>, is_exact: bool) -> Self {
+        let schema = schema.filter(|schema| schema.has_rules() || schema.has_cas());
+        Self { edits: Edits::default(), schema, is_exact }
+    }
+
     fn place(&mut self, history: &History<'_>, posted: &Value, at: &Pointer, slot: Slot) {
+        if history.is_touched() && self.by_rule(history, posted, at, slot) {
+            return;
+        }
         match (history.head, posted) {
             (Some(head), _) if !history.is_touched() => {
                 self.edits.ops.extend(diff::fine(head, posted, at, slot == Slot::Element));
@@ -177,7 +193,8 @@ impl Merge {
         }
         for (key, posted) in posted {
             let head = history.head.and_then(|head| head.as_object()?.get(key));
-            if !head.is_some_and(|head| same(head, posted)) {
+            let may_differ = self.schema.is_some() && self.is_exact;
+            if may_differ || !head.is_some_and(|head| same(head, posted)) {
                 self.place(&history.member(key), posted, &at.join(key), Slot::Member);
             }
         }
@@ -186,6 +203,26 @@ impl Merge {
             self.edits.ops.insert(start, write(at, Value::Object(Map::new()), slot));
             self.edits.conflicts.push(at.clone());
         }
+    }
+
+    /// Whether the place has a merge rule that says what the post comes to.
+    fn by_rule(&mut self, history: &History<'_>, posted: &Value, at: &Pointer, slot: Slot) -> bool {
+        let Some(rule) = self.schema.and_then(|schema| schema.rule_at(at)) else { return false };
+        let base = history.older.last().and_then(Option::as_ref);
+        let is_edit = if self.is_exact { !base.is_some_and(|base| base.same(posted)) } else { !history.held(posted) };
+        if *rule == Rule::Cas && is_edit {
+            // That both wrote the same does not make it one claim.
+            self.edits.conflicts.push(at.clone());
+        }
+        // Lists by the usual keys are merged with what is known of their elements' ways.
+        let is_usual = matches!(rule, Rule::List(key) if KEY_MEMBERS.contains(&key.as_str()));
+        let Some(head) = history.head.filter(|_| is_edit && !is_usual) else { return false };
+        let base = base.map(Node::to_value);
+        let Some(settled) = rules::settle(rule, base.as_ref(), Some(head), posted) else { return false };
+        self.edits.ops.extend(diff::fine(head, &settled.value, at, slot == Slot::Element));
+        let below = |path: Pointer| Pointer::from_tokens(at.tokens().iter().chain(path.tokens()).cloned());
+        self.edits.conflicts.extend(settled.conflicts.into_iter().map(below));
+        true
     }
 
     fn set(&mut self, history: &History<'_>, posted: &Value, at: &Pointer, slot: Slot) {

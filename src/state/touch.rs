@@ -20,6 +20,17 @@ pub fn overlap(ops: &[Operation], others: &[Operation]) -> bool {
     ops.iter().flat_map(Operation::writes).any(|path| !touched([path], others).is_empty())
 }
 
+/// Where `ops`, in safe form, wrote, as places of the value they led to; what a later one took away again is left out.
+pub(crate) fn places(ops: &[Operation], value: &Value) -> Vec<Pointer> {
+    let touches = touches(ops, value);
+    let carried = touches.iter().enumerate().map(|(index, touch)| {
+        let mut place = touch.path.clone();
+        let is_gone = touches[index + 1..].iter().any(|later| later.carry(&mut place, false, false).is_err());
+        (!is_gone).then_some(place)
+    });
+    carried.flatten().collect()
+}
+
 /// One write as a change of places.
 #[derive(Debug, Clone, PartialEq)]
 struct Touch {

@@ -233,6 +233,11 @@ impl From<Refusal> for Problem {
                 let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
                 Self::new(Code::Conflict, detail).with("paths", paths)
             }
+            Refusal::SchemaInvalid { errors } => Self::new(Code::SchemaInvalid, detail).with("errors", json!(errors)),
+            Refusal::TransitionInvalid(hop) => {
+                let problem = Self::new(Code::TransitionInvalid, detail).with("path", hop.path.to_string());
+                problem.with("from", hop.from).with("allowed", hop.allowed)
+            }
             Refusal::Patch(error) => Self::from(error),
         }
     }

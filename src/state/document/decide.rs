@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
-use super::steps::{Plan, plan};
+use super::gate::Gate;
+use super::steps::{Plan, Step, plan};
 use super::{Change, Conflict, Decided, Document, Mutation, Refusal, Terms};
 use crate::state::later::{Later, last_writer};
 use crate::state::limits::Limits;
-use crate::state::patch::{Applied, Editor, Parents};
+use crate::state::patch::{self, Applied, Editor, Operation, Parents};
 use crate::state::pointer::Pointer;
+use crate::state::schema::View;
 
 pub(super) fn decide(document: &mut Document, mutation: Mutation<'_>, terms: &Terms<'_>) -> Result<Decided, Refusal> {
     if let Some(expected) = terms.if_version.filter(|&expected| expected != document.version) {
@@ -15,7 +17,10 @@ pub(super) fn decide(document: &mut Document, mutation: Mutation<'_>, terms: &Te
     }
     let Plan { steps, conflicts } = plan(&document.body, mutation, terms)?;
     let lost = |path| conflict_at(path, mutation.since(), &document.body);
-    let conflicts: Vec<Conflict> = conflicts.into_iter().map(lost).collect();
+    let mut conflicts: Vec<Conflict> = conflicts.into_iter().map(lost).collect();
+    let is_body = matches!(mutation, Mutation::Replace(_) | Mutation::Rewrite { .. } | Mutation::Posted { .. });
+    // A body says nothing of single writes: whether it changed what its writer may not is seen by comparing.
+    let barred_body = terms.view.filter(|view| is_body && view.bars_any()).map(|view| (view, document.body.clone()));
 
     let room = terms.limits.max_bytes.saturating_sub(document.size);
     let limits = Limits { max_bytes: room, ..terms.limits };
@@ -23,24 +28,62 @@ pub(super) fn decide(document: &mut Document, mutation: Mutation<'_>, terms: &Te
         || matches!(mutation, Mutation::Intents { .. });
     let parents = if creates_parents { Parents::Created } else { Parents::Required };
     let mut editor = Editor::begin(&mut document.body, limits, parents);
-    for (index, step) in steps.iter().enumerate() {
-        let outcome = step.operations(index, editor.doc()).and_then(|ops| {
-            let mut ops = ops.iter();
-            ops.try_for_each(|op| editor.apply(index, op)).map_err(Refusal::from)
-        });
-        if let Err(refusal) = outcome {
-            editor.abort();
-            return Err(refusal);
-        }
+    let mut gate = Gate::new(terms.view, mutation.since(), is_body);
+    if let Err(refusal) = carry_out(&steps, &mut editor, &mut gate, terms) {
+        editor.abort();
+        return Err(refusal);
     }
+    conflicts.append(&mut gate.conflicts);
     let Applied { effects, inverse, growth } = editor.finish();
     if effects.is_empty() && !terms.always {
         return Ok(Decided::Unchanged);
+    }
+    if let Some(view) = terms.view
+        && let Err(refusal) = judge(&document.body, &effects, &inverse, view, barred_body)
+    {
+        patch::replay(&mut document.body, &inverse).expect("an inverse applies to the value it was made on");
+        return Err(refusal);
     }
     document.version += 1;
     document.grow(growth);
     let revives = std::mem::replace(&mut document.deleted, false);
     Ok(Decided::Changed(Change { version: document.version, ops: effects, inverse, conflicts, growth, revives }))
+}
+
+fn carry_out(
+    steps: &[Step<'_>],
+    editor: &mut Editor<'_>,
+    gate: &mut Gate<'_>,
+    terms: &Terms<'_>,
+) -> Result<(), Refusal> {
+    for (index, step) in steps.iter().enumerate() {
+        for op in step.operations(index, editor.doc(), terms.view.map(View::schema))?.iter() {
+            for op in gate.pass(index, op, editor)?.iter() {
+                editor.apply(index, op)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the schema says of the change, now that it is made.
+fn judge(
+    body: &Value,
+    effects: &[Operation],
+    inverse: &[Operation],
+    view: &View,
+    barred_body: Option<(&View, Value)>,
+) -> Result<(), Refusal> {
+    if let Some((view, old)) = barred_body
+        && let Some(path) = view.barred(&Pointer::root(), Some(&old), Some(body))
+    {
+        return Err(Refusal::ForbiddenPath { path });
+    }
+    if let Some(hop) = view.schema().forbidden_hop(body, effects, inverse) {
+        return Err(Refusal::TransitionInvalid(hop));
+    }
+    let errors = view.schema().faults_of_change(body, effects);
+    if errors.is_empty() { Ok(()) } else { Err(Refusal::SchemaInvalid { errors }) }
 }
 
 fn conflict_at(path: Pointer, since: &[Later<'_>], head: &Value) -> Conflict {

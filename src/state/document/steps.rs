@@ -11,6 +11,7 @@ use crate::state::limits::Limits;
 use crate::state::merge::{Edits, posted_edits, three_way};
 use crate::state::patch::{Operation, PatchError};
 use crate::state::pointer::Pointer;
+use crate::state::schema::{Rule, Schema, View};
 use crate::state::text::Range;
 use crate::state::touch::{RebaseError, Rebased, rebase};
 use crate::state::{diff, json, merge_patch};
@@ -33,11 +34,17 @@ pub(super) enum Step<'m> {
 
 impl<'m> Step<'m> {
     /// What to do on `doc`, the value as the steps before left it.
-    pub(super) fn operations(&self, index: usize, doc: &Value) -> Result<Cow<'_, [Operation]>, Refusal> {
+    pub(super) fn operations(
+        &self,
+        index: usize,
+        doc: &Value,
+        schema: Option<&Schema>,
+    ) -> Result<Cow<'_, [Operation]>, Refusal> {
         match self {
             Self::Write(op) => Ok(Cow::Borrowed(std::slice::from_ref(op.as_ref()))),
             Self::Intent { intent, path, range } => {
-                let ops = compile(intent, path, *range, DEFAULT_KEY, doc).map_err(|misfit| match misfit {
+                let key = key_of(path, schema);
+                let ops = compile(intent, path, *range, key, doc).map_err(|misfit| match misfit {
                     Misfit::Gone(path) => PatchError::TargetGone { index, path }.into(),
                     Misfit::Taken(path) => Refusal::Conflict { paths: vec![path] },
                     Misfit::Overflow => {
@@ -60,7 +67,9 @@ impl<'m> Step<'m> {
 
 pub(super) fn plan<'m>(head: &Value, mutation: Mutation<'m>, terms: &Terms<'_>) -> Result<Plan<'m>, Refusal> {
     let limits = &terms.limits;
-    let plan = match mutation {
+    let schema = terms.view.map(View::schema);
+    refuse_unseen(&mutation, terms)?;
+    let mut plan = match mutation {
         Mutation::Patch { ops, since } => {
             refuse_many(ops.len(), limits)?;
             patch(head, ops, since)?
@@ -73,23 +82,84 @@ pub(super) fn plan<'m>(head: &Value, mutation: Mutation<'m>, terms: &Terms<'_>) 
         }
         Mutation::Intents { intents, since } => {
             refuse_many(intents.len(), limits)?;
-            carry(head, intents, since)?
+            carry(head, intents, since, schema)?
         }
         Mutation::Replace(body) => {
             refuse_value(body, limits)?;
-            made(Edits { ops: diff::diff(head, body), conflicts: Vec::new() })
+            made(Edits { ops: diff::diff(head, &kept(head, body, terms)), conflicts: Vec::new() })
         }
         Mutation::Rewrite { body, since } => {
             refuse_value(body, limits)?;
-            made(three_way(head, body, since).ok_or_else(|| unfit(since))?)
+            made(three_way(head, &kept(head, body, terms), since, schema).ok_or_else(|| unfit(since))?)
         }
         Mutation::Posted { state, past } => {
             refuse_value(state, limits)?;
-            made(posted_edits(head, state, past))
+            made(posted_edits(head, &kept(head, state, terms), past, schema))
         }
     };
-    refuse_forbidden(&plan.steps, terms.allowed)?;
+    refuse_forbidden(&plan.steps, terms)?;
+    if let Some(schema) = schema {
+        refuse_unclaimed(&plan, mutation.since(), head, schema)?;
+        // What a rule brought together is no conflict, but for what the rule itself tells.
+        let merges = |path: &Pointer| {
+            let is_merged = schema.rule_at(path).is_some_and(|rule| !matches!(rule, Rule::Lww | Rule::Cas));
+            is_merged && path.get(head).is_some()
+        };
+        if matches!(mutation, Mutation::Patch { .. } | Mutation::Merge { .. } | Mutation::Intents { .. }) {
+            plan.conflicts.retain(|path| !merges(path));
+        }
+    }
     Ok(plan)
+}
+
+/// Nobody deletes what they cannot see: a body counts as holding it.
+fn kept<'b>(head: &Value, body: &'b Value, terms: &Terms<'_>) -> Cow<'b, Value> {
+    match terms.view.filter(|view| !view.sees_all()) {
+        Some(view) => Cow::Owned(view.keeping(&Pointer::root(), head, body.clone())),
+        None => Cow::Borrowed(body),
+    }
+}
+
+/// The places a writer names are judged before anything is looked at, so that a refusal tells nothing about what is there.
+fn refuse_unseen(mutation: &Mutation<'_>, terms: &Terms<'_>) -> Result<(), Refusal> {
+    let Some(view) = terms.view else { return Ok(()) };
+    let forbidden = match mutation {
+        Mutation::Patch { ops, .. } => ops.iter().find_map(|op| {
+            let read = match op {
+                Operation::Test { path, .. } => Some(path),
+                Operation::Move { from, .. } | Operation::Copy { from, .. } => Some(from),
+                Operation::Add { .. } | Operation::Remove { .. } | Operation::Replace { .. } => None,
+            };
+            let unseen = read.filter(|path| !view.may_read(path));
+            unseen.or_else(|| op.writes().find(|path| !view.may_write(path)))
+        }),
+        Mutation::Intents { intents, .. } => intents.iter().map(Intent::path).find(|path| !view.may_write(path)),
+        _ => None,
+    };
+    forbidden.map_or(Ok(()), |path| Err(Refusal::ForbiddenPath { path: path.clone() }))
+}
+
+/// A `cas` place is written only by who has seen what is there.
+fn refuse_unclaimed(plan: &Plan<'_>, since: &[Later<'_>], head: &Value, schema: &Schema) -> Result<(), Refusal> {
+    if since.is_empty() || !schema.has_cas() {
+        return Ok(());
+    }
+    let is_theirs = |path: &Pointer| last_writer(path, since, head).is_some();
+    let mut paths: Vec<Pointer> = Vec::new();
+    for path in plan.conflicts.iter().chain(plan.steps.iter().flat_map(Step::writes)) {
+        if schema.is_cas(path) {
+            paths.extend(is_theirs(path).then(|| path.clone()));
+        } else if let Some(value) = path.get(head) {
+            paths.extend(schema.cas_below(path, value).into_iter().filter(&is_theirs));
+        }
+    }
+    paths.sort_unstable();
+    paths.dedup();
+    if paths.is_empty() { Ok(()) } else { Err(Refusal::Conflict { paths }) }
+}
+
+fn key_of<'s>(list: &Pointer, schema: Option<&'s Schema>) -> &'s str {
+    schema.and_then(|schema| schema.key_at(list)).unwrap_or(DEFAULT_KEY)
 }
 
 fn made<'m>(Edits { ops, conflicts }: Edits) -> Plan<'m> {
@@ -117,7 +187,12 @@ fn gone(RebaseError::TargetGone { index, path }: RebaseError) -> Refusal {
 }
 
 /// Each intent for itself to where its place is at the head.
-fn carry<'m>(head: &Value, intents: &'m [Intent], since: &[Later<'_>]) -> Result<Plan<'m>, Refusal> {
+fn carry<'m>(
+    head: &Value,
+    intents: &'m [Intent],
+    since: &[Later<'_>],
+    schema: Option<&Schema>,
+) -> Result<Plan<'m>, Refusal> {
     let mut plan = Plan { steps: Vec::with_capacity(intents.len()), conflicts: Vec::new() };
     let over: Vec<Operation> = since.iter().flat_map(|later| later.ops).cloned().collect();
     for (index, intent) in intents.iter().enumerate() {
@@ -139,7 +214,9 @@ fn carry<'m>(head: &Value, intents: &'m [Intent], since: &[Later<'_>]) -> Result
         let mut range = None;
         match intent {
             Intent::Set { .. } | Intent::Unset { .. } => {}
-            Intent::RemoveKey { key, .. } if others_removed(&path, key, since, head) => continue,
+            Intent::RemoveKey { key, .. } if others_removed(&path, (key_of(&path, schema), key), since, head) => {
+                continue;
+            }
             Intent::Text { pos, delete, .. } => {
                 range = Some(moved(Range { pos: *pos, delete: *delete }, &path, since, head))
             }
@@ -156,13 +233,11 @@ fn carry<'m>(head: &Value, intents: &'m [Intent], since: &[Later<'_>]) -> Result
 }
 
 /// Whether the list had the element before `since` and has it no more.
-fn others_removed(list: &Pointer, key: &Value, since: &[Later<'_>], head: &Value) -> bool {
+fn others_removed(list: &Pointer, (name, key): (&str, &Value), since: &[Later<'_>], head: &Value) -> bool {
     let has = |list: Option<&Value>| {
         let elements = list.and_then(Value::as_array);
         elements.is_some_and(|elements| {
-            elements
-                .iter()
-                .any(|element| element.get(DEFAULT_KEY).is_some_and(|own| crate::state::value::same(own, key)))
+            elements.iter().any(|element| element.get(name).is_some_and(|own| crate::state::value::same(own, key)))
         })
     };
     !has(list.get(head)) && has(before(list, head, inverses(since)).1.as_ref())
@@ -200,10 +275,11 @@ fn refuse_value(body: &Value, limits: &Limits) -> Result<(), Refusal> {
     json::check(body, limits).map(drop).map_err(|error| refused(error).into())
 }
 
-/// Judged before anything is looked at, so that a refusal tells nothing about the value at the place.
-fn refuse_forbidden(steps: &[Step<'_>], allowed: Option<&[Pointer]>) -> Result<(), Refusal> {
-    let Some(allowed) = allowed else { return Ok(()) };
-    let is_allowed = |path: &Pointer| allowed.iter().any(|root| path.starts_with(root));
+fn refuse_forbidden(steps: &[Step<'_>], terms: &Terms<'_>) -> Result<(), Refusal> {
+    let is_allowed = |path: &Pointer| {
+        terms.allowed.is_none_or(|allowed| allowed.iter().any(|root| path.starts_with(root)))
+            && terms.view.is_none_or(|view| view.may_write(path))
+    };
     let forbidden = steps.iter().flat_map(Step::writes).find(|path| !is_allowed(path)).cloned();
     forbidden.map_or(Ok(()), |path| Err(Refusal::ForbiddenPath { path }))
 }

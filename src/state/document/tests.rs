@@ -225,3 +225,5 @@ fn a_tombstone_of_a_list_leads_to_an_empty_object_too() {
     document.revert(&tombstone);
     assert_eq!(document.body(), &json!([1]));
 }
+
+mod governed;

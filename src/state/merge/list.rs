@@ -36,7 +36,7 @@ enum Posted {
     Stale,
 }
 
-pub(super) fn merge(merge: &mut Merge, head: &[Value], history: &History<'_>, posted: &[Value], at: &Pointer) {
+pub(super) fn merge(merge: &mut Merge<'_>, head: &[Value], history: &History<'_>, posted: &[Value], at: &Pointer) {
     let mut list = List::new(head, history);
     let claims = list.claims(posted);
     let claimed: BTreeSet<usize> = claims.iter().flatten().copied().collect();

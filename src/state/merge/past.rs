@@ -197,6 +197,17 @@ impl<'a> Node<'a> {
         }
     }
 
+    pub(super) fn to_value(&self) -> Value {
+        match self {
+            Self::Value(value) => (*value).clone(),
+            Self::Object(_) => {
+                let members = self.keys().filter_map(|key| Some((key.to_owned(), self.get(key)?.to_value())));
+                Value::Object(members.collect())
+            }
+            Self::Array(_) => self.items().iter().map(|item| item.node.to_value()).collect(),
+        }
+    }
+
     pub(super) fn is_object(&self) -> bool {
         matches!(self, Self::Object(_) | Self::Value(Value::Object(_)))
     }

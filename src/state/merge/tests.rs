@@ -39,13 +39,13 @@ impl Past {
     }
 
     fn rewrite(&self, seen: usize, body: &Value) -> Edits {
-        three_way(self.head(), body, &self.since(seen)).unwrap()
+        three_way(self.head(), body, &self.since(seen), None).unwrap()
     }
 
     /// What a post comes to, and its conflicts, when its author saw at least version `since`.
     fn post(&self, since: usize, posted: &Value) -> (Value, Edits) {
         let since = self.since(since);
-        let edits = posted_edits(self.head(), posted, super::Past::Since(&since));
+        let edits = posted_edits(self.head(), posted, super::Past::Since(&since), None);
         (fast_json_patch(self.head().clone(), &edits.ops), edits)
     }
 }
@@ -238,7 +238,7 @@ fn what_another_wrote_again_as_it_was_is_not_touched() {
 fn without_evidence_a_post_only_fills_in_what_is_absent() {
     let head = json!({"a": 1, "o": {"x": 1}, "l": [1], "n": null});
     let posted = json!({"a": 2, "o": {"x": 2, "y": 2}, "l": [2], "n": 2, "z": 2});
-    let edits = posted_edits(&head, &posted, super::Past::Unknown);
+    let edits = posted_edits(&head, &posted, super::Past::Unknown, None);
     let merged = fast_json_patch(head, &edits.ops);
     assert_eq!(merged, json!({"a": 1, "o": {"x": 1, "y": 2}, "l": [1], "n": null, "z": 2}));
     assert!(edits.conflicts.is_empty());
@@ -286,7 +286,7 @@ fn a_post_on_an_untouched_head_is_taken_as_it_is() {
         let (merged, edits) = past.post(past.inverses.len(), &posted);
         assert!(same(&merged, &posted), "seed {seed}");
         assert!(edits.conflicts.is_empty());
-        let edits = three_way(past.head(), &posted, &[]).unwrap();
+        let edits = three_way(past.head(), &posted, &[], None).unwrap();
         assert!(same(&fast_json_patch(past.head().clone(), &edits.ops), &posted), "seed {seed}");
     }
 }

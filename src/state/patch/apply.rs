@@ -65,6 +65,11 @@ impl<'d> Editor<'d> {
         self.check_growth(growth, op.path())
     }
 
+    /// What takes the operations so far back, newest first.
+    pub(in crate::state) fn steps_back(&self) -> impl Iterator<Item = &Operation> {
+        self.done.inverse.iter().rev()
+    }
+
     /// Keeps what was done.
     pub(in crate::state) fn finish(self) -> Applied {
         let mut applied = self.done;
