@@ -42,6 +42,7 @@ pub use view::{ThreadItem, ThreadPage};
 use document::{DocumentHandle, DocumentRef, DocumentUnavailable, LiveDocuments};
 use janitor::Janitor;
 use live_runs::LiveRuns;
+use suggestion::{Suggestion, Suggestions};
 use thread::{Follow, Replay, ThreadHandle, ThreadRef, Threads};
 
 /// The runtime: one per process.
@@ -49,6 +50,7 @@ use thread::{Follow, Replay, ThreadHandle, ThreadRef, Threads};
 pub struct Runtime {
     services: Arc<Services>,
     agents: Agents,
+    suggestions: Arc<Suggestions>,
     transcriber: Option<Transcriber>,
 }
 
@@ -131,7 +133,7 @@ pub struct FrameStream(Source);
 enum Source {
     Follow(Box<Follow>),
     Replay(Box<Replay>),
-    Suggestion(Box<suggestion::Suggestion>),
+    Suggestion(Box<Suggestion>),
 }
 
 impl FrameStream {
@@ -184,7 +186,7 @@ impl Runtime {
                 services.janitor.trim_later(thread, head.epoch, head.seq.0);
             }
         }
-        Ok(Self { services, agents, transcriber: None })
+        Ok(Self { services, agents, suggestions: Arc::default(), transcriber: None })
     }
 
     /// Turns speech into text with this from now on.
@@ -219,20 +221,23 @@ impl Runtime {
 
     /// Starts a run, or answers a suggestion request, which leaves no trace.
     pub async fn run(&self, request: StartRun) -> Result<FrameStream, StartError> {
-        if self.services.stopping.is_cancelled() {
-            return Err(StartError::ShuttingDown);
-        }
         if suggestion::is_suggestion(&request.input) {
-            return Ok(self.suggest(request));
+            return self.suggest(request);
         }
+        self.refuse_when_stopping()?;
         let thread = thread_ref(&request.principal, &request.input.thread_id).ok_or(StartError::InvalidThreadId)?;
         ThreadHandle::open(&self.services, &thread).start(request).await
     }
 
     /// Runs an agent without a thread: nothing is stored, no state is written, and dropping the stream stops it.
-    pub fn suggest(&self, request: StartRun) -> FrameStream {
-        let stopping = self.services.stopping.clone();
-        FrameStream(Source::Suggestion(Box::new(suggestion::Suggestion::start(request, stopping))))
+    pub fn suggest(&self, request: StartRun) -> Result<FrameStream, StartError> {
+        self.refuse_when_stopping()?;
+        let suggestion = Suggestion::start(request, &self.suggestions, self.stopping());
+        Ok(FrameStream(Source::Suggestion(Box::new(suggestion))))
+    }
+
+    fn refuse_when_stopping(&self) -> Result<(), StartError> {
+        if self.services.stopping.is_cancelled() { Err(StartError::ShuttingDown) } else { Ok(()) }
     }
 
     pub async fn connect(&self, request: Connect) -> Result<FrameStream, ReadError> {
@@ -240,7 +245,8 @@ impl Runtime {
         ThreadHandle::open(&self.services, &thread).connect(request).await
     }
 
-    /// Stops the live run of a thread; on return its terminal is durable.
+    /// Stops the live run of a thread; on return its terminal is durable. Also stops a suggestion that a page posted
+    /// under the thread's id.
     pub async fn stop(
         &self,
         principal: &Principal,
@@ -248,6 +254,9 @@ impl Runtime {
         run_id: Option<&str>,
     ) -> Result<StopOutcome, ReadError> {
         let thread = thread_ref(principal, thread_id).ok_or(ReadError::InvalidThreadId)?;
+        if self.suggestions.stop(&thread, run_id) {
+            return Ok(StopOutcome::Stopped);
+        }
         ThreadHandle::open(&self.services, &thread).stop(run_id.map(str::to_owned)).await
     }
 

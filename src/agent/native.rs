@@ -5,6 +5,7 @@ mod planner;
 #[cfg(test)]
 pub(super) mod rehearsal;
 mod scripted;
+mod suggest;
 mod voice;
 
 use serde_json::Value;

@@ -1,5 +1,9 @@
 //! Suggestion requests: a run whose history is taken as posted and which leaves no trace.
 
+mod live;
+
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
@@ -7,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::context::{Emission, StateRequest, Versioned};
 use crate::agent::{AgentError, RunContext, RunInput, StateError};
-use crate::agui::{Admission, Closing, Dialect, Event, RunAgentInput, sse};
+use crate::agui::{Admission, Closing, Dialect, Event, Outcome, RunAgentInput, sse};
 
-use super::StartRun;
 use super::work::{Step, Work};
+use super::{StartRun, thread_ref};
+use live::Entered;
+pub(super) use live::Suggestions;
 
 /// The tool that CopilotKit's suggestion requests ask for.
 const SUGGEST: &str = "copilotkitSuggest";
@@ -53,13 +59,27 @@ pub(super) struct Suggestion {
     /// As posted; what the agent writes to it is refused.
     state: Value,
     opening: Option<Event>,
+    /// The process is about to end.
     stopping: CancellationToken,
+    /// Also when its page stops it.
+    stop: CancellationToken,
+    _entered: Option<Entered>,
     ended: bool,
 }
 
+enum Ending {
+    Returned,
+    Stopped,
+    Failed(AgentError),
+}
+
 impl Suggestion {
-    pub(super) fn start(request: StartRun, stopping: CancellationToken) -> Self {
-        let StartRun { agent, input, headers, .. } = request;
+    pub(super) fn start(request: StartRun, suggestions: &Arc<Suggestions>, stopping: CancellationToken) -> Self {
+        let StartRun { principal, agent, input, headers } = request;
+        let stop = stopping.child_token();
+        // An id that no thread can have can also not be stopped by it.
+        let name = thread_ref(&principal, &input.thread_id);
+        let entered = name.map(|thread| suggestions.enter(thread, &input.run_id, stop.clone()));
         let dialect = input.dialect();
         let posted = input.state.as_ref().and_then(|state| serde_json::from_str::<Value>(state.get()).ok());
         // A page that asks before its first run has no state yet: the agent sees what that run would begin with.
@@ -75,6 +95,8 @@ impl Suggestion {
             state,
             opening: Some(Event::run_started(thread, run)),
             stopping,
+            stop,
+            _entered: entered,
             ended: false,
         }
     }
@@ -92,6 +114,15 @@ impl Suggestion {
             }
             tokio::select! {
                 biased;
+                () = self.stop.cancelled() => {
+                    let ending = if self.stopping.is_cancelled() {
+                        let message = "the suggestion was interrupted because the server stopped";
+                        Ending::Failed(AgentError::new("interrupted", message))
+                    } else {
+                        Ending::Stopped
+                    };
+                    self.end(ending, &mut out);
+                }
                 step = self.work.next() => {
                     let (emissions, ended) = match step {
                         Step::Emissions(emissions) => (emissions, None),
@@ -99,12 +130,8 @@ impl Suggestion {
                     };
                     emissions.into_iter().for_each(|emission| self.take(emission, &mut out));
                     if let Some(ended) = ended {
-                        self.end(ended.map(|_| ()), &mut out);
+                        self.end(ended.map_or_else(Ending::Failed, |_| Ending::Returned), &mut out);
                     }
-                }
-                () = self.stopping.cancelled() => {
-                    let message = "the suggestion was interrupted because the server stopped";
-                    self.end(Err(AgentError::new("interrupted", message)), &mut out);
                 }
             }
         }
@@ -116,7 +143,7 @@ impl Suggestion {
             Emission::Event(event) if event.is_state() => {}
             Emission::Event(event) => {
                 if let Err(error) = self.admission.admit(event, out) {
-                    self.end(Err(AgentError::new("invalid_sequence", error.to_string())), out);
+                    self.end(Ending::Failed(AgentError::new("invalid_sequence", error.to_string())), out);
                 }
             }
             Emission::State(StateRequest::Read { path, reply }) => {
@@ -130,11 +157,16 @@ impl Suggestion {
         }
     }
 
-    fn end(&mut self, result: Result<(), AgentError>, out: &mut Vec<Event>) {
+    fn end(&mut self, ending: Ending, out: &mut Vec<Event>) {
         self.ended = true;
-        let terminal = match result {
-            Ok(()) => Event::run_finished("", ""),
-            Err(error) => {
+        self.work.stop();
+        let terminal = match ending {
+            Ending::Returned => Event::run_finished("", ""),
+            Ending::Stopped => {
+                self.admission.close(&Closing::Stopped, &|_| true, out);
+                Event::run_finished_with("", "", Some(Outcome::cancelled()))
+            }
+            Ending::Failed(error) => {
                 let closing = Closing::Failed { reason: error.code.clone(), message: error.message.clone() };
                 self.admission.close(&closing, &|_| true, out);
                 Event::run_error(error.message, error.code)
@@ -159,7 +191,7 @@ fn as_posted(input: RunAgentInput, headers: Vec<(String, String)>) -> RunInput {
     RunInput {
         thread_id: input.thread_id,
         run_id: uuid::Uuid::now_v7().to_string(),
-        messages: input.messages.into_iter().map(std::sync::Arc::new).collect(),
+        messages: input.messages.into_iter().map(Arc::new).collect(),
         tools: input.tools,
         context: input.context,
         forwarded_props: input.forwarded_props,

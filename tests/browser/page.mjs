@@ -46,6 +46,11 @@ export class ExamplePage {
     await this.part("copilot-user-message").filter({ hasText: text }).first().waitFor();
   }
 
+  /** Puts files into the composer and waits until they are read. */
+  async attach(...files) {
+    await this.page.locator('.chat input[type="file"]').setInputFiles(files);
+  }
+
   async stop() {
     await this.page.locator('[data-testid="workspace"][data-running="true"]').waitFor();
     await this.part("copilot-send-button").click();

@@ -67,6 +67,26 @@ async fn a_client_that_leaves_a_suggestion_stops_the_agent_but_one_that_leaves_a
 }
 
 #[tokio::test]
+async fn a_page_can_stop_its_suggestion_whatever_route_it_came_by() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    for route in ["run", "suggest"] {
+        let mut input = asking("s");
+        input["messages"][0]["content"] = "slow".into();
+        input["runId"] = "r1".into();
+        let mut suggestion = EventStream::new(server.post(&format!("/agent/demo/{route}"), &input).await);
+        suggestion.until("TEXT_MESSAGE_CONTENT").await;
+        let other = server.post("/agent/demo/stop/s", &json!({"runId": "r2"})).await;
+        assert_eq!(other.json::<Value>().await.expect("JSON")["stopped"], false);
+        assert_eq!(server.stop("demo", "s").await["stopped"], true);
+        let rest = suggestion.rest().await;
+        assert_eq!(types(&rest)[rest.len() - 2..], ["TEXT_MESSAGE_END", "RUN_FINISHED"]);
+        assert_eq!(server.stop("demo", "s").await["stopped"], false, "nothing is left of it");
+    }
+    assert_eq!(server.get("/threads").await["threads"], json!([]));
+}
+
+#[tokio::test]
 async fn runs_and_suggestions_carry_the_applications_headers_and_no_others() {
     let finished = r#"{"type":"RUN_FINISHED","threadId":"x","runId":"y"}"#;
     let started = r#"{"type":"RUN_STARTED","threadId":"x","runId":"y"}"#;

@@ -13,14 +13,14 @@ export function App() {
   const { notices, report, clear } = useNotices();
   return (
     <CopilotKitProvider runtimeUrl={runtimeUrl} useSingleEndpoint={singleEndpoint} enableInspector={false} onError={report}>
-      <Page notices={notices} clearNotices={clear} />
+      <Page notices={notices} report={report} clearNotices={clear} />
     </CopilotKitProvider>
   );
 }
 
-type PageProps = { notices: ReturnType<typeof useNotices>["notices"]; clearNotices: () => void };
+type PageProps = Pick<ReturnType<typeof useNotices>, "notices" | "report"> & { clearNotices: () => void };
 
-function Page({ notices, clearNotices }: PageProps) {
+function Page({ notices, report, clearNotices }: PageProps) {
   const { connection, agents } = useRuntime();
   const { place, go } = usePlace();
   const agent = choose(agents, place.agent);
@@ -55,7 +55,9 @@ function Page({ notices, clearNotices }: PageProps) {
             agent={agent}
             threadId={thread}
             notices={notices}
+            report={report}
             clearNotices={clearNotices}
+            onThread={(id) => go(agent.id, id)}
           />
         )
       ) : connection === "lost" ? (

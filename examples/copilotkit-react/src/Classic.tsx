@@ -11,7 +11,7 @@ export default function Classic({ agentId, threadId }: Props) {
   const single = transport === "auto" ? undefined : transport === "single";
   return (
     <CopilotKit runtimeUrl={runtimeUrl} useSingleEndpoint={single} agent={agentId} threadId={threadId} showDevConsole={false} enableInspector={false}>
-      <main className="workspace" data-shown="chat" data-testid="classic">
+      <main className="workspace classic" data-shown="chat" data-testid="classic">
         <section className="chat" aria-label="Conversation">
           <CopilotChat labels={{ initial: "", placeholder: "Write a message" }} />
         </section>

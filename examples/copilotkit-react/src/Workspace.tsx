@@ -1,15 +1,27 @@
-/** One agent in one thread: the conversation on one side, the agent's state and progress on the other. */
-import { CopilotChat, CopilotChatConfigurationProvider, useAgent } from "@copilotkit/react-core/v2";
+/** One agent in one thread: the conversation in the middle, its threads on one side, its state and progress on the other. */
+import { CopilotChat, CopilotChatConfigurationProvider, useAgent, useConfigureSuggestions } from "@copilotkit/react-core/v2";
 import { useEffect, useState } from "react";
 import { useInterruptCard } from "./InterruptCard";
-import type { Notice } from "./notices";
+import type { Notice, Report } from "./notices";
 import { Notices } from "./Notices";
 import { Progress, useSteps } from "./Progress";
+import { transport } from "./place";
 import type { AgentCard } from "./runtime";
 import { StatePanel } from "./StatePanel";
+import { Threads } from "./Threads";
 import { usePageTools } from "./tools";
 
-type Props = { agent: AgentCard; threadId: string; notices: Notice[]; clearNotices: () => void };
+type Props = {
+  agent: AgentCard;
+  threadId: string;
+  notices: Notice[];
+  report: (failure: Report) => void;
+  clearNotices: () => void;
+  onThread: (thread: string) => void;
+};
+
+const VIEWS = { threads: "Threads", chat: "Chat", state: "State" };
+const FILE_BYTES = 8 << 20;
 
 export function Workspace(props: Props) {
   return (
@@ -19,13 +31,24 @@ export function Workspace(props: Props) {
   );
 }
 
-function Panes({ agent: card, threadId, notices, clearNotices }: Props) {
+function Panes({ agent: card, threadId, notices, report, clearNotices, onThread }: Props) {
   const { agent } = useAgent({ agentId: card.id });
   const steps = useSteps(agent);
-  const [shown, setShown] = useState<"chat" | "state">("chat");
+  const [shown, setShown] = useState<keyof typeof VIEWS>("chat");
   const [highlight, setHighlight] = useState<number | null>(null);
   usePageTools(card.id, setHighlight);
   useInterruptCard(card.id);
+  useConfigureSuggestions(
+    {
+      instructions: "Offer short messages that fit the conversation and the agent's state.",
+      minSuggestions: 2,
+      providerAgentId: card.id,
+      consumerAgentId: card.id,
+      // On the single route CopilotKit goes on with suggestions it has given up, so an empty page would show them all.
+      available: transport === "single" ? "after-first-message" : "always",
+    },
+    [card.id],
+  );
 
   useEffect(() => {
     clearNotices();
@@ -37,14 +60,27 @@ function Panes({ agent: card, threadId, notices, clearNotices }: Props) {
   return (
     <main className="workspace" data-shown={shown} data-running={agent.isRunning} data-testid="workspace">
       <nav className="tabs" aria-label="View">
-        <button type="button" data-testid="tab-chat" aria-pressed={shown === "chat"} onClick={() => setShown("chat")}>
-          Chat
-        </button>
-        <button type="button" data-testid="tab-state" aria-pressed={shown === "state"} onClick={() => setShown("state")}>
-          State
-        </button>
+        {Object.entries(VIEWS).map(([view, word]) => (
+          <button
+            key={view}
+            type="button"
+            data-testid={`tab-${view}`}
+            aria-pressed={shown === view}
+            onClick={() => setShown(view as keyof typeof VIEWS)}
+          >
+            {word}
+          </button>
+        ))}
       </nav>
-      <section className="chat" aria-label="Conversation">
+      <Threads
+        agent={agent}
+        agentId={card.id}
+        threadId={threadId}
+        onOpen={(thread) => (thread === threadId ? setShown("chat") : onThread(thread))}
+        onNew={() => onThread(crypto.randomUUID())}
+        onFailure={report}
+      />
+      <section className="chat" aria-label="Conversation" data-empty={empty}>
         <Notices notices={notices} onClose={clearNotices} />
         {empty && (
           <div className="welcome" data-testid="welcome">
@@ -56,6 +92,12 @@ function Panes({ agent: card, threadId, notices, clearNotices }: Props) {
           agentId={card.id}
           threadId={threadId}
           inspectorTools={false}
+          attachments={{
+            enabled: true,
+            accept: "image/*,application/pdf,text/*",
+            maxSize: FILE_BYTES,
+            onUploadFailed: ({ message }) => report({ code: "attachment", error: new Error(message) }),
+          }}
           labels={{ chatInputPlaceholder: "Write a message", chatDisclaimerText: "" }}
         />
       </section>

@@ -2,7 +2,7 @@
 import { useCallback, useState } from "react";
 
 export type Notice = { code: string; text: string };
-type Report = { error: Error; code: string };
+export type Report = { error: Error; code: string };
 
 export function useNotices(): { notices: Notice[]; report: (event: Report) => void; clear: () => void } {
   const [notices, setNotices] = useState<Notice[]>([]);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::suggest::{self, Offer, suggest};
 use super::voice::Voice;
 use crate::agent::config::{ConfigError, Entry, pace};
 use crate::agent::{Agent, AgentError, Descriptor, RunContext, RunOutcome};
@@ -18,6 +19,8 @@ use crate::state::pointer::Pointer;
 const DEFAULT_PACE: Duration = Duration::from_millis(40);
 /// How many characters of a tool's answer are repeated.
 const REPEATED_CHARS: usize = 300;
+
+const OFFERS: &[Offer] = &[("What do you see?", "What do you see?"), ("Make it teal", "Make the page teal")];
 
 pub(super) struct Guide {
     pace: Duration,
@@ -53,6 +56,10 @@ impl Agent for Guide {
 
     async fn run(&self, cx: RunContext) -> Result<RunOutcome, AgentError> {
         let mut voice = Voice::new(&cx, self.pace);
+        if suggest::is_asked(&voice) {
+            suggest(&mut voice, OFFERS).await?;
+            return Ok(RunOutcome::default());
+        }
         let state = cx.read_state(&Pointer::root()).await?.value.unwrap_or(Value::Null);
         let seen = choice::described(&state);
         if let Some(Message::Tool(result)) = cx.input().messages.last().map(AsRef::as_ref) {

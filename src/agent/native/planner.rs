@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use super::suggest::{self, Offer, suggest};
 use super::voice::Voice;
 use crate::agent::config::{ConfigError, Entry, pace};
 use crate::agent::error::StateError;
@@ -25,6 +26,13 @@ const DEFAULT_PACE: Duration = Duration::from_millis(120);
 const MAX_ITEMS: usize = 100;
 /// How often a write is tried again because the list changed under it.
 const MAX_TRIES: usize = 8;
+
+/// What to say while something on the list is open, and otherwise.
+const OPEN: &[Offer] = &[("Continue", "continue"), ("Another plan", "plan a quiet evening")];
+const FRESH: &[Offer] = &[
+    ("Plan a picnic", "plan a picnic: choose a place, pack the basket, invite friends"),
+    ("Plan a release", "plan a release: freeze the branch, write the notes, tag the build"),
+];
 
 pub(super) struct Planner {
     pace: Duration,
@@ -53,6 +61,11 @@ impl Agent for Planner {
 
     async fn run(&self, cx: RunContext) -> Result<RunOutcome, AgentError> {
         let mut voice = Voice::new(&cx, self.pace);
+        if suggest::is_asked(&voice) {
+            let is_open = list_of(&cx).await?.iter().any(|item| item.status != Status::Done);
+            suggest(&mut voice, if is_open { OPEN } else { FRESH }).await?;
+            return Ok(RunOutcome::default());
+        }
         match list::request(&cx.input().last_user_text()) {
             list::Request::Plan(goal) => {
                 plan(&mut voice, &goal).await?;

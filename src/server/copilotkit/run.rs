@@ -19,7 +19,7 @@ pub(super) async fn run(mount: &Mount, agent: &str, headers: &HeaderMap, body: &
 
 /// As a run, but on no thread; a client that leaves stops the agent.
 pub(super) fn suggest(mount: &Mount, agent: &str, headers: &HeaderMap, body: &[u8]) -> Answer {
-    Ok(event_stream(mount.runtime.suggest(start(mount, agent, headers, body)?), None))
+    Ok(event_stream(mount.runtime.suggest(start(mount, agent, headers, body)?)?, None))
 }
 
 pub(super) async fn connect(mount: &Mount, agent: &str, headers: &HeaderMap, body: &[u8]) -> Answer {

@@ -48,3 +48,12 @@ async fn without_a_tool_of_the_page_it_says_so() {
         played.said()
     );
 }
+
+#[tokio::test]
+async fn asked_what_to_say_next_it_offers_and_does_not_think_aloud() {
+    let mut input = user("Suggest what the user could say next");
+    input.tools = vec![tool("copilotkitSuggest", &json!({}))];
+    let played = play(&guide(), input, Value::Null).await;
+    assert_eq!(played.types(), ["TOOL_CALL_START", "TOOL_CALL_ARGS", "TOOL_CALL_END"]);
+    assert!(played.arguments()[0].contains("What do you see?"), "{:?}", played.arguments());
+}

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::Planner;
 use super::list::{Request, request, titles};
-use crate::agent::native::rehearsal::{BEFORE_PATCH, play, play_with, user};
+use crate::agent::native::rehearsal::{BEFORE_PATCH, play, play_with, tool, user};
 
 fn planner() -> Planner {
     Planner::new(&json!({ "pace": "0ms" })).expect("a good configuration")
@@ -93,4 +93,17 @@ fn requests_are_understood_as_people_write_them() {
     }
     assert_eq!(titles("a; b"), ["a", "b"]);
     assert_eq!(titles("a picnic").len(), 5);
+}
+
+#[tokio::test]
+async fn asked_what_to_say_next_it_offers_what_fits_the_list_and_plans_nothing() {
+    let open = json!({ "steps": [{ "id": "a", "title": "a", "status": "pending" }] });
+    for (state, offered) in [(json!({}), "plan a picnic"), (open, "continue")] {
+        let mut input = user("Suggest what the user could say next: plan something");
+        input.tools = vec![tool("copilotkitSuggest", &json!({}))];
+        let played = play(&planner(), input, state.clone()).await;
+        assert_eq!(played.types(), ["TOOL_CALL_START", "TOOL_CALL_ARGS", "TOOL_CALL_END"]);
+        assert!(played.arguments()[0].contains(offered), "{:?}", played.arguments());
+        assert_eq!(played.document, state);
+    }
 }
