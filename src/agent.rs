@@ -31,6 +31,11 @@ pub trait Agent: Send + Sync + 'static {
     /// What this agent is and can do, for `/info`.
     fn descriptor(&self) -> Descriptor;
 
+    /// What has to be configured before it can run, as a sentence; a run until then fails with the same words.
+    fn missing(&self) -> Option<String> {
+        None
+    }
+
     async fn run(&self, cx: RunContext) -> Result<RunOutcome, AgentError>;
 }
 

@@ -156,6 +156,10 @@ impl Agent for LlmAgent {
         Descriptor { description: format!("Answers with {}", self.name.name), capabilities }
     }
 
+    fn missing(&self) -> Option<String> {
+        self.model.as_ref().err().map(|missing| missing.message.clone())
+    }
+
     async fn run(&self, cx: RunContext) -> Result<RunOutcome, AgentError> {
         let model = self.model.as_ref().map_err(AgentError::clone)?;
         let mut tally = Tally::default();

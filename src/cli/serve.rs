@@ -95,6 +95,9 @@ fn announce(config: &Config, runtime: &Runtime, address: std::net::SocketAddr) {
     eprintln!("coagent {} · agents {} · store {}", env!("CARGO_PKG_VERSION"), config.agents.display(), config.store);
     for agent in runtime.agents().all() {
         eprintln!("  {:<16} {:<8} {}", agent.id(), agent.kind(), agent.description());
+        if let Some(missing) = agent.missing() {
+            eprintln!("  {:<16} {:<8} cannot run yet: {missing}", "", "");
+        }
     }
     eprintln!("start page      http://{address}/");
     eprintln!("CopilotKit URL  http://{address}{}", config.base_path);

@@ -110,6 +110,11 @@ impl Hosted {
         }
     }
 
+    /// What has to be configured before it can run, as a sentence.
+    pub fn missing(&self) -> Option<String> {
+        self.agent.missing()
+    }
+
     pub fn capabilities(&self) -> AgentCapabilities {
         self.agent.descriptor().capabilities
     }

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::events::text;
+use crate::support::events::{state, text};
 use crate::support::model::{definition, serve, text as answer};
-use crate::support::server::{Home, say};
+use crate::support::server::{Home, Server, say};
 use crate::support::upstream::Upstream;
 
 #[tokio::test]
@@ -39,6 +39,44 @@ async fn a_server_on_this_machine_needs_no_key() {
     let (_home, server) = serve(&keyless);
     assert_eq!(text(&server.run_to_end("helper", &say("t", "u", "hello")).await), "hi");
     assert!(!model.last_head().to_lowercase().contains("authorization"), "{}", model.last_head());
+}
+
+#[tokio::test]
+async fn nothing_of_the_environment_reaches_a_server_that_the_definition_does_not_name() {
+    let model = Upstream::start(answer("hi")).await;
+    let elsewhere = Upstream::start(answer("wrong")).await;
+    let home =
+        Home::with_agents(&[("helper.md", &definition(&model, "", "").replace("  api_key: ${file:key.txt}\n", ""))]);
+    let mut options = home.options();
+    let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    options.env = vec![
+        set("OPENAI_API_KEY", "key-of-somebody-else"),
+        set("OPENAI_BASE_URL", &elsewhere.url),
+        set("OPENAI_ORG_ID", "org-of-somebody-else"),
+        set("OPENAI_PROJECT_ID", "project-of-somebody-else"),
+    ];
+    let server = Server::start(options);
+    assert_eq!(text(&server.run_to_end("helper", &say("t", "u", "hello")).await), "hi");
+    let head = model.last_head().to_lowercase();
+    assert!(!head.contains("somebody-else") && !head.contains("authorization"), "{head}");
+}
+
+#[tokio::test]
+async fn the_agents_that_come_along_work_without_a_key_or_say_what_they_miss() {
+    let home = Home::with_agents(&[]);
+    let agents = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("agents");
+    let mut options = home.options();
+    options.agents = agents;
+    // An empty variable is one that is not set, whatever the machine has.
+    options.env = vec![("OPENAI_API_KEY".to_owned(), String::new())];
+    let server = Server::start(options);
+    let events = server.run_to_end("scribe", &say("t", "u", "Please add milk")).await;
+    assert_eq!(text(&events), "I write it down. It is on the list, which is at version 2 now.");
+    assert_eq!(state(&events)["steps"], json!([{ "title": "milk", "status": "pending" }]));
+    let events = server.run_to_end("assistant", &say("t2", "u", "hello")).await;
+    let end = events.last().expect("a terminal");
+    assert_eq!(end["code"], "missing_configuration");
+    assert!(end["message"].as_str().expect("a message").contains("`OPENAI_API_KEY`"), "{end}");
 }
 
 #[tokio::test]
@@ -111,7 +149,7 @@ async fn a_scripted_model_answers_without_a_key_and_polices_what_it_is_asked() {
     let server = home.serve_in_memory();
     let events = server.run_to_end("noter", &say("t", "u", "Note: buy milk")).await;
     assert_eq!(text(&events), "version 1");
-    assert_eq!(crate::support::events::state(&events), json!({ "note": ": buy milk" }));
+    assert_eq!(state(&events), json!({ "note": ": buy milk" }));
     assert_eq!(events.last().expect("a terminal")["usage"][0]["provider"], "scripted");
     let wrong = server.run_to_end("noter", &say("t2", "u", "something else")).await;
     assert_eq!(wrong.last().expect("a terminal")["code"], "provider_error", "it calls what nobody offers");

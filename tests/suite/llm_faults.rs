@@ -168,6 +168,34 @@ async fn a_server_that_is_not_there_is_named_after_four_tries() {
 }
 
 #[tokio::test]
+async fn a_server_that_takes_no_connection_in_time_is_tried_four_times() {
+    // Once its queue is full, the system answers no further connection.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let listener = socket.listen(1).expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let mut waiting = Vec::new();
+    let is_full = loop {
+        let connecting = tokio::net::TcpStream::connect(address);
+        match tokio::time::timeout(Duration::from_millis(300), connecting).await {
+            Ok(stream) => waiting.push(stream),
+            Err(_) => break true,
+        }
+    };
+    assert!(is_full && !waiting.is_empty());
+    let model = Upstream::start(answer("never")).await;
+    let definition = definition(&model, "  timeouts: { connect: 200ms }", "");
+    let taken = model.url.trim_start_matches("http://").trim_end_matches("/agent");
+    let (_home, server) = serve(&definition.replace(taken, &address.to_string()));
+    let began = Instant::now();
+    let events = server.run_to_end("helper", &say("t", "u", "hello")).await;
+    let end = events.last().expect("a terminal");
+    assert_eq!(end["code"], "timeout", "{end}");
+    assert!(end["message"].as_str().expect("a message").contains("no connection in time"), "{end}");
+    assert!(began.elapsed() >= Duration::from_millis(4 * 200), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn a_server_that_is_silent_for_too_long_is_given_up() {
     let hold = |mut answer: Answer| {
         answer.then = Then::Hold;
@@ -214,6 +242,41 @@ async fn usage_is_asked_for_and_left_out_where_that_is_refused() {
     server.run_to_end("helper", &say("t2", "u", "hello")).await;
     let asked: Vec<_> = model.bodies().iter().map(|body| body["stream_options"].clone()).collect();
     assert_eq!(asked, [json!({ "include_usage": true }), Value::Null, Value::Null], "and it is remembered");
+}
+
+#[tokio::test]
+async fn what_a_server_does_not_understand_is_said_otherwise() {
+    let limit =
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.";
+    let roles = "Conversation roles must alternate user/assistant/user/assistant/...";
+    for (refusal, path, before, after) in [
+        (limit, "/max_completion_tokens", Value::Null, json!(40)),
+        (limit, "/max_tokens", json!(40), Value::Null),
+        (roles, "/messages/2/role", json!("system"), Value::Null),
+        (roles, "/messages/1/role", json!("user"), json!("user")),
+    ] {
+        let refused = status("400 Bad Request", &json!({ "error": { "message": refusal } }).to_string());
+        let model = Upstream::start_with([refused, answer("fine")]).await;
+        let rest = "state: { initial: { n: 1 } }\n";
+        let definition = definition(&model, "  params: { max_output_tokens: 40 }", "Be brief.");
+        let (_home, server) = serve(&definition.replacen("---\nname", &format!("---\n{rest}name"), 1));
+        let events = server.run_to_end("helper", &say("t", "u", "hello")).await;
+        assert_eq!(text(&events), "fine", "{refusal}");
+        let bodies = model.bodies();
+        let sent = |body: &Value| body.pointer(path).cloned().unwrap_or(Value::Null);
+        assert_eq!((sent(&bodies[0]), sent(&bodies[1])), (before, after), "{path} after {refusal}");
+        let last = bodies[1]["messages"].as_array().expect("messages").last().expect("a message");
+        assert!(last["content"].as_str().expect("text").contains(r#"{"n":1}"#), "the state stays last: {last}");
+    }
+    // A refusal that no other way of saying it changes is final.
+    let refused = status("400 Bad Request", &json!({ "error": { "message": limit } }).to_string());
+    check(refused, "provider_error", "Unsupported parameter", 2).await;
+}
+
+#[tokio::test]
+async fn an_empty_answer_is_an_answer() {
+    let (events, times) = run([whole(&[], "stop")]).await;
+    assert_eq!((types(&events), times), (vec!["RUN_STARTED", "STATE_SNAPSHOT", "RUN_FINISHED"], 1));
 }
 
 #[tokio::test]

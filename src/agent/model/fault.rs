@@ -22,6 +22,8 @@ pub struct Fault {
 pub enum FaultKind {
     /// No connection, or one that broke before the answer began.
     Unreachable,
+    /// No connection in the time there is for one.
+    ConnectTimeout,
     /// The provider was silent for too long.
     Timeout,
     /// Too many requests.
@@ -48,7 +50,11 @@ impl Fault {
     /// Whether asking the same again may help.
     pub fn is_retryable(&self) -> bool {
         match self.kind {
-            FaultKind::Unreachable | FaultKind::RateLimited | FaultKind::Provider | FaultKind::Truncated => true,
+            FaultKind::Unreachable
+            | FaultKind::ConnectTimeout
+            | FaultKind::RateLimited
+            | FaultKind::Provider
+            | FaultKind::Truncated => true,
             FaultKind::Timeout
             | FaultKind::Exhausted
             | FaultKind::Auth
@@ -61,7 +67,7 @@ impl Fault {
     pub fn code(&self) -> &'static str {
         match self.kind {
             FaultKind::Unreachable | FaultKind::Provider | FaultKind::Refused => "provider_error",
-            FaultKind::Timeout => "timeout",
+            FaultKind::ConnectTimeout | FaultKind::Timeout => "timeout",
             FaultKind::RateLimited | FaultKind::Exhausted => "rate_limited",
             FaultKind::Truncated => "truncated",
             FaultKind::Auth => "auth",

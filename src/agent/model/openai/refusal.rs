@@ -32,6 +32,7 @@ pub(super) fn of_status(status: StatusCode, body: &[u8]) -> Fault {
         FaultKind::Exhausted => format!("the account at the model server has nothing left ({status}){told}"),
         FaultKind::RateLimited => format!("the model server takes no more requests for now ({status}){told}"),
         FaultKind::Unreachable
+        | FaultKind::ConnectTimeout
         | FaultKind::Timeout
         | FaultKind::Provider
         | FaultKind::Truncated

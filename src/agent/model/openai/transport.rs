@@ -98,8 +98,12 @@ impl Transport {
         let server = self.endpoint.authority();
         let reason = outbound::told(error);
         tracing::warn!(server, reason, "a model server cannot be reached");
-        let what = if error.is_connect() { "cannot be reached" } else { "broke off before it answered" };
-        Fault::new(FaultKind::Unreachable, format!("the model server {server} {what}: {reason}"))
+        let (kind, what) = match (error.is_connect(), error.is_timeout()) {
+            (_, true) => (FaultKind::ConnectTimeout, "takes no connection in time"),
+            (true, false) => (FaultKind::Unreachable, "cannot be reached"),
+            (false, false) => (FaultKind::Unreachable, "broke off before it answered"),
+        };
+        Fault::new(kind, format!("the model server {server} {what}: {reason}"))
     }
 }
 
