@@ -1,4 +1,4 @@
-//! AG-UI 1.0: events, messages and input, the rules of their sequence, compaction, and SSE framing. Pure: it does no IO,
+//! AG-UI 1.0: events, messages and input, the rules of their sequence, compaction, SSE and protobuf framing. Pure: it does no IO,
 //! reads no clock, draws no randomness, and knows no other layer.
 
 mod admit;
@@ -7,6 +7,7 @@ mod compact;
 mod construct;
 mod content;
 mod dialect;
+mod encoding;
 mod event;
 mod ids;
 mod input;
@@ -27,6 +28,7 @@ pub use capabilities::*;
 pub use compact::{Compacted, Compactor};
 pub use content::*;
 pub use dialect::Dialect;
+pub use encoding::{Encoding, append_as_protobuf};
 pub use event::*;
 pub use ids::IdKind;
 pub use input::{Context, InputError, Issue, ResumeEntry, ResumeStatus, RunAgentInput, Tool};

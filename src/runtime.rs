@@ -23,11 +23,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Principal;
 use crate::agent::transcription::Transcriber;
-use crate::agui::{Dialect, RunAgentInput};
+use crate::agui::{Dialect, Encoding, RunAgentInput};
 use crate::store::{Kind, Store, StoreError};
 
 pub use crate::agent::transcription::{Audio, TranscriptionError};
-pub use agents::{Agents, Hosted};
+pub use agents::{AgentView, Agents, Entry, Hosted, Unfit};
 pub use document::{
     Accepted, Delta, DocumentError, Evidence, Expects, Once, Origin, Proposal, Rejection, TogetherRefused, Write,
 };
@@ -49,7 +49,7 @@ use thread::{Follow, Replay, ThreadHandle, ThreadRef, Threads};
 #[derive(Debug)]
 pub struct Runtime {
     services: Arc<Services>,
-    agents: Agents,
+    agents: Arc<Agents>,
     suggestions: Arc<Suggestions>,
     transcriber: Option<Transcriber>,
 }
@@ -74,6 +74,8 @@ pub struct StartRun {
     pub input: RunAgentInput,
     /// Request headers that may travel on to an upstream agent, lower-case names.
     pub headers: Vec<(String, String)>,
+    /// How the answer's events are encoded.
+    pub encoding: Encoding,
 }
 
 /// A request to see a thread from its beginning, or from where a client was cut.
@@ -125,7 +127,7 @@ impl From<DocumentUnavailable> for ReadError {
     }
 }
 
-/// SSE frames of a run or of a whole thread.
+/// The frames of a run or of a whole thread, encoded as its request asked.
 #[derive(Debug)]
 pub struct FrameStream(Source);
 
@@ -153,6 +155,16 @@ impl FrameStream {
             Source::Replay(replay) => replay.next().await,
             Source::Suggestion(suggestion) => suggestion.next().await.map(Ok),
         }
+    }
+}
+
+/// Ends the watch with it.
+#[derive(Debug)]
+pub struct WatchGuard(tokio::task::JoinHandle<()>);
+
+impl Drop for WatchGuard {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -186,7 +198,7 @@ impl Runtime {
                 services.janitor.trim_later(thread, head.epoch, head.seq.0);
             }
         }
-        Ok(Self { services, agents, suggestions: Arc::default(), transcriber: None })
+        Ok(Self { services, agents: Arc::new(agents), suggestions: Arc::default(), transcriber: None })
     }
 
     /// Turns speech into text with this from now on.
@@ -207,6 +219,11 @@ impl Runtime {
 
     pub fn agents(&self) -> &Agents {
         &self.agents
+    }
+
+    /// Follows the folder of definitions for as long as the returned guard lives.
+    pub fn watch_agents(&self) -> WatchGuard {
+        WatchGuard(tokio::spawn(agents::watch(Arc::clone(&self.agents))))
     }
 
     /// Cancelled when the runtime ends its runs: streams that would not end by themselves end with it.

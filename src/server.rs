@@ -1,5 +1,8 @@
 //! The edges: bytes in, calls to the runtime, bytes out. No decisions are made here.
 
+mod agents;
+mod agui;
+mod caller;
 mod copilotkit;
 mod debug_feed;
 mod error;

@@ -220,6 +220,17 @@ pub enum Scope {
     Shared(String),
 }
 
+impl fmt::Display for Scope {
+    /// As a definition writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Thread => f.write_str("thread"),
+            Self::Agent => f.write_str("agent"),
+            Self::Shared(id) => write!(f, "shared/{id}"),
+        }
+    }
+}
+
 impl Scope {
     /// The key of the document, as `type/id`.
     pub fn document_key(&self, agent: &str, thread: &str) -> String {

@@ -18,8 +18,20 @@ pub struct Folder;
 pub struct Loaded {
     /// By id; disabled ones included.
     pub definitions: Vec<Definition>,
+    /// Agents whose file could not be read, by id.
+    pub broken: Vec<Broken>,
     /// By file and place.
     pub problems: Vec<Problem>,
+}
+
+/// What is known of an agent whose definition cannot be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    pub id: String,
+    /// `agent.kind`, if the file says as much.
+    pub kind: Option<String>,
+    /// SHA-256 of the file, in lower-case hex; empty when it cannot be read.
+    pub hash: String,
 }
 
 impl Folder {
@@ -31,16 +43,22 @@ impl Folder {
     /// As [`load`](Self::load), with `variable` in place of the environment.
     pub fn load_with(dir: &Path, variable: &dyn Fn(&str) -> Option<String>) -> Loaded {
         let (sources, mut problems) = find(dir);
-        let mut definitions = Vec::new();
+        let (mut definitions, mut broken) = (Vec::new(), Vec::new());
         for (id, mut paths) in sources {
             paths.sort();
             if let [path] = paths.as_slice() {
-                match (Source { id, path: path.clone() }).read(variable) {
+                let source = Source { id, path: path.clone() };
+                match source.read(variable) {
                     Ok(definition) => definitions.push(definition),
-                    Err(found) => problems.extend(found),
+                    Err(found) => {
+                        problems.extend(found);
+                        let (kind, hash) = source.sketch();
+                        broken.push(Broken { id: source.id, kind, hash });
+                    }
                 }
                 continue;
             }
+            broken.push(Broken { id: id.clone(), kind: None, hash: String::new() });
             for path in &paths {
                 let others = paths.iter().filter(|other| *other != path);
                 let others = others.map(|other| other.display().to_string()).collect::<Vec<_>>().join(", ");
@@ -49,14 +67,14 @@ impl Folder {
             }
         }
         problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-        Loaded { definitions, problems }
+        Loaded { definitions, broken, problems }
     }
 }
 
 /// The agent that answers for `default`: the one called that, else the first marked `default: true`, else the first
 /// by id. Disabled agents do not count.
-pub fn default_agent(definitions: &[Definition]) -> Option<&Definition> {
-    let enabled = || definitions.iter().filter(|definition| definition.enabled);
+pub fn default_agent<'d>(definitions: &[&'d Definition]) -> Option<&'d Definition> {
+    let enabled = || definitions.iter().copied().filter(|definition| definition.enabled);
     let first = |wanted: &dyn Fn(&Definition) -> bool| {
         enabled().filter(|definition| wanted(definition)).min_by(|a, b| a.id.cmp(&b.id))
     };
@@ -102,11 +120,13 @@ fn find(dir: &Path) -> (BTreeMap<String, Vec<PathBuf>>, Vec<Problem>) {
                     let message = "holds no agent.md, agent.yaml, agent.yml, agent.json or agent.toml: add one, or \
                                    begin the folder's name with `_` if it is not an agent";
                     problems.push(Problem::of_file(path, message).of_agent(id));
+                    sources.entry(id.to_owned()).or_default();
                 }
                 Ok(files) => sources.entry(id.to_owned()).or_default().extend(files),
                 Err(error) => {
                     let message = format!("cannot be read: {error}");
                     problems.push(Problem::of_file(path, message).of_agent(id));
+                    sources.entry(id.to_owned()).or_default();
                 }
             }
         } else {

@@ -16,11 +16,12 @@ pub(super) struct Flags {
 
 pub(super) fn run(flags: &Flags) -> ExitCode {
     let agents = Agents::load(&flags.agents);
-    for problem in agents.problems() {
+    let problems = agents.problems();
+    for problem in &problems {
         println!("{problem}");
     }
-    if agents.problems().is_empty() {
-        println!("{} agents, no errors", agents.all().count());
+    if problems.is_empty() {
+        println!("{} agents, no errors", agents.all().len());
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

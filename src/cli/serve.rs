@@ -70,6 +70,7 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     announce(config, &runtime, address);
 
+    let _watching = runtime.watch_agents();
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server::serve(listener, server::routes(config, &runtime), stop.clone()));
     signals.stop().await;

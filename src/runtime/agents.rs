@@ -1,162 +1,166 @@
-//! The agents that this process hosts: definitions with what answers for them.
+//! The agents that this process hosts: definitions with what answers for them, read anew when their folder changes.
+
+mod entry;
+mod hosted;
+mod used;
+mod watch;
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
 
-use serde_json::Value;
+use crate::agent::definition::{Definition, Problem};
+use crate::agent::folder::{self, Folder, Loaded};
 
-use crate::access::Principal;
-use crate::agent::definition::{ClientSystem, Definition, Kind, Problem, Scope};
-use crate::agent::folder::{self, Folder};
-use crate::agent::{Agent, AgentError, RunContext, RunOutcome, llm, native, remote};
-use crate::agui::AgentCapabilities;
-use crate::state::pointer::Pointer;
+pub use entry::{AgentView, Entry, Unfit};
+pub use hosted::Hosted;
+pub(super) use watch::watch;
 
-use super::document::DocumentRef;
-use super::thread::ThreadRef;
+use entry::Standing;
+use used::Used;
 
-/// Agents by id, and what is wrong with the definitions that are not among them.
+/// The agents of a folder, as they were last read.
 #[derive(Debug)]
 pub struct Agents {
-    hosted: BTreeMap<String, Arc<Hosted>>,
-    default: Option<Arc<Hosted>>,
+    folder: PathBuf,
+    /// A lock, because every request reads which agents there are while the folder's watcher swaps all of them at once;
+    /// never held across an await.
+    current: RwLock<Arc<Hosting>>,
+}
+
+/// One reading of the folder.
+#[derive(Debug, Default)]
+struct Hosting {
+    entries: BTreeMap<String, Arc<Entry>>,
+    /// The id that answers for `default`, when no definition is called that.
+    default: Option<String>,
     problems: Vec<Problem>,
-}
-
-/// One agent that can run.
-pub struct Hosted {
-    definition: Definition,
-    agent: Box<dyn Agent>,
-    may_write: Option<Arc<[Pointer]>>,
-}
-
-impl std::fmt::Debug for Hosted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hosted").field("id", &self.definition.id).finish_non_exhaustive()
-    }
 }
 
 impl Agents {
     /// Reads a folder of definitions. A bad file disables its agent only and becomes a problem.
     pub fn load(folder: &Path) -> Self {
-        let loaded = Folder::load(folder);
-        let mut problems = loaded.problems;
-        let default = folder::default_agent(&loaded.definitions).map(|definition| definition.id.clone());
-        let mut hosted = BTreeMap::new();
-        for definition in loaded.definitions.into_iter().filter(|definition| definition.enabled) {
-            match Hosted::build(definition) {
-                Ok(agent) => drop(hosted.insert(agent.id().to_owned(), Arc::new(agent))),
-                Err(problem) => problems.push(problem),
-            }
+        let hosting = Hosting::of(Folder::load(folder), &Hosting::default());
+        Self { folder: folder.to_owned(), current: RwLock::new(Arc::new(hosting)) }
+    }
+
+    /// Reads the folder anew and swaps all agents at once. An agent whose file is broken now stays as it was. Answers
+    /// whether anything is another.
+    pub fn reload(&self) -> bool {
+        let before = self.current();
+        let after = Hosting::of(Folder::load(&self.folder), &before);
+        if after.tells_the_same_as(&before) {
+            return false;
         }
-        let default = default.and_then(|id| hosted.get(&id)).or_else(|| hosted.values().next()).cloned();
-        Self { hosted, default, problems }
+        *self.current.write().expect("no code panics while it holds this lock") = Arc::new(after);
+        true
     }
 
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
+    fn current(&self) -> Arc<Hosting> {
+        Arc::clone(&self.current.read().expect("no code panics while it holds this lock"))
     }
 
-    /// The agent of an id; `default` is an alias where no definition has that id.
+    /// What is wrong with the files as they are now.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.current().problems.clone()
+    }
+
+    /// The agent of an id, if it can run; `default` is an alias where no definition has that id.
     pub fn find(&self, id: &str) -> Option<Arc<Hosted>> {
-        let alias = || self.default.as_ref().filter(|_| id == "default");
-        self.hosted.get(id).or_else(alias).cloned()
+        self.entry(id)?.hosted().ok().cloned()
     }
 
-    /// What `/info` lists: every agent, and `default` even where no definition has that id.
-    pub fn listed(&self) -> impl Iterator<Item = (&str, &Arc<Hosted>)> {
-        let alias =
-            self.default.as_ref().filter(|_| !self.hosted.contains_key("default")).map(|agent| ("default", agent));
-        alias.into_iter().chain(self.hosted.iter().map(|(id, agent)| (id.as_str(), agent)))
+    /// The entry of an id, whether its agent can run or not; the alias is resolved.
+    pub fn entry(&self, id: &str) -> Option<Arc<Entry>> {
+        let current = self.current();
+        current.entries.get(current.resolve(id)).cloned()
     }
 
-    /// Every agent by its own id.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Hosted>> {
-        self.hosted.values()
-    }
-}
-
-impl Hosted {
-    fn build(definition: Definition) -> Result<Self, Problem> {
-        let agent = match &definition.kind {
-            Kind::Llm(model) => llm::build(&definition, model).map_err(|problem| *problem)?,
-            Kind::Remote(remote) => remote::build(remote, &definition.state)
-                .map_err(|reason| Problem::of_file(&definition.source, reason).of_agent(&definition.id))?,
-            Kind::Native(native) => native::build(&native.name, &native.config)
-                .map_err(|error| definition.config_problem(&error.path, &error.message))?,
-        };
-        let may_write = definition.state.write.as_ref().map(|paths| paths.iter().map(|path| pointer(path)).collect());
-        Ok(Self { definition, agent, may_write })
+    /// Every agent that the folder names, by id.
+    pub fn entries(&self) -> Vec<Arc<Entry>> {
+        self.current().entries.values().cloned().collect()
     }
 
-    pub fn id(&self) -> &str {
-        &self.definition.id
+    /// What `/info` lists: every agent that can run, and `default` even where no definition has that id.
+    pub fn listed(&self) -> Vec<(String, Arc<Hosted>)> {
+        let alias = self.find("default").map(|agent| ("default".to_owned(), agent));
+        let all = self.all().into_iter().map(|agent| (agent.id().to_owned(), agent));
+        alias.into_iter().chain(all.filter(|(id, _)| id != "default")).collect()
     }
 
-    pub fn name(&self) -> &str {
-        &self.definition.name
-    }
-
-    /// `llm`, `remote` or `native`.
-    pub fn kind(&self) -> &'static str {
-        self.definition.kind.as_str()
-    }
-
-    pub fn description(&self) -> String {
-        match self.definition.description.as_str() {
-            "" => self.agent.descriptor().description,
-            description => description.to_owned(),
-        }
-    }
-
-    /// What has to be configured before it can run, as a sentence.
-    pub fn missing(&self) -> Option<String> {
-        self.agent.missing()
-    }
-
-    pub fn capabilities(&self) -> AgentCapabilities {
-        self.agent.descriptor().capabilities
-    }
-
-    pub(crate) async fn run(&self, cx: RunContext) -> Result<RunOutcome, AgentError> {
-        self.agent.run(cx).await
-    }
-
-    pub(super) fn initial_state(&self) -> Value {
-        self.definition.state.initial.clone()
-    }
-
-    /// Whether the agent is told of the browser's tool of this name.
-    pub(super) fn takes_client_tool(&self, name: &str) -> bool {
-        self.definition.tools.client.allows(name)
-    }
-
-    /// Whether the agent is told the system and developer messages that clients send.
-    pub(super) fn keeps_client_instructions(&self) -> bool {
-        match &self.definition.kind {
-            Kind::Llm(model) => model.history.client_system == ClientSystem::Keep,
-            Kind::Remote(_) | Kind::Native(_) => false,
-        }
-    }
-
-    /// Pointers below which the agent may write; `None` = everywhere.
-    pub(super) fn may_write(&self) -> Option<Arc<[Pointer]>> {
-        self.may_write.clone()
-    }
-
-    /// The agent's state document on a thread (docs/agents.md §6).
-    pub(super) fn document(&self, principal: &Principal, thread: &ThreadRef) -> DocumentRef {
-        let id = &self.definition.id;
-        let scope = &self.definition.state.scope;
-        let owner = match scope {
-            Scope::Thread => thread.owner.clone(),
-            Scope::Agent | Scope::Shared(_) => String::new(),
-        };
-        DocumentRef { tenant: principal.tenant.clone(), owner, name: scope.document_key(id, &thread.id) }
+    /// Every agent that can run, by its own id.
+    pub fn all(&self) -> Vec<Arc<Hosted>> {
+        self.current().entries.values().filter_map(|entry| entry.hosted().ok().cloned()).collect()
     }
 }
 
-fn pointer(path: &str) -> Pointer {
-    Pointer::parse(path).expect("a definition's pointers are checked when it is read")
+impl Hosting {
+    fn of(loaded: Loaded, before: &Self) -> Self {
+        let mut hosting = Self { problems: loaded.problems, ..Self::default() };
+        for definition in loaded.definitions {
+            hosting.host(Arc::new(definition), before);
+        }
+        for broken in loaded.broken {
+            let entry = before.entries.get(&broken.id);
+            let standing = entry.map_or(Standing::Invalid(broken.clone()), |entry| match &entry.standing {
+                good @ (Standing::Ready(_) | Standing::Disabled(_)) => good.clone(),
+                Standing::Unbuilt(_) | Standing::Invalid(_) => Standing::Invalid(broken.clone()),
+            });
+            hosting.list(broken.id, standing, before);
+        }
+        hosting.problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        let ready = hosting.entries.values().filter_map(|entry| entry.hosted().ok());
+        let definitions: Vec<&Definition> = ready.map(|hosted| hosted.definition().as_ref()).collect();
+        hosting.default = folder::default_agent(&definitions).map(|definition| definition.id.clone());
+        hosting
+    }
+
+    /// Takes over what is as it was, so that an agent keeps what it holds (connections, say) over other files' edits.
+    fn host(&mut self, definition: Arc<Definition>, before: &Self) {
+        let id = definition.id.clone();
+        let earlier = before.entries.get(&id).map(|entry| &entry.standing);
+        let standing = match earlier {
+            _ if !definition.enabled => Standing::Disabled(definition),
+            Some(Standing::Ready(hosted)) if *hosted.definition() == definition => Standing::Ready(Arc::clone(hosted)),
+            _ => match Hosted::build(Arc::clone(&definition), before.used(&id)) {
+                Ok(hosted) => Standing::Ready(Arc::new(hosted)),
+                Err(problem) => {
+                    self.problems.push(problem);
+                    match earlier {
+                        Some(good @ Standing::Ready(_)) => good.clone(),
+                        _ => Standing::Unbuilt(definition),
+                    }
+                }
+            },
+        };
+        self.list(id, standing, before);
+    }
+
+    fn list(&mut self, id: String, standing: Standing, before: &Self) {
+        let errors = self.problems.iter().filter(|problem| problem.agent.as_ref() == Some(&id)).cloned().collect();
+        // What is built counts into the counters it was built with.
+        let used = match &standing {
+            Standing::Ready(hosted) => hosted.used(),
+            _ => before.used(&id),
+        };
+        self.entries.insert(id.clone(), Arc::new(Entry { id, standing, errors, used }));
+    }
+
+    fn used(&self, id: &str) -> Arc<Used> {
+        self.entries.get(id).map(|entry| Arc::clone(&entry.used)).unwrap_or_default()
+    }
+
+    fn resolve<'a>(&'a self, id: &'a str) -> &'a str {
+        match &self.default {
+            Some(default) if id == "default" && !self.entries.contains_key("default") => default,
+            _ => id,
+        }
+    }
+
+    fn tells_the_same_as(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Arc<Entry>, &Arc<Entry>)| a.tells_the_same_as(b);
+        self.problems == other.problems
+            && self.entries.len() == other.entries.len()
+            && self.entries.values().zip(other.entries.values()).all(same)
+    }
 }

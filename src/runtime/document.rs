@@ -22,6 +22,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::context::{StateRequest, Versioned};
+use crate::agui::{Encoding, append_as_protobuf};
 use crate::state::pointer::Pointer;
 use crate::store::{Kind, Owner, Store, StreamKey, Tenant};
 
@@ -90,6 +91,20 @@ pub(crate) struct Snapshot {
     /// Whether the document is there; one that is not shows `{}`.
     pub(crate) exists: bool,
     pub(crate) frame: Bytes,
+}
+
+impl Snapshot {
+    /// The frame as a reader of this encoding gets it.
+    pub(crate) fn told(self, encoding: Encoding) -> Bytes {
+        match encoding {
+            Encoding::Sse => self.frame,
+            Encoding::Protobuf => {
+                let mut bytes = Vec::with_capacity(self.frame.len());
+                append_as_protobuf(&mut bytes, &self.frame);
+                bytes.into()
+            }
+        }
+    }
 }
 
 /// Where a document stands.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::context::{Emission, StateRequest, Versioned};
 use crate::agent::{AgentError, RunContext, RunInput, StateError};
-use crate::agui::{Admission, Closing, Dialect, Event, Outcome, RunAgentInput, sse};
+use crate::agui::{Admission, Closing, Dialect, Encoding, Event, Outcome, RunAgentInput};
 
 use super::work::{Step, Work};
 use super::{StartRun, thread_ref};
@@ -55,6 +55,7 @@ pub(super) fn is_suggestion(input: &RunAgentInput) -> bool {
 pub(super) struct Suggestion {
     admission: Admission,
     dialect: Dialect,
+    encoding: Encoding,
     work: Work,
     /// As posted; what the agent writes to it is refused.
     state: Value,
@@ -75,7 +76,7 @@ enum Ending {
 
 impl Suggestion {
     pub(super) fn start(request: StartRun, suggestions: &Arc<Suggestions>, stopping: CancellationToken) -> Self {
-        let StartRun { principal, agent, input, headers } = request;
+        let StartRun { principal, agent, input, headers, encoding } = request;
         let stop = stopping.child_token();
         // An id that no thread can have can also not be stopped by it.
         let name = thread_ref(&principal, &input.thread_id);
@@ -91,6 +92,7 @@ impl Suggestion {
         Self {
             admission: Admission::new(&thread, &run),
             dialect,
+            encoding,
             work,
             state,
             opening: Some(Event::run_started(thread, run)),
@@ -181,7 +183,7 @@ impl Suggestion {
     fn encode(&self, events: &[Event]) -> Bytes {
         let mut bytes = Vec::with_capacity(256);
         for event in events.iter().filter_map(|event| event.for_dialect(self.dialect)) {
-            sse::write_frame(&mut bytes, &event, None);
+            self.encoding.write_frame(&mut bytes, &event);
         }
         bytes.into()
     }

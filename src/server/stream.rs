@@ -9,6 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 
+use crate::agui::protobuf;
 use crate::runtime::FrameStream;
 
 use super::debug_feed::Tap;
@@ -21,6 +22,18 @@ const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 pub(super) fn event_stream(frames: FrameStream, tap: Option<Tap>) -> Response {
     let frames = stream::unfold(frames, async |mut frames| frames.next().await.map(|bytes| (bytes, frames)));
     streaming(kept_alive(frames, tap))
+}
+
+/// Answers with frames that are protobuf. That encoding has no frame to keep a silent connection open; HTTP/2 pings and
+/// TCP do that.
+pub(super) fn protobuf_stream(frames: FrameStream) -> Response {
+    let frames = stream::unfold(frames, async |mut frames| frames.next().await.map(|bytes| (bytes, frames)));
+    let mut response = Response::new(Body::from_stream(frames));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(protobuf::MEDIA_TYPE));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
 }
 
 /// An answer of server-sent events. An error cuts the connection, so that nobody takes what came for all there is.

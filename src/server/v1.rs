@@ -12,6 +12,7 @@ use crate::runtime::Runtime;
 
 use super::error::problem::Problem;
 use super::state::{batch, document, history, list, rollback, tags};
+use super::{agents, agui};
 
 pub(super) fn routes(runtime: Arc<Runtime>) -> Router {
     let document = get(document::read)
@@ -20,6 +21,9 @@ pub(super) fn routes(runtime: Arc<Runtime>) -> Router {
         .delete(document::delete)
         .options(document::options);
     Router::new()
+        .route("/agents", get(agents::list))
+        .route("/agents/{id}", get(agents::read).post(agui::run))
+        .route("/agents/{id}/capabilities", get(agents::capabilities))
         .route("/state", get(list::list))
         .route("/state/{type}/{id}", document)
         .route("/state/{type}/{id}/history", get(history::history))

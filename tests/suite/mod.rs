@@ -10,6 +10,7 @@ mod llm_agent;
 mod llm_definitions;
 mod llm_faults;
 mod many_runs;
+mod plain_agui;
 mod remote_agent;
 mod runs;
 mod state_http;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::placeholder::{self, Surroundings};
@@ -33,29 +34,19 @@ impl Source {
         self.check(&text, &Surroundings { variable, folder })
     }
 
+    /// The kind that a file names and the file's hash, whatever else is wrong with it.
+    pub(crate) fn sketch(&self) -> (Option<String>, String) {
+        let Ok(text) = read_text(&self.path) else { return (None, String::new()) };
+        let kind = self.parse(&text).ok().and_then(|(root, _)| match root.to_value().pointer("/agent/kind") {
+            Some(Value::String(kind)) => Some(kind.clone()),
+            _ => None,
+        });
+        (kind, hash(&text))
+    }
+
     /// As [`read`](Self::read), for a text that is at hand.
     pub(crate) fn check(&self, text: &str, from: &Surroundings<'_>) -> Result<Definition, Vec<Problem>> {
-        let whole = |message: &str| vec![Problem::of_file(&self.path, message).of_agent(&self.id)];
-        let hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut body = None;
-        let (fields, first_line, format) = match self.path.extension().and_then(|extension| extension.to_str()) {
-            Some("md") => {
-                let (fields, instructions) = front_matter(text).map_err(whole)?;
-                body = Some(instructions);
-                (fields, 2, Format::Yaml)
-            }
-            Some("yaml" | "yml") => (text, 1, Format::Yaml),
-            Some("json") => (text, 1, Format::Json),
-            Some("toml") => (text, 1, Format::Toml),
-            _ => return Err(whole("not a definition: write .md, .yaml, .yml, .json or .toml")),
-        };
-        let mut root = Node::parse(fields, format, first_line).map_err(|error| {
-            let problem = Problem::of_file(&self.path, error.message).of_agent(&self.id);
-            vec![match error.at {
-                Some(at) => problem.at(at),
-                None => problem,
-            }]
-        })?;
+        let (mut root, mut body) = self.parse(text).map_err(|problem| vec![problem])?;
         let mut reader = Reader::new(&self.path, from);
         for unresolved in placeholder::resolve(&mut root, from) {
             reader.note(unresolved.at, &unresolved.path, unresolved.message);
@@ -66,7 +57,7 @@ impl Source {
                 Err(message) => reader.note(Position { line: body.first_line, column: 1 }, "instructions", message),
             }
         }
-        let definition = schema::definition(&mut reader, &root, &self.id, body, &self.path, hash);
+        let definition = schema::definition(&mut reader, &root, &self.id, body, &self.path, hash(text));
         match definition {
             Some(definition) if reader.problems.is_empty() => Ok(definition),
             _ => {
@@ -80,6 +71,32 @@ impl Source {
             }
         }
     }
+
+    /// The fields of the file, and the text below them.
+    fn parse(&self, text: &str) -> Result<(Node, Option<Instructions>), Problem> {
+        let whole = |message: &str| Problem::of_file(&self.path, message).of_agent(&self.id);
+        let mut body = None;
+        let (fields, first_line, format) = match self.path.extension().and_then(|extension| extension.to_str()) {
+            Some("md") => {
+                let (fields, instructions) = front_matter(text).map_err(whole)?;
+                body = Some(instructions);
+                (fields, 2, Format::Yaml)
+            }
+            Some("yaml" | "yml") => (text, 1, Format::Yaml),
+            Some("json") => (text, 1, Format::Json),
+            Some("toml") => (text, 1, Format::Toml),
+            _ => return Err(whole("not a definition: write .md, .yaml, .yml, .json or .toml")),
+        };
+        let root = Node::parse(fields, format, first_line).map_err(|error| match error.at {
+            Some(at) => whole(&error.message).at(at),
+            None => whole(&error.message),
+        })?;
+        Ok((root, body))
+    }
+}
+
+fn hash(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn read_text(path: &Path) -> Result<String, String> {

@@ -131,6 +131,9 @@ fn the_default_agent_is_the_one_called_so_or_marked_so_or_the_first() {
         let mut ids: Vec<&str> = files.iter().filter_map(|(name, _)| name.strip_suffix(".yaml")).collect();
         ids.sort_unstable();
         let loaded = check(files, &ids, &[]);
-        assert_eq!(default_agent(&loaded.definitions).map(|definition| definition.id.as_str()), expected);
+        assert_eq!(
+            default_agent(&loaded.definitions.iter().collect::<Vec<_>>()).map(|definition| definition.id.as_str()),
+            expected
+        );
     }
 }

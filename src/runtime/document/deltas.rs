@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::agui::{Event, PatchOperation, sse, to_json};
+use crate::agui::{Encoding, Event, PatchOperation, to_json};
 use crate::state::document::Commit;
 use crate::state::patch::Operation;
 
@@ -24,12 +24,13 @@ pub struct Delta {
     bytes: usize,
     /// Encoded when the first reader asks, and then shared by all.
     frame: OnceLock<Bytes>,
+    protobuf: OnceLock<Bytes>,
     json: OnceLock<Bytes>,
 }
 
 impl Delta {
     pub(super) fn new(commit: Arc<Commit>, bytes: usize) -> Self {
-        Self { commit, bytes, frame: OnceLock::new(), json: OnceLock::new() }
+        Self { commit, bytes, frame: OnceLock::new(), protobuf: OnceLock::new(), json: OnceLock::new() }
     }
 
     /// The version it made; it leads there from the version before.
@@ -42,14 +43,18 @@ impl Delta {
     }
 
     /// The `STATE_DELTA` frame.
-    pub(crate) fn frame(&self) -> Bytes {
+    pub(crate) fn frame(&self, encoding: Encoding) -> Bytes {
         let encode = || {
             let delta = self.commit.ops.iter().map(told).collect();
             let mut bytes = Vec::with_capacity(128);
-            sse::write_frame(&mut bytes, &Event::state_delta(delta), None);
+            encoding.write_frame(&mut bytes, &Event::state_delta(delta));
             bytes.into()
         };
-        self.frame.get_or_init(encode).clone()
+        let frame = match encoding {
+            Encoding::Sse => &self.frame,
+            Encoding::Protobuf => &self.protobuf,
+        };
+        frame.get_or_init(encode).clone()
     }
 
     /// `{"from","to","ops","actor","run_id"?,"origin"?,"at"}` (docs/state-api.md §3), on one line.

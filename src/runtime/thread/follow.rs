@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::agui::Dialect;
+use crate::agui::{Dialect, Encoding};
 use crate::store::{Limit, Seq, Store};
 
 use super::super::document::{DocumentHandle, Snapshot};
@@ -35,6 +35,7 @@ pub(crate) struct Follow {
     tail: Arc<Tail>,
     document: Arc<DocumentHandle>,
     dialect: Dialect,
+    encoding: Encoding,
     /// Position of `RUN_STARTED`.
     opening: u64,
     /// Last position that went out.
@@ -92,6 +93,7 @@ impl Follow {
             tail: Arc::clone(tail),
             document,
             dialect,
+            encoding: Encoding::Sse,
             opening,
             position: opening - 1,
             last: None,
@@ -106,6 +108,12 @@ impl Follow {
     pub(super) fn resuming(mut self, position: u64, last: Option<u64>) -> Self {
         self.position = position;
         self.last = last;
+        self
+    }
+
+    /// The same stream in this encoding; SSE unless asked.
+    pub(super) fn encoded(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
         self
     }
 
@@ -143,7 +151,7 @@ impl Follow {
                         None if self.position >= self.opening => {
                             let snapshot = self.snapshot().await?;
                             self.state = Some(snapshot.version);
-                            return Ok(Some(snapshot.frame));
+                            return Ok(Some(snapshot.told(self.encoding)));
                         }
                         _ => self.wait().await?,
                     }
@@ -196,7 +204,7 @@ impl Follow {
             let to = self.last.map_or(chunk.last(), |last| last.min(chunk.last()));
             if position < self.opening {
                 position = self.opening;
-                out.push(chunk.frames(self.dialect, self.opening - 1, self.opening));
+                out.push(chunk.frames(self.dialect, self.encoding, self.opening - 1, self.opening));
             }
             if state.is_none() {
                 let snapshot = match &self.first_snapshot {
@@ -204,7 +212,7 @@ impl Follow {
                     None => self.snapshot().await?,
                 };
                 state = Some(snapshot.version);
-                out.push(snapshot.frame);
+                out.push(snapshot.told(self.encoding));
             }
             let shown = state.expect("the line above set it");
             if chunk.state_version > shown {
@@ -212,7 +220,7 @@ impl Follow {
                 state = Some(version);
                 frames.into_iter().for_each(|frame| out.push(frame));
             }
-            out.push(chunk.frames(self.dialect, position, to));
+            out.push(chunk.frames(self.dialect, self.encoding, position, to));
             position = to;
             if chunk.terminal && to == chunk.last() {
                 ended = true;
@@ -234,8 +242,8 @@ impl Follow {
     /// The deltas from `state` to `version`, or one snapshot when some have left memory.
     async fn catch_up(&self, state: u64, version: u64) -> Result<(u64, Vec<Bytes>), ReadError> {
         match self.document.deltas().between(state, version) {
-            Some(deltas) => Ok((version, deltas.iter().map(|delta| delta.frame()).collect())),
-            None => self.snapshot().await.map(|snapshot| (snapshot.version, vec![snapshot.frame])),
+            Some(deltas) => Ok((version, deltas.iter().map(|delta| delta.frame(self.encoding)).collect())),
+            None => self.snapshot().await.map(|snapshot| (snapshot.version, vec![snapshot.told(self.encoding)])),
         }
     }
 

@@ -23,6 +23,9 @@ pub(crate) struct RunStart {
     /// As the client posted it; may repeat within a thread.
     pub(crate) client_run_id: String,
     pub(crate) agent: String,
+    /// The hash of the definition it was started with.
+    #[serde(default)]
+    pub(crate) definition: String,
     pub(crate) document: DocumentRef,
     /// The document's version in the run's first `STATE_SNAPSHOT`.
     pub(crate) state_sent: u64,

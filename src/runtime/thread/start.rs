@@ -49,7 +49,7 @@ impl Thread {
             Err(error @ CommitError::Stale { .. }) => return Err(Broken::from(error).into()),
             Err(error) => return Err(StartFailure::Refused(StartError::Unavailable { reason: error.to_string() })),
         }
-        let StartRun { principal, agent, mut input, headers } = request;
+        let StartRun { principal, agent, mut input, headers, encoding } = request;
         let dialect = input.dialect();
         input.tools.retain(|tool| agent.takes_client_tool(&tool.name));
         let document_ref = agent.document(&principal, &self.name);
@@ -67,6 +67,7 @@ impl Thread {
             run_id: uuid::Uuid::now_v7().to_string(),
             client_run_id: input.run_id.clone(),
             agent: agent.id().to_owned(),
+            definition: agent.hash().to_owned(),
             document: document_ref,
             state_sent: snapshot.version,
             first_position: self.position + 1,
@@ -92,7 +93,7 @@ impl Thread {
             }
         });
         let live = LiveRun::new(start, agent, document, snapshot, work, story);
-        let follow = Follow::own_run(&self.services, &self.name, &self.tail, &live, dialect);
+        let follow = Follow::own_run(&self.services, &self.name, &self.tail, &live, dialect).encoded(encoding);
         self.live = Some(live);
         Ok(follow)
     }

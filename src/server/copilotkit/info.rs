@@ -52,7 +52,7 @@ struct SingleRoute {
 
 pub(super) fn answer(runtime: &Runtime) -> impl IntoResponse {
     let thread_endpoints = ThreadEndpoints { list: true, inspect: true, mutations: true, realtime_metadata: false };
-    let agents = runtime.agents().listed().map(|(id, agent)| {
+    let agents = runtime.agents().listed().into_iter().map(|(id, agent)| {
         let info = AgentInfo {
             name: id.to_owned(),
             description: agent.description(),

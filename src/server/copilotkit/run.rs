@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 
 use crate::access::Principal;
-use crate::agui::RunAgentInput;
+use crate::agui::{Encoding, RunAgentInput};
 use crate::runtime::{Connect, Hosted, StartRun};
 
+use super::super::caller::applications_own;
 use super::super::stream::event_stream;
 use super::{Answer, Mount, Problem};
 
@@ -41,7 +42,13 @@ pub(super) async fn connect(mount: &Mount, agent: &str, headers: &HeaderMap, bod
 fn start(mount: &Mount, agent: &str, headers: &HeaderMap, body: &[u8]) -> Result<StartRun, Problem> {
     let agent = find(mount, agent)?;
     let input = read(body)?;
-    Ok(StartRun { principal: Principal::local(), agent, input, headers: applications_own(headers) })
+    Ok(StartRun {
+        principal: Principal::local(),
+        agent,
+        input,
+        headers: applications_own(headers),
+        encoding: Encoding::Sse,
+    })
 }
 
 fn find(mount: &Mount, agent: &str) -> Result<Arc<Hosted>, Problem> {
@@ -50,14 +57,4 @@ fn find(mount: &Mount, agent: &str) -> Result<Arc<Hosted>, Problem> {
 
 fn read(body: &[u8]) -> Result<RunAgentInput, Problem> {
     RunAgentInput::read(body).map_err(|error| Problem::invalid_body(error.to_string()))
-}
-
-/// The headers that an agent may be told of; which of them it passes on is its definition's (`forward_headers`).
-/// This server consumes no credential itself, so `authorization` is the application's own.
-fn applications_own(headers: &HeaderMap) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .filter(|(name, _)| name.as_str() == "authorization" || name.as_str().starts_with("x-"))
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-        .collect()
 }

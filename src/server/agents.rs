@@ -1,0 +1,66 @@
+//! The agents as `/v1` lists them (docs/agents.md §6).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use serde::Serialize;
+
+use crate::agui::{AgentCapabilities, Transport};
+use crate::runtime::{AgentView, Entry, Hosted, Runtime, Unfit};
+
+use super::error::problem::{Code, Problem};
+
+type Shared = State<Arc<Runtime>>;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Agents {
+    items: Vec<AgentView>,
+}
+
+pub(super) async fn list(State(runtime): Shared) -> Json<Agents> {
+    Json(Agents { items: runtime.agents().entries().iter().map(|entry| entry.view()).collect() })
+}
+
+pub(super) async fn read(
+    State(runtime): Shared,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<AgentView>, Problem> {
+    Ok(Json(entry(&runtime, id)?.view()))
+}
+
+/// What the agent says it can do, and how this server lets it be reached.
+pub(super) async fn capabilities(
+    State(runtime): Shared,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<AgentCapabilities>, Problem> {
+    let mut capabilities = fit(&runtime, id)?.capabilities();
+    let transport = capabilities.transport.get_or_insert_with(Transport::default);
+    (transport.streaming, transport.http_binary) = (Some(true), Some(true));
+    Ok(Json(capabilities))
+}
+
+/// The agent that a path names, if it can run.
+pub(super) fn fit(runtime: &Runtime, id: Result<Path<String>, PathRejection>) -> Result<Arc<Hosted>, Problem> {
+    let entry = entry(runtime, id)?;
+    let id = entry.id();
+    match entry.hosted() {
+        Ok(hosted) => Ok(Arc::clone(hosted)),
+        Err(Unfit::Disabled) => {
+            let detail = format!("agent `{id}` is disabled: its definition says `enabled: false`");
+            Err(Problem::new(Code::AgentInvalid, detail))
+        }
+        Err(Unfit::Invalid) => {
+            let first = entry.errors().first().map(ToString::to_string).unwrap_or_default();
+            Err(Problem::new(Code::AgentInvalid, format!("the definition of agent `{id}` is invalid: {first}"))
+                .with("errors", serde_json::to_value(entry.view().errors).expect("errors are plain data")))
+        }
+    }
+}
+
+fn entry(runtime: &Runtime, id: Result<Path<String>, PathRejection>) -> Result<Arc<Entry>, Problem> {
+    let Path(id) = id.map_err(|_| Problem::not_found())?;
+    let unknown = || Problem::new(Code::NotFound, format!("agent `{id}` does not exist"));
+    runtime.agents().entry(&id).ok_or_else(unknown)
+}

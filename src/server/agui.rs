@@ -1,0 +1,55 @@
+//! Agents as plain AG-UI endpoints, for any AG-UI client: `POST /v1/agents/{id}` (docs/agents.md §2).
+
+mod negotiation;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::json;
+
+use crate::access::Principal;
+use crate::agui::{Encoding, RunAgentInput};
+use crate::runtime::{Runtime, StartRun};
+
+use super::agents::fit;
+use super::caller::applications_own;
+use super::error::problem::{Code, Problem};
+use super::stream::{event_stream, protobuf_stream};
+use super::v1::body;
+
+use negotiation::encoding;
+
+/// A run's input may be this large (docs/state-api.md §1).
+const INPUT_BYTES: usize = 32 << 20;
+
+/// Runs the agent with the posted `RunAgentInput`. What is wrong with it is said before anything starts; from the first
+/// event on, errors are events.
+pub(super) async fn run(
+    State(runtime): State<Arc<Runtime>>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let agent = fit(&runtime, id)?;
+    body::expect_type(&headers, &[body::JSON])?;
+    let input = read(&body::bytes(body, INPUT_BYTES).await?)?;
+    let encoding = encoding(&headers);
+    let headers = applications_own(&headers);
+    let frames = runtime.run(StartRun { principal: Principal::local(), agent, input, headers, encoding }).await?;
+    Ok(match encoding {
+        Encoding::Sse => event_stream(frames, None),
+        Encoding::Protobuf => protobuf_stream(frames),
+    })
+}
+
+fn read(body: &[u8]) -> Result<RunAgentInput, Problem> {
+    RunAgentInput::read(body).map_err(|error| {
+        let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+        let code = if is_json { Code::InvalidBody } else { Code::InvalidJson };
+        Problem::new(code, error.to_string()).with("errors", json!(error.issues))
+    })
+}
