@@ -32,8 +32,9 @@ pub use document::{
     Accepted, Delta, DocumentError, Evidence, Expects, Once, Origin, Proposal, Rejection, TogetherRefused, Write,
 };
 pub use documents::{
-    BatchAccepted, Difference, Document, DocumentItem, DocumentName, DocumentPage, Documents, History, HistoryCursor,
-    HistoryQuery, ListQuery, Since, SnapshotReason, Standing, Subscription, Tag, Update,
+    BatchAccepted, Difference, Document, DocumentItem, DocumentName, DocumentPage, Documents, Existing, Export,
+    History, HistoryCursor, HistoryQuery, Import, ImportError, ImportRefused, Imported, ListQuery, Since,
+    SnapshotReason, Standing, Subscription, Tag, Update,
 };
 pub use keeping::{Amendment, KeepingError, Naming};
 pub use thread::StopOutcome;

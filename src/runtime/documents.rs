@@ -4,7 +4,9 @@
 
 mod batch;
 mod difference;
+mod export;
 mod history;
+mod import;
 mod list;
 mod name;
 mod subscribe;
@@ -22,7 +24,9 @@ use super::{Runtime, Services};
 
 pub use batch::BatchAccepted;
 pub use difference::Difference;
+pub use export::Export;
 pub use history::{History, HistoryCursor, HistoryQuery};
+pub use import::{Existing, Import, ImportError, ImportRefused, Imported};
 pub use list::{DocumentItem, DocumentPage, ListQuery};
 pub use name::DocumentName;
 pub use subscribe::{Since, SnapshotReason, Subscription, Update};

@@ -9,3 +9,4 @@ mod named;
 pub(super) mod rollback;
 pub(super) mod tags;
 mod terms;
+pub(super) mod transfer;

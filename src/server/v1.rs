@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use crate::runtime::Runtime;
 
 use super::error::problem::Problem;
-use super::state::{batch, document, history, list, rollback, tags};
+use super::state::{batch, document, history, list, rollback, tags, transfer};
 use super::{agents, agui};
 
 pub(super) fn routes(runtime: Arc<Runtime>) -> Router {
@@ -31,6 +31,8 @@ pub(super) fn routes(runtime: Arc<Runtime>) -> Router {
         .route("/state/{type}/{id}/rollback", post(rollback::rollback))
         .route("/state/{type}/{id}/tags", get(tags::tags).post(tags::tag))
         .route("/state:batch", post(batch::batch))
+        .route("/state:export", get(transfer::export))
+        .route("/state:import", post(transfer::import))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .with_state(runtime)

@@ -56,6 +56,8 @@ pub enum Kind {
     Log,
     /// The named versions of one document.
     Tags,
+    /// Bodies that one document had, from which versions near them are read.
+    Checkpoints,
 }
 
 impl Kind {
@@ -66,6 +68,7 @@ impl Kind {
             Self::Thread => "thread",
             Self::Log => "log",
             Self::Tags => "tags",
+            Self::Checkpoints => "bodies",
         }
     }
 }

@@ -13,6 +13,7 @@ mod many_runs;
 mod plain_agui;
 mod remote_agent;
 mod runs;
+mod state_durable;
 mod state_http;
 mod state_in_runs;
 mod state_writes;

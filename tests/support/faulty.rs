@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use coagent_runtime::store::{
-    Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, Memory, Scope, Seq, Snapshot, Store, StoreError,
-    StreamKey, Tenant,
+    Append, Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, Memory, NewEntry, Scope, Seq, Snapshot,
+    Store, StoreError, StreamKey, Tenant,
 };
 use tokio::sync::watch;
 
@@ -18,6 +18,10 @@ pub(crate) enum Fault {
     Full(Option<Kind>),
     /// Reads of entries after so many of them.
     ReadsAfter(usize),
+    /// Commits that touch a document, as by a database that has gone away; some of them are written all the same.
+    Down { written: bool },
+    /// The next commit that touches a document is late by one that another process makes.
+    Overtaken,
 }
 
 #[derive(Debug)]
@@ -59,6 +63,24 @@ impl Store for Faulty {
             && kind.is_none_or(|kind| batch.appends.iter().any(|append| append.stream.kind == kind))
         {
             return Err(CommitError::Full);
+        }
+        let is_of_document = batch.appends.iter().any(|append| append.stream.kind == Kind::Document);
+        if let Some(Fault::Down { written }) = self.fault().filter(|_| is_of_document) {
+            if written {
+                self.inner.commit(batch).await?;
+            }
+            return Err(CommitError::Unavailable { reason: "the database has gone away".to_owned() });
+        }
+        if self.fault() == Some(Fault::Overtaken) && is_of_document {
+            self.works();
+            let (stream, expected) = (batch.appends[0].stream.clone(), batch.appends[0].expected);
+            let other = format!(
+                r#"{{"version":{},"ops":[{{"op":"add","path":"/other","value":1}}],"inverse":[{{"op":"remove","path":"/other"}}],"actor":"node:b","at":"2026-01-01T00:00:00.000Z"}}"#,
+                expected.0 + 1
+            );
+            let mut append = Append::to(stream, expected);
+            append.entries = vec![NewEntry::one(other)];
+            self.inner.commit(append.into()).await?;
         }
         self.inner.commit(batch).await
     }

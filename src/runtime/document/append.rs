@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
@@ -85,12 +86,14 @@ impl Reply {
 pub(super) struct Handed {
     /// Bytes of each commit.
     sizes: Vec<usize>,
-    has_snapshot: bool,
+    /// The body that was stored with them.
+    checkpoint: Option<u64>,
 }
 
 impl Handed {
-    pub(super) fn is_empty(&self) -> bool {
-        self.sizes.is_empty()
+    /// How many appends it was: the commits, and the body.
+    pub(super) fn appends(&self) -> usize {
+        usize::from(!self.sizes.is_empty()) + usize::from(self.checkpoint.is_some())
     }
 }
 
@@ -139,8 +142,14 @@ impl Live {
         let mut append = Append::to(self.log.stream.clone(), Seq(self.document.version() - entries.len() as u64));
         append.entries = entries;
         append.summary = Some(serde_json::to_vec(&self.latest).expect("a stamp is plain data").into());
-        append.snapshot = is_due.then(|| serde_json::to_vec(self.document.body()).expect("a value is JSON").into());
-        (Batch { appends: vec![append], remember }, Handed { sizes, has_snapshot: is_due })
+        if !is_due {
+            return (Batch { appends: vec![append], remember }, Handed { sizes, checkpoint: None });
+        }
+        let version = self.document.version();
+        let body = Bytes::from(serde_json::to_vec(self.document.body()).expect("a value is JSON"));
+        append.snapshot = Some(body.clone());
+        let checkpoint = self.log.checkpoint(&self.checkpoints, version, body);
+        (Batch { appends: vec![append, checkpoint], remember }, Handed { sizes, checkpoint: Some(version) })
     }
 
     /// Everything decided is durable: the callers hear of it, then readers see it, then the agents go on.
@@ -151,8 +160,9 @@ impl Live {
             self.epoch = Some(committed.epoch);
         }
         self.log_bytes += handed.sizes.iter().sum::<usize>();
-        if handed.has_snapshot {
+        if let Some(version) = handed.checkpoint {
             self.log_bytes = 0;
+            self.checkpoints.push(version);
         }
         let pending = std::mem::take(&mut self.pending);
         let commits = pending.iter().filter_map(|pending| pending.decided.commit());

@@ -27,6 +27,8 @@ pub(super) struct Live {
     pub(super) epoch: Option<Arc<str>>,
     /// Who made the newest version, when, and whether it is a tombstone.
     pub(super) latest: Stamp,
+    /// The versions whose bodies are stored, oldest first.
+    pub(super) checkpoints: Vec<u64>,
     /// Bytes of commits since the last stored snapshot.
     pub(super) log_bytes: usize,
     /// The durable head as text and as a frame, when somebody asked for it.
@@ -69,6 +71,7 @@ impl Live {
             document,
             epoch: None,
             latest: Stamp::default(),
+            checkpoints: Vec::new(),
             log_bytes: 0,
             json: None,
             snapshot: None,
@@ -96,6 +99,7 @@ impl Live {
             self.latest = stamp.unwrap_or_default();
             self.epoch = Some(stored.epoch);
         }
+        self.checkpoints = self.log.checkpoints().await?;
         self.deltas.clear();
         self.clients.clear();
         (self.log_bytes, self.json, self.snapshot) = (0, None, None);

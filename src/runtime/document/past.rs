@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use crate::state::document::{Commit, Document};
 use crate::state::patch::{self, Operation};
-use crate::store::{Entry, Limit, Seq, Store, StoreError, StreamKey};
+use crate::store::{Append, Entry, Kind, Limit, NewEntry, Seq, Store, StoreError, StreamKey};
 
 use super::deltas::{Delta, DeltaTail};
 
@@ -20,10 +21,15 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Commits after a version, oldest first, up to a page of them; empty at the head.
-    pub(crate) async fn page(&self, after: u64) -> Result<Vec<Commit>, StoreError> {
-        let entries = self.store.read(&self.stream, Seq(after), PAGE).await?;
-        entries.iter().map(|entry| self.commit(entry)).collect()
+    /// Commits of `(after, to]`, oldest first, up to a page of them.
+    pub(crate) async fn page(&self, after: u64, to: u64) -> Result<Vec<Commit>, StoreError> {
+        let wanted = usize::try_from(to - after).unwrap_or(usize::MAX);
+        let limit = Limit { entries: wanted.min(PAGE.entries), ..PAGE };
+        let entries = self.store.read(&self.stream, Seq(after), limit).await?;
+        match entries.is_empty() {
+            true => Err(self.corrupt(after + 1)),
+            false => entries.iter().map(|entry| self.commit(entry)).collect(),
+        }
     }
 
     /// Versions after a version as deltas, up to a page of them.
@@ -31,6 +37,15 @@ impl Log {
         let entries = self.store.read(&self.stream, Seq(version), PAGE).await?;
         let delta = |entry| Ok(Arc::new(Delta::new(Arc::new(self.commit(entry)?), entry.body.len())));
         entries.iter().map(delta).collect()
+    }
+
+    /// Versions after a version as the JSON text of their commits, up to a page of them.
+    pub(crate) async fn texts_after(&self, version: u64) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        let entries = self.store.read(&self.stream, Seq(version), PAGE).await?;
+        match entries.is_empty() {
+            true => Err(self.corrupt(version + 1)),
+            false => Ok(entries.into_iter().map(|entry| (entry.seq.0, entry.body)).collect()),
+        }
     }
 
     /// One commit.
@@ -44,43 +59,52 @@ impl Log {
     pub(crate) async fn between(&self, after: u64, to: u64) -> Result<Vec<Arc<Commit>>, StoreError> {
         let mut commits: Vec<Arc<Commit>> = Vec::new();
         while commits.len() as u64 + after < to {
-            let page = self.page(after + commits.len() as u64).await?;
-            if page.is_empty() {
-                return Err(self.corrupt(after + commits.len() as u64 + 1));
-            }
-            commits.extend(page.into_iter().take_while(|commit| commit.version <= to).map(Arc::new));
+            let page = self.page(after + commits.len() as u64, to).await?;
+            commits.extend(page.into_iter().map(Arc::new));
         }
         Ok(commits)
     }
 
-    /// The body at a version that the document has or had: from the empty document forward, or back from the
-    /// latest snapshot, whichever is the shorter way.
+    /// The versions whose bodies are stored, oldest first.
+    pub(super) async fn checkpoints(&self) -> Result<Vec<u64>, StoreError> {
+        let head = self.store.head(&self.checkpoint_stream()).await?;
+        let summary = head.and_then(|head| head.summary);
+        summary.map_or(Ok(Vec::new()), |summary| serde_json::from_slice(&summary).map_err(|_| self.corrupt(0)))
+    }
+
+    /// The append that stores one more body; `known` are the versions of those before.
+    pub(super) fn checkpoint(&self, known: &[u64], version: u64, body: Bytes) -> Append {
+        let versions: Vec<u64> = known.iter().copied().chain([version]).collect();
+        let mut append = Append::to(self.checkpoint_stream(), Seq(known.len() as u64));
+        append.entries = vec![NewEntry::one(body)];
+        append.summary = Some(serde_json::to_vec(&versions).expect("numbers are JSON").into());
+        append
+    }
+
+    fn checkpoint_stream(&self) -> StreamKey {
+        StreamKey { kind: Kind::Checkpoints, ..self.stream.clone() }
+    }
+
+    /// The newest stored body of a version up to this one.
+    async fn body_before(&self, version: u64) -> Result<(Value, u64), StoreError> {
+        let checkpoints = self.checkpoints().await?;
+        let before = checkpoints.partition_point(|&checkpoint| checkpoint <= version);
+        let Some(index) = before.checked_sub(1) else { return Ok((Document::absent().into_body(), 0)) };
+        let one = Limit { entries: 1, bytes: 0 };
+        let entries = self.store.read(&self.checkpoint_stream(), Seq(index as u64), one).await?;
+        let body = entries.first().and_then(|entry| serde_json::from_slice(&entry.body).ok());
+        body.map(|body| (body, checkpoints[index])).ok_or_else(|| self.corrupt(checkpoints[index]))
+    }
+
+    /// The body at a version that the document has or had. What is read for it does not grow with the history:
+    /// a stored body, and the commits from there.
     pub(crate) async fn body_at(&self, version: u64) -> Result<Value, StoreError> {
-        let snapshot = self.store.snapshot(&self.stream).await?;
-        let (mut body, mut at) = match snapshot {
-            Some(snapshot) if snapshot.seq.0.abs_diff(version) < version => {
-                let body = serde_json::from_slice(&snapshot.body).map_err(|_| self.corrupt(snapshot.seq.0))?;
-                (body, snapshot.seq.0)
-            }
-            _ => (Document::absent().into_body(), 0),
-        };
+        let (mut body, mut at) = self.body_before(version).await?;
         while at < version {
-            let page = self.page(at).await?;
-            if page.is_empty() {
-                return Err(self.corrupt(at + 1));
-            }
-            for commit in page.iter().take_while(|commit| commit.version <= version) {
+            for commit in self.page(at, version).await? {
                 patch::replay(&mut body, &commit.ops).map_err(|_| self.corrupt(commit.version))?;
                 at = commit.version;
             }
-        }
-        // Backwards in pieces, so that a long way back needs no more memory than a short one.
-        while at > version {
-            let from = at.saturating_sub(PAGE.entries as u64).max(version);
-            for commit in self.between(from, at).await?.iter().rev() {
-                patch::replay(&mut body, &commit.inverse).map_err(|_| self.corrupt(commit.version))?;
-            }
-            at = from;
         }
         Ok(body)
     }

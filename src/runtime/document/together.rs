@@ -36,7 +36,7 @@ impl fmt::Debug for Loan {
 }
 
 impl Loan {
-    fn give_back(self) {
+    pub(super) fn give_back(self) {
         // An error means that the process is ending.
         drop(self.back.send(self.live));
     }
@@ -110,8 +110,8 @@ pub(crate) async fn write_together(
             Ok(committed) => {
                 let mut committed = committed.into_iter();
                 for (mut loan, handed) in loans.into_values().zip(handed) {
-                    let own = if handed.is_empty() { None } else { committed.next() };
-                    loan.live.publish(own, &handed);
+                    let own: Vec<_> = committed.by_ref().take(handed.appends()).collect();
+                    loan.live.publish(own.into_iter().next(), &handed);
                     loan.give_back();
                 }
                 return Ok((answers, false));

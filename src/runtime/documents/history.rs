@@ -69,7 +69,7 @@ async fn forward(log: &Log, query: &HistoryQuery, mut after: u64, end: u64) -> R
     let mut room = Room::new(query.limit);
     let last_looked_at = after.saturating_add(LOOKED_AT).min(end - 1);
     while after < last_looked_at {
-        for commit in log.page(after).await?.into_iter().take_while(|commit| commit.version < end) {
+        for commit in log.page(after, last_looked_at).await? {
             if room.is_full() {
                 history.next = Some(HistoryCursor::After(after));
                 return Ok(history);

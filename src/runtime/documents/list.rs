@@ -17,6 +17,8 @@ pub struct ListQuery {
     /// The name after which the page begins.
     pub after: Option<String>,
     pub limit: usize,
+    /// Whether deleted documents are among them.
+    pub with_deleted: bool,
 }
 
 /// A document in a list.
@@ -73,7 +75,7 @@ impl Documents<'_> {
             }
             let listed = if own_is_next { own.next() } else { shared.next() };
             last = Some(listed.key.id.to_string());
-            page.items.extend(item(&listed, own_is_next, &query.prefix)?);
+            page.items.extend(item(&listed, own_is_next, query)?);
         }
         page.next = last;
         Ok(page)
@@ -81,12 +83,13 @@ impl Documents<'_> {
 }
 
 /// The document of a stream, unless it is not to be listed.
-fn item(listed: &Listed, is_own: bool, prefix: &str) -> Result<Option<DocumentItem>, DocumentError> {
+fn item(listed: &Listed, is_own: bool, query: &ListQuery) -> Result<Option<DocumentItem>, DocumentError> {
     let Ok(name) = listed.key.id.parse::<DocumentName>() else { return Ok(None) };
     let Some(summary) = &listed.head.summary else { return Ok(None) };
     let stamp: Stamp = serde_json::from_slice(summary)
         .map_err(|error| DocumentError::Unavailable { reason: format!("{name} cannot be read: {error}") })?;
-    let is_listed = !stamp.deleted && name.is_owned() == is_own && name.id().starts_with(prefix);
+    let is_listed =
+        (query.with_deleted || !stamp.deleted) && name.is_owned() == is_own && name.id().starts_with(&query.prefix);
     Ok(is_listed.then(|| DocumentItem {
         name,
         epoch: Arc::clone(&listed.head.epoch),

@@ -43,6 +43,11 @@ impl DocumentName {
         &self.id
     }
 
+    /// Whether a document of this name is an object, whatever its schema says.
+    pub(super) fn holds_objects(&self) -> bool {
+        matches!(self.kind.as_str(), "agent" | "task" | "lifecycle")
+    }
+
     /// Whether it belongs to one person: an agent's state on a thread (`agent/<agent>:<thread>`), the record of a run.
     pub(super) fn is_owned(&self) -> bool {
         match self.kind.as_str() {

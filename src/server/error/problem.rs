@@ -5,7 +5,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use crate::runtime::{DocumentError, ReadError, StartError};
+use crate::runtime::{DocumentError, ImportError, ImportRefused, ReadError, StartError};
 use crate::state::document::Refusal;
 use crate::state::json::JsonError;
 use crate::state::patch::PatchError;
@@ -222,6 +222,18 @@ impl From<DocumentError> for Problem {
             DocumentError::StorageFull => Self::new(Code::StorageFull, detail),
             DocumentError::Unavailable { reason } => Self::unavailable(reason),
         }
+    }
+}
+
+impl From<ImportRefused> for Problem {
+    fn from(refused: ImportRefused) -> Self {
+        let ImportRefused { line, error, done } = refused;
+        let problem = match *error {
+            ImportError::Malformed(why) => Self::new(Code::InvalidBody, why),
+            ImportError::Exists { name } => Self::new(Code::AlreadyExists, format!("`{name}` exists already")),
+            ImportError::Document(error) => Self::from(error),
+        };
+        problem.with("line", line).with("documents", done.documents)
     }
 }
 

@@ -34,6 +34,7 @@ pub(in crate::server) async fn list(
         prefix: query.get("prefix").unwrap_or_default().to_owned(),
         after: query.get("cursor").map(cursor).transpose()?,
         limit: query.limit(USUAL, MOST)?,
+        with_deleted: false,
     };
     let page = runtime.documents(&Principal::local()).list(&wanted).await?;
     let next_cursor = page.next.map(|name| URL_SAFE_NO_PAD.encode(name));

@@ -1,0 +1,133 @@
+//! Documents with their whole histories as JSON lines, to be kept elsewhere and imported again.
+//!
+//! ```text
+//! {"coagent":"documents","format":1,"at":"…"}
+//! {"document":{"name":"shared/a","epoch":"…","version":2,"tags":[…]}}     then its commits, version 1 first
+//! {"commit":{"version":1,"ops":[…],"inverse":[…],"actor":"…","at":"…"}}
+//! {"commit":{"version":2,…}}
+//! {"end":{"documents":1,"commits":2}}                                     a file without this line is incomplete
+//! ```
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::access::Principal;
+
+use super::super::clock::now;
+use super::super::document::{DocumentError, Log};
+use super::super::{Runtime, Services};
+use super::{DocumentName, Documents, ListQuery};
+
+/// Pieces on their way to a reader; a slow one holds the export back.
+const WAITING: usize = 4;
+/// Documents listed at once.
+const PAGE: usize = 200;
+
+/// The lines of an export, in pieces.
+#[derive(Debug)]
+pub struct Export {
+    pieces: mpsc::Receiver<Result<Bytes, DocumentError>>,
+}
+
+impl Export {
+    /// The next piece; `None` at the end. After an error nothing more comes, and what came is incomplete.
+    pub async fn next(&mut self) -> Option<Result<Bytes, DocumentError>> {
+        self.pieces.recv().await
+    }
+}
+
+/// What has been written so far.
+#[derive(Default)]
+struct Written {
+    documents: u64,
+    commits: u64,
+}
+
+struct Exporting {
+    services: Arc<Services>,
+    principal: Principal,
+    out: mpsc::Sender<Result<Bytes, DocumentError>>,
+}
+
+impl Runtime {
+    /// Every document that a principal can name, deleted ones too, each as it was at one moment.
+    pub fn export_documents(&self, principal: &Principal, kind: Option<String>, prefix: String) -> Export {
+        let (out, pieces) = mpsc::channel(WAITING);
+        let exporting = Exporting { services: Arc::clone(&self.services), principal: principal.clone(), out };
+        tokio::spawn(async move {
+            if let Err(error) = exporting.run(kind, prefix).await {
+                // Nobody hears it who has gone away.
+                let _ = exporting.out.send(Err(error)).await;
+            }
+        });
+        Export { pieces }
+    }
+}
+
+impl Exporting {
+    async fn run(&self, kind: Option<String>, prefix: String) -> Result<(), DocumentError> {
+        let documents = Documents { services: &self.services, principal: &self.principal };
+        let mut written = Written::default();
+        let mut query = ListQuery { kind, prefix, after: None, limit: PAGE, with_deleted: true };
+        self.line(&json!({"coagent": "documents", "format": 1, "at": now()})).await?;
+        loop {
+            let page = documents.list(&query).await?;
+            for item in page.items {
+                self.document(&documents, &item.name, &mut written).await?;
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        self.line(&json!({"end": {"documents": written.documents, "commits": written.commits}})).await
+    }
+
+    async fn document(
+        &self,
+        documents: &Documents<'_>,
+        name: &DocumentName,
+        written: &mut Written,
+    ) -> Result<(), DocumentError> {
+        let live = documents.live(name)?;
+        let head = live.head(false).await?;
+        let tags: Vec<_> = documents.tags(name).await?.into_iter().filter(|tag| tag.version <= head.version).collect();
+        let of = json!({"name": name.to_string(), "epoch": &*head.epoch, "version": head.version, "tags": tags});
+        self.line(&json!({"document": of})).await?;
+        self.commits(live.log(), head.version).await?;
+        written.documents += 1;
+        written.commits += head.version;
+        Ok(())
+    }
+
+    /// The log's entries are the commits' JSON: they are copied, not read.
+    async fn commits(&self, log: &Log, head: u64) -> Result<(), DocumentError> {
+        let mut after = 0;
+        while after < head {
+            let mut piece = BytesMut::new();
+            for (version, commit) in log.texts_after(after).await? {
+                if version > head {
+                    break;
+                }
+                piece.put_slice(b"{\"commit\":");
+                piece.put_slice(&commit);
+                piece.put_slice(b"}\n");
+                after = version;
+            }
+            self.send(piece.freeze()).await?;
+        }
+        Ok(())
+    }
+
+    async fn line(&self, value: &Value) -> Result<(), DocumentError> {
+        self.send(format!("{value}\n").into()).await
+    }
+
+    async fn send(&self, piece: Bytes) -> Result<(), DocumentError> {
+        let gone = |_| DocumentError::Unavailable { reason: "the reader of the export has gone away".to_owned() };
+        self.out.send(Ok(piece)).await.map_err(gone)
+    }
+}
