@@ -17,6 +17,8 @@ pub struct Compactor {
     messages: HashMap<String, usize>,
     /// The same for calls.
     calls: HashMap<String, usize>,
+    /// The delta that was joined or added last.
+    latest: Option<usize>,
     /// Positions that nothing stands for, in order.
     vanished: Vec<u64>,
     /// A snapshot may have removed messages that are still open.
@@ -47,6 +49,7 @@ impl Compactor {
             Event::TextMessageContent(_) | Event::ReasoningMessageContent(_) => &mut self.messages,
             Event::ToolCallArgs(_) => &mut self.calls,
             other => {
+                self.latest = None;
                 self.forget(other);
                 let event = other.clone();
                 return self.entries.push(Entry { event, first: position, last: position });
@@ -56,12 +59,23 @@ impl Compactor {
         if delta.is_empty() && event.base().metadata.is_none() {
             return self.vanished.push(position);
         }
-        if let Some(entry) = targets.get(id).map(|index| &mut self.entries[*index])
+        if let Some(latest) = self.latest
+            && let entry = &mut self.entries[latest]
+            && delta_of(&entry.event).is_some_and(|(known, _)| known == id)
             && join(&mut entry.event, event)
         {
             entry.last = position;
             return;
         }
+        if let Some(&index) = targets.get(id)
+            && let entry = &mut self.entries[index]
+            && join(&mut entry.event, event)
+        {
+            entry.last = position;
+            self.latest = Some(index);
+            return;
+        }
+        self.latest = Some(self.entries.len());
         targets.insert(id.to_owned(), self.entries.len());
         let mut event = event.clone();
         event.base_mut().raw_event = None;

@@ -1,6 +1,6 @@
 //! Questions about events and messages that decide how they are stored and shown.
 
-use crate::agui::event::Event;
+use crate::agui::event::{Base, Event};
 use crate::agui::message::Message;
 use crate::agui::outcome::Interrupt;
 
@@ -8,6 +8,19 @@ impl Event {
     /// A fragment of a running answer: it may be shown before it is durable.
     pub fn is_streamed_text(&self) -> bool {
         matches!(self, Self::TextMessageContent(_) | Self::ReasoningMessageContent(_) | Self::ToolCallArgs(_))
+    }
+
+    /// Id and delta of streamed text that says nothing else; the delta is what its JSON ends with.
+    pub(crate) fn plain_delta(&self) -> Option<(&str, &str)> {
+        let (id, delta, base) = match self {
+            Self::TextMessageContent(event) => (&event.message_id, &event.delta, &event.base),
+            Self::ReasoningMessageContent(event) => (&event.message_id, &event.delta, &event.base),
+            Self::ToolCallArgs(event) => (&event.tool_call_id, &event.delta, &event.base),
+            _ => return None,
+        };
+        let Base { timestamp, raw_event, metadata, subagent_run_id } = base;
+        let is_plain = timestamp.is_none() && raw_event.is_none() && metadata.is_none() && subagent_run_id.is_none();
+        is_plain.then_some((id, delta))
     }
 
     /// A snapshot or delta of the state.

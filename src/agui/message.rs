@@ -1,5 +1,7 @@
 //! The messages of a conversation (section 1.4), told apart by their role.
 
+use std::borrow::Cow;
+
 use serde::{Deserializer, Serialize, Serializer};
 
 use crate::agui::content::Content;
@@ -236,14 +238,21 @@ impl Message {
 
     /// Its text: the string or the text parts joined; empty for activities and for calls without words.
     pub fn text(&self) -> String {
+        self.as_text().into_owned()
+    }
+
+    /// As [`text`](Self::text), borrowed where it is one string.
+    pub fn as_text(&self) -> Cow<'_, str> {
         match self {
-            Self::Developer(message) => message.content.clone(),
-            Self::System(message) => message.content.clone(),
-            Self::User(message) => message.content.text(),
-            Self::Assistant(message) => message.content.clone().unwrap_or_default(),
-            Self::Tool(message) => message.content.text(),
-            Self::Activity(_) => String::new(),
-            Self::Reasoning(message) => message.content.clone(),
+            Self::Developer(message) => message.content.as_str().into(),
+            Self::System(message) => message.content.as_str().into(),
+            Self::User(UserMessage { content, .. }) | Self::Tool(ToolMessage { content, .. }) => match content {
+                Content::Text(text) => text.as_str().into(),
+                Content::Parts(_) => content.text().into(),
+            },
+            Self::Assistant(message) => message.content.as_deref().unwrap_or_default().into(),
+            Self::Activity(_) => Cow::default(),
+            Self::Reasoning(message) => message.content.as_str().into(),
         }
     }
 

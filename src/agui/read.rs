@@ -382,7 +382,8 @@ pub(crate) enum Peek<'t> {
     Tag(Cow<'t, str>),
 }
 
-/// Finds the tag of an object without reading the rest of it: at once where it is the first key, as everybody writes it.
+/// Finds the tag of an object without reading the rest of it: at once where only strings stand before it, as everybody
+/// writes it.
 pub(crate) fn peek<'t>(text: &'t str, key: &str) -> Peek<'t> {
     let Some(members) = text.trim_ascii_start().strip_prefix('{') else { return Peek::NotAnObject };
     if let Some(tag) = leading_tag(members, key) {
@@ -413,10 +414,23 @@ pub(crate) fn peek<'t>(text: &'t str, key: &str) -> Peek<'t> {
 }
 
 fn leading_tag<'t>(members: &'t str, key: &str) -> Option<&'t str> {
-    let value = members.trim_ascii_start().strip_prefix('"')?.strip_prefix(key)?.strip_prefix('"')?;
-    let tag = value.trim_ascii_start().strip_prefix(':')?.trim_ascii_start().strip_prefix('"')?;
-    let end = tag.find(['"', '\\'])?;
-    tag[end..].starts_with('"').then(|| &tag[..end])
+    let mut rest = members;
+    loop {
+        let (member, after) = plain_string(rest)?;
+        let (value, after) = plain_string(after.trim_ascii_start().strip_prefix(':')?)?;
+        if member == key {
+            return Some(value);
+        }
+        rest = after.trim_ascii_start().strip_prefix(',')?;
+    }
+}
+
+/// A string without escapes at the start of the text, and what comes after it.
+fn plain_string(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_ascii_start().strip_prefix('"')?;
+    let end = text.bytes().position(|byte| byte == b'"' || byte == b'\\')?;
+    let (string, after) = text.split_at(end);
+    Some((string, after.strip_prefix('"')?))
 }
 
 /// The reason of a failure without the line and column that say nothing inside a borrowed part of the text.

@@ -15,7 +15,7 @@ use crate::agent::emissions::{Outbox, emissions};
 use crate::agent::{AgentError, RunOutcome};
 
 /// As many emissions wait before an agent has to.
-const EMISSIONS: usize = 256;
+const EMISSIONS: usize = 64;
 
 type Ended = Result<RunOutcome, AgentError>;
 type Agent = Pin<Box<dyn Future<Output = Ended> + Send>>;

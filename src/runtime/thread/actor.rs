@@ -169,6 +169,7 @@ enum Wake {
 
 impl Thread {
     pub(super) fn new(services: Arc<Services>, name: ThreadRef, summary: Summary, runs_seq: Seq, log_seq: Seq) -> Self {
+        let tail = Arc::new(Tail::new(log_seq.0, &summary.log_epoch));
         Self {
             services,
             name,
@@ -180,7 +181,7 @@ impl Thread {
             log_lineage: Arc::from(""),
             position: log_seq.0,
             state_version: 0,
-            tail: Arc::new(Tail::new(log_seq.0)),
+            tail,
             live: None,
             owed: None,
             growth: Growth::default(),
@@ -297,7 +298,7 @@ impl Thread {
     pub(super) fn show_lost(&self, broken: &Broken) {
         let message = format!("the run was lost because its store failed: {}", broken.reason);
         let error = Event::run_error(message, "internal");
-        let chunk = Chunk::encode(&[error], self.position + 1, self.state_version, None);
+        let chunk = Chunk::provisional(&[error], self.position + 1, self.state_version);
         self.tail.publish_provisional(Arc::new(chunk));
     }
 

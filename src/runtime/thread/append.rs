@@ -78,12 +78,12 @@ impl Thread {
         self.position += events.len() as u64;
         self.state_version = self.state_version.max(live.document.deltas().version());
         live.story().record(first, &events, self.state_version);
-        let chunk = Chunk::encode(&events, first, self.state_version, None);
-        live.text.push(first, events, chunk.bytes());
+        let chunk = Arc::new(Chunk::provisional(&events, first, self.state_version));
+        live.text.push(Arc::clone(&chunk));
         // An agent that is never silent keeps the thread's timer from being looked at.
         let is_due =
             live.text.bytes >= TEXT_BYTES || live.text.since.is_some_and(|since| since.elapsed() >= TEXT_DELAY);
-        self.tail.publish_provisional(Arc::new(chunk));
+        self.tail.publish_provisional(chunk);
         if is_due { self.append(Vec::new()).await } else { Ok(()) }
     }
 
@@ -96,20 +96,17 @@ impl Thread {
         Ok(self.commit_log(chunks, None, None).await?)
     }
 
-    /// Gives positions to `events` and encodes them together with the streamed text before them.
+    /// Gives positions to `events` and encodes them, after the streamed text before them.
     pub(super) fn number(&mut self, events: Vec<Event>) -> Vec<Arc<Chunk>> {
         let Some(live) = &mut self.live else { return Vec::new() };
-        let epoch = &self.summary.log_epoch;
         let mut chunks = Vec::with_capacity(2);
-        if let Some((first, text)) = live.text.take() {
-            chunks.push(Arc::new(Chunk::encode(&text, first, self.state_version, Some(epoch))));
-        }
+        chunks.extend(Chunk::joined(&live.text.take()).map(Arc::new));
         if !events.is_empty() {
             let first = self.position + 1;
             self.position += events.len() as u64;
             self.state_version = self.state_version.max(live.document.deltas().version());
             live.story().record(first, &events, self.state_version);
-            chunks.push(Arc::new(Chunk::encode(&events, first, self.state_version, Some(epoch))));
+            chunks.push(Arc::new(Chunk::durable(&events, first, self.state_version)));
         }
         chunks
     }

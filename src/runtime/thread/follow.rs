@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::store::{Limit, Seq, Store};
 use super::super::document::{DocumentHandle, Snapshot};
 use super::super::{ReadError, Services};
 use super::ThreadRef;
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Reader};
 use super::live::LiveRun;
 use super::tail::{Found, Tail};
 
@@ -104,16 +104,16 @@ impl Follow {
         }
     }
 
+    /// The same stream in this encoding; SSE unless asked.
+    pub(super) fn encoded(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
     /// Goes on after `position`, for a client that has what came before; the run's terminal is `last` if it ended.
     pub(super) fn resuming(mut self, position: u64, last: Option<u64>) -> Self {
         self.position = position;
         self.last = last;
-        self
-    }
-
-    /// The same stream in this encoding; SSE unless asked.
-    pub(super) fn encoded(mut self, encoding: Encoding) -> Self {
-        self.encoding = encoding;
         self
     }
 
@@ -193,7 +193,8 @@ impl Follow {
 
     /// Renders chunks with the state before them. Changes the cursor only at the end, in one go.
     async fn show(&mut self, chunks: &[Arc<Chunk>]) -> Result<Bytes, ReadError> {
-        let mut out = Pieces::default();
+        let mut out = Vec::new();
+        let reader = Reader { dialect: self.dialect, encoding: self.encoding, epoch: self.tail.epoch() };
         let mut state = self.state;
         let mut position = self.position;
         let mut ended = false;
@@ -204,7 +205,7 @@ impl Follow {
             let to = self.last.map_or(chunk.last(), |last| last.min(chunk.last()));
             if position < self.opening {
                 position = self.opening;
-                out.push(chunk.frames(self.dialect, self.encoding, self.opening - 1, self.opening));
+                chunk.write(&mut out, reader, self.opening - 1, self.opening);
             }
             if state.is_none() {
                 let snapshot = match &self.first_snapshot {
@@ -212,15 +213,13 @@ impl Follow {
                     None => self.snapshot().await?,
                 };
                 state = Some(snapshot.version);
-                out.push(snapshot.told(self.encoding));
+                out.extend_from_slice(&snapshot.told(self.encoding));
             }
             let shown = state.expect("the line above set it");
             if chunk.state_version > shown {
-                let (version, frames) = self.catch_up(shown, chunk.state_version).await?;
-                state = Some(version);
-                frames.into_iter().for_each(|frame| out.push(frame));
+                state = Some(self.catch_up(shown, chunk.state_version, &mut out).await?);
             }
-            out.push(chunk.frames(self.dialect, self.encoding, position, to));
+            chunk.write(&mut out, reader, position, to);
             position = to;
             if chunk.terminal && to == chunk.last() {
                 ended = true;
@@ -228,50 +227,28 @@ impl Follow {
             }
         }
         (self.position, self.state, self.ended) = (position, state, ended);
-        Ok(out.joined())
+        Ok(out.into())
     }
 
     async fn deltas_up_to(&mut self, state: u64, version: u64) -> Result<Bytes, ReadError> {
-        let (version, frames) = self.catch_up(state, version).await?;
-        let mut out = Pieces::default();
-        frames.into_iter().for_each(|frame| out.push(frame));
-        self.state = Some(version);
-        Ok(out.joined())
+        let mut out = Vec::new();
+        self.state = Some(self.catch_up(state, version, &mut out).await?);
+        Ok(out.into())
     }
 
-    /// The deltas from `state` to `version`, or one snapshot when some have left memory.
-    async fn catch_up(&self, state: u64, version: u64) -> Result<(u64, Vec<Bytes>), ReadError> {
-        match self.document.deltas().between(state, version) {
-            Some(deltas) => Ok((version, deltas.iter().map(|delta| delta.frame(self.encoding)).collect())),
-            None => self.snapshot().await.map(|snapshot| (snapshot.version, vec![snapshot.told(self.encoding)])),
-        }
+    /// Appends the deltas from `state` to `version`, or one snapshot when some have left memory; answers what is shown then.
+    async fn catch_up(&self, state: u64, version: u64, out: &mut Vec<u8>) -> Result<u64, ReadError> {
+        let Some(deltas) = self.document.deltas().between(state, version) else {
+            let snapshot = self.snapshot().await?;
+            let version = snapshot.version;
+            out.extend_from_slice(&snapshot.told(self.encoding));
+            return Ok(version);
+        };
+        deltas.iter().for_each(|delta| out.extend_from_slice(&delta.frame(self.encoding)));
+        Ok(version)
     }
 
     async fn snapshot(&self) -> Result<Snapshot, ReadError> {
         self.document.snapshot().await.map_err(|error| self.lost(error))
-    }
-}
-
-/// Frames to be written together; one piece goes out as it is.
-#[derive(Debug, Default)]
-struct Pieces(Vec<Bytes>);
-
-impl Pieces {
-    fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.0.push(bytes);
-        }
-    }
-
-    fn joined(mut self) -> Bytes {
-        match self.0.len() {
-            0 => Bytes::new(),
-            1 => self.0.remove(0),
-            _ => {
-                let mut joined = BytesMut::with_capacity(self.0.iter().map(Bytes::len).sum());
-                self.0.iter().for_each(|piece| joined.extend_from_slice(piece));
-                joined.freeze()
-            }
-        }
     }
 }

@@ -12,6 +12,7 @@ use crate::agui::{Admission, Closing, Compactor, Event, IdKind, Json, Outcome, S
 use super::super::agents::Hosted;
 use super::super::document::{Author, DocumentHandle, Snapshot};
 use super::super::work::Work;
+use super::chunk::Chunk;
 use super::record::{RunStart, RunStatus, Spoken, Told};
 use super::transcript::Transcript;
 
@@ -40,8 +41,7 @@ pub(super) struct LiveRun {
 /// Text that readers have already seen and the store has not.
 #[derive(Debug, Default)]
 pub(super) struct StreamedText {
-    pub(super) events: Vec<Event>,
-    pub(super) first: u64,
+    chunks: Vec<Arc<Chunk>>,
     pub(super) bytes: usize,
     pub(super) since: Option<Instant>,
 }
@@ -187,6 +187,9 @@ impl Story {
     fn rename(&mut self, event: &mut Event, transcript: &Transcript) {
         let (renamed, run_id) = (&mut self.renamed, &self.run_id);
         event.map_ids(|kind, id, opens| {
+            if renamed.is_empty() && !opens {
+                return None;
+            }
             let key = (kind, id.to_owned());
             if let Some(new) = renamed.get(&key) {
                 return Some(new.clone());
@@ -223,17 +226,13 @@ fn failed(error: AgentError) -> Event {
 }
 
 impl StreamedText {
-    pub(super) fn push(&mut self, position: u64, events: Vec<Event>, bytes: usize) {
-        if self.events.is_empty() {
-            self.first = position;
-            self.since = Some(Instant::now());
-        }
-        self.events.extend(events);
-        self.bytes += bytes;
+    pub(super) fn push(&mut self, chunk: Arc<Chunk>) {
+        self.since.get_or_insert_with(Instant::now);
+        self.bytes += chunk.bytes();
+        self.chunks.push(chunk);
     }
 
-    pub(super) fn take(&mut self) -> Option<(u64, Vec<Event>)> {
-        let text = std::mem::take(self);
-        (!text.events.is_empty()).then_some((text.first, text.events))
+    pub(super) fn take(&mut self) -> Vec<Arc<Chunk>> {
+        std::mem::take(self).chunks
     }
 }

@@ -136,7 +136,7 @@ impl Thread {
         let first = self.position + 1;
         story.record(first, &out, state_version);
         self.position += out.len() as u64;
-        let chunk = Chunk::encode(&out, first, state_version, Some(&self.summary.log_epoch));
+        let chunk = Chunk::durable(&out, first, state_version);
         let told = story.told();
         let facts = RunFacts::new(start, status, state_version, self.position, &told);
         let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);

@@ -116,7 +116,7 @@ impl Thread {
         story.record(start.first_position, &events, start.state_sent);
         self.tail.clear();
         self.position += events.len() as u64;
-        let chunk = Chunk::encode(&events, start.first_position, start.state_sent, Some(&self.summary.log_epoch));
+        let chunk = Chunk::durable(&events, start.first_position, start.state_sent);
         self.state_version = start.state_sent;
         self.summary.agent = Some(start.agent.clone());
         self.summary.updated_at.clone_from(&start.started_at);

@@ -19,6 +19,8 @@ pub(crate) struct Tail {
     /// pointer copies and never across an await.
     ring: Mutex<Ring>,
     published: watch::Sender<u64>,
+    /// One lineage of positions; the first half of SSE ids.
+    epoch: Box<str>,
 }
 
 #[derive(Debug, Default)]
@@ -45,8 +47,12 @@ pub(crate) enum Found {
 
 impl Tail {
     /// An empty tail of a log whose last position is `head`.
-    pub(crate) fn new(head: u64) -> Self {
-        Self { ring: Mutex::default(), published: watch::Sender::new(head) }
+    pub(crate) fn new(head: u64, epoch: &str) -> Self {
+        Self { ring: Mutex::default(), published: watch::Sender::new(head), epoch: epoch.into() }
+    }
+
+    pub(crate) fn epoch(&self) -> &str {
+        &self.epoch
     }
 
     /// Wakes whenever there is more to read.

@@ -143,13 +143,14 @@ impl Transcript {
     /// Reads a posted list against the transcript.
     pub(crate) fn resolve(&self, posted: Vec<Message>, terms: Terms) -> Resolved {
         let mut resolved = Resolved::default();
-        let mut last_known = None;
+        let (mut last_known, mut next) = (None, 0);
         let mut answered: HashSet<String> = HashSet::new();
         for message in posted {
             if message.role() == Role::Activity {
                 continue;
             }
-            if let Some(&at) = self.by_id.get(message.id()) {
+            if let Some(at) = self.place(message.id(), next) {
+                next = at + 1;
                 last_known = Some(at);
                 let turn = &self.turns[at];
                 let whole = !is_cut(&turn.message, &message);
@@ -185,6 +186,12 @@ impl Transcript {
         resolved
     }
 
+    /// Where a message is; `next` is where it is expected, because clients send back what they have in its order.
+    fn place(&self, id: &str, next: usize) -> Option<usize> {
+        let is_next = self.turns.get(next).is_some_and(|turn| turn.message.id() == id);
+        if is_next { Some(next) } else { self.by_id.get(id).copied() }
+    }
+
     fn may_add(&self, message: &Message, answered: &HashSet<String>) -> bool {
         match message.role() {
             Role::User => true,
@@ -215,6 +222,9 @@ impl Transcript {
 
     /// Gives every tool call of the context its result and drops results without a call: a model server refuses anything else.
     fn complete_calls(&self, context: &mut Vec<Arc<Message>>) {
+        if context.iter().all(|message| message.tool_calls().is_empty() && message.tool_call_id().is_none()) {
+            return;
+        }
         let mut results: HashMap<String, Arc<Message>> = HashMap::new();
         for message in context.iter() {
             if let Some(call) = message.tool_call_id() {
@@ -223,12 +233,11 @@ impl Transcript {
         }
         let mut complete = Vec::with_capacity(context.len());
         for message in context.drain(..).filter(|message| message.tool_call_id().is_none()) {
-            let calls: Vec<_> = message.tool_calls().iter().map(|call| call.id.clone()).collect();
-            complete.push(message);
-            for call in calls {
+            complete.push(Arc::clone(&message));
+            for call in message.tool_calls().iter().map(|call| call.id.as_str()) {
                 let known =
-                    self.calls.get(&call).and_then(|known| known.result).map(|at| Arc::clone(&self.turns[at].message));
-                let result = results.remove(&call).or(known).unwrap_or_else(|| Arc::new(unanswered(&call)));
+                    self.calls.get(call).and_then(|known| known.result).map(|at| Arc::clone(&self.turns[at].message));
+                let result = results.remove(call).or(known).unwrap_or_else(|| Arc::new(unanswered(call)));
                 complete.push(result);
             }
         }
@@ -249,7 +258,7 @@ fn is_cut(known: &Message, posted: &Message) -> bool {
     let shorter = |posted: &str, known: &str| posted.len() < known.len() && known.starts_with(posted);
     let calls = known.tool_calls().iter().zip(posted.tool_calls());
     known.role() != Role::User
-        && (shorter(&posted.text(), &known.text())
+        && (shorter(&posted.as_text(), &known.as_text())
             || posted.tool_calls().len() < known.tool_calls().len()
             || calls.into_iter().any(|(known, posted)| shorter(&posted.function.arguments, &known.function.arguments)))
 }
