@@ -26,13 +26,22 @@ need() {
 }
 
 need cc:gcc strace:strace mkfs.ext4:e2fsprogs
-[ "$mode" = full ] && need chromium:chromium node:nodejs npm:npm
+[ "$mode" = full ] && need chromium:chromium node:nodejs npm:npm python3:python3-venv
 
 say "formatting"
 cargo fmt --all --check
 
 say "lints"
 cargo clippy --all-targets --quiet -- -D warnings
+
+if [ "$mode" = full ]; then
+  say "fast-json-patch, TypeScript and pydantic for the suite"
+  (cd tests/fast-json-patch && npm ci --no-audit --no-fund --loglevel=error)
+  (cd tests/generated-types && npm ci --no-audit --no-fund --loglevel=error)
+  [ -x tests/generated-types/.venv/bin/python ] || python3 -m venv tests/generated-types/.venv
+  tests/generated-types/.venv/bin/pip install --quiet --disable-pip-version-check -r tests/generated-types/requirements.txt
+  export COAGENT_RIGS=1
+fi
 
 say "suite"
 cargo test --quiet --lib --bins --test all

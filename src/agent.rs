@@ -14,6 +14,7 @@ pub mod native;
 mod outbound;
 pub mod remote;
 pub mod transcription;
+pub mod types;
 
 use async_trait::async_trait;
 

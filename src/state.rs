@@ -1,7 +1,9 @@
 //! Documents as plain values: pointers, strict JSON, patches, differences and merges. Pure: no IO, no clock, no randomness, no other layer.
 
+pub mod codegen;
 pub mod diff;
 pub mod document;
+pub mod history;
 pub mod intent;
 pub mod json;
 pub mod later;

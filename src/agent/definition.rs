@@ -14,6 +14,7 @@ mod source;
 mod span;
 mod tools;
 mod tree;
+mod types;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use secret::Secret;
 pub(crate) use source::{EXTENSIONS as DEFINITION_EXTENSIONS, Source};
 pub(crate) use span::parse as parse_duration;
 pub use tools::{ClientTools, StateTools, Tools};
+pub(crate) use types::TypeSource;
 
 /// The longest id of an agent, in characters.
 const MAX_ID: usize = 64;

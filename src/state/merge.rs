@@ -75,6 +75,20 @@ pub fn three_way(head: &Value, theirs: &Value, since: &[Later<'_>], schema: Opti
     Some(merge_root(head, base.into_iter().collect(), theirs, Merge::new(schema, true)))
 }
 
+/// What takes a change back, and the places of it that stay.
+pub(crate) struct Kept {
+    /// In safe form, to be applied to the head.
+    pub(crate) edits: Vec<Operation>,
+    pub(crate) kept: Vec<Pointer>,
+}
+
+/// Takes the change from `before` to `after` back on a `head` that went on from `after`, but for what was written since.
+pub(crate) fn take_back(after: &Value, head: &Value, before: &Value, schema: Option<&Schema>) -> Kept {
+    let merge = Merge { yields: true, ..Merge::new(schema, true) };
+    let Edits { ops, conflicts } = merge_root(head, vec![Node::Value(head).become_older(after)], before, merge);
+    Kept { edits: ops, kept: conflicts }
+}
+
 fn merge_root(head: &Value, versions: Vec<Node<'_>>, posted: &Value, mut merge: Merge<'_>) -> Edits {
     let history = History::new(Some(head), versions.into_iter().map(Some));
     if head.is_object() && posted.is_object() {
@@ -156,12 +170,14 @@ struct Merge<'s> {
     schema: Option<&'s Schema>,
     /// Whether the oldest version is the one the author saw.
     is_exact: bool,
+    /// Whether what others wrote stays: places that both wrote are listed as conflicts and left alone.
+    yields: bool,
 }
 
 impl<'s> Merge<'s> {
     fn new(schema: Option<&'s Schema>, is_exact: bool) -> Self {
         let schema = schema.filter(|schema| schema.has_rules() || schema.has_cas());
-        Self { edits: Edits::default(), schema, is_exact }
+        Self { edits: Edits::default(), schema, is_exact, yields: false }
     }
 
     fn place(&mut self, history: &History<'_>, posted: &Value, at: &Pointer, slot: Slot) {
@@ -186,7 +202,9 @@ impl<'s> Merge<'s> {
             for key in head.keys().filter(|key| !posted.contains_key(*key)) {
                 let member = history.member(key);
                 if member.is_in_every_version() {
-                    self.edits.ops.push(Operation::Remove { path: at.join(key) });
+                    if !self.leaves(&member) {
+                        self.edits.ops.push(Operation::Remove { path: at.join(key) });
+                    }
                     self.note_conflict(&member, &at.join(key));
                 }
             }
@@ -200,6 +218,11 @@ impl<'s> Merge<'s> {
         }
         // Somebody took the object away, and the post edits something in it: it comes back with that and no more.
         if !matches!(history.head, Some(Value::Object(_))) && self.edits.ops.len() > start {
+            if self.yields {
+                self.edits.ops.truncate(start);
+                self.edits.conflicts.push(at.clone());
+                return;
+            }
             self.edits.ops.insert(start, write(at, Value::Object(Map::new()), slot));
             self.edits.conflicts.push(at.clone());
         }
@@ -226,8 +249,14 @@ impl<'s> Merge<'s> {
     }
 
     fn set(&mut self, history: &History<'_>, posted: &Value, at: &Pointer, slot: Slot) {
-        self.edits.ops.push(write(at, posted.clone(), slot));
+        if !self.leaves(history) {
+            self.edits.ops.push(write(at, posted.clone(), slot));
+        }
         self.note_conflict(history, at);
+    }
+
+    fn leaves(&self, history: &History<'_>) -> bool {
+        self.yields && history.is_touched()
     }
 
     fn note_conflict(&mut self, history: &History<'_>, at: &Pointer) {

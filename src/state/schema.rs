@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::state::pointer::{Pointer, array_index};
 
 pub use check::Hop;
+pub(crate) use compile::local_target;
 pub use view::{Reader, View};
 
 /// A compiled schema; a clone shares it.

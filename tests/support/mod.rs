@@ -6,5 +6,6 @@ pub(crate) mod documents;
 pub(crate) mod events;
 pub(crate) mod faulty;
 pub(crate) mod model;
+pub(crate) mod random;
 pub(crate) mod server;
 pub(crate) mod upstream;

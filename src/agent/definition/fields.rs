@@ -15,6 +15,9 @@ pub(crate) enum Place {
     NativeAgent,
     RemoteTimeouts,
     State,
+    Type,
+    TypeLimits,
+    TypeRetention,
     StateTools,
     ClientTools,
 }
@@ -60,6 +63,9 @@ impl Place {
             ],
             Self::NativeAgent => &["kind", "name", "config"],
             Self::RemoteTimeouts => &["connect", "first_byte", "idle"],
+            Self::Type => &["schema", "put", "retention", "limits", "initial", "durability"],
+            Self::TypeLimits => &["document_bytes", "depth", "operations"],
+            Self::TypeRetention => &["versions", "days"],
             Self::State => &["scope", "initial", "read", "write"],
             Self::StateTools => &["read", "patch"],
             Self::ClientTools => &["type", "allow"],
@@ -79,7 +85,10 @@ impl Place {
             | Self::NativeAgent
             | Self::RemoteTimeouts
             | Self::StateTools
-            | Self::ClientTools => &[],
+            | Self::ClientTools
+            | Self::Type
+            | Self::TypeLimits
+            | Self::TypeRetention => &[],
         }
     }
 
@@ -107,7 +116,10 @@ impl Place {
             | Self::LlmHistory
             | Self::State
             | Self::StateTools
-            | Self::ClientTools => &[],
+            | Self::ClientTools
+            | Self::Type
+            | Self::TypeLimits
+            | Self::TypeRetention => &[],
         }
     }
 

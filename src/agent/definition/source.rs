@@ -99,7 +99,7 @@ fn hash(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+pub(super) fn read_text(path: &Path) -> Result<String, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
     if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_BYTES {
         return Err("is larger than 1 MiB".to_owned());

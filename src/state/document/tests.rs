@@ -227,3 +227,4 @@ fn a_tombstone_of_a_list_leads_to_an_empty_object_too() {
 }
 
 mod governed;
+mod writers;

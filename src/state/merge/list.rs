@@ -44,8 +44,11 @@ pub(super) fn merge(merge: &mut Merge<'_>, head: &[Value], history: &History<'_>
     let mut gone: Vec<usize> = Vec::new();
     for (index, item) in list.head.iter().enumerate() {
         if !claimed.contains(&item.id) && list.is_in_every_version(item.id) {
-            gone.push(index);
-            merge.note_conflict(&list.element(item.id), &at.join(index.to_string()));
+            let element = list.element(item.id);
+            if !merge.leaves(&element) {
+                gone.push(index);
+            }
+            merge.note_conflict(&element, &at.join(index.to_string()));
         }
     }
     let mut places: Vec<Posted> = Vec::new();
@@ -58,7 +61,7 @@ pub(super) fn merge(merge: &mut Merge<'_>, head: &[Value], history: &History<'_>
                 None => {
                     merge.edits.conflicts.push(at.clone());
                     // Who edits inside an element that another removed loses that edit; a whole value can stand alone.
-                    if value.is_object() || value.is_array() { Posted::Stale } else { Posted::New }
+                    if value.is_object() || value.is_array() || merge.yields { Posted::Stale } else { Posted::New }
                 }
             },
         });
@@ -75,7 +78,7 @@ pub(super) fn merge(merge: &mut Merge<'_>, head: &[Value], history: &History<'_>
                 }
             }
             Posted::Moved(index) => {
-                let mut inside = Merge::default();
+                let mut inside = Merge { yields: merge.yields, ..Merge::default() };
                 inside.place(&list.element(list.head[*index].id), &posted[j], &Pointer::root(), Slot::Member);
                 let mut value = head[*index].clone();
                 patch::replay(&mut value, &inside.edits.ops).expect("edits of an element apply to it");

@@ -296,7 +296,7 @@ fn is_known(keyword: &str) -> bool {
     OTHERS.contains(&keyword)
 }
 
-fn local_target(reference: &str) -> Option<Pointer> {
+pub(crate) fn local_target(reference: &str) -> Option<Pointer> {
     let fragment = reference.strip_prefix('#')?;
     let mut bytes = Vec::with_capacity(fragment.len());
     let mut rest = fragment.bytes();
