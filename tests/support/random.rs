@@ -46,7 +46,7 @@ impl Random {
     pub(crate) fn name(&mut self) -> &'static str {
         const NAMES: [&str; 15] =
             ["a", "b", "c", "0", "1", "-", "", "a/b", "m~n", "~1", "id", "toString", "constructor", "length", "é"];
-        *self.pick(&NAMES)
+        NAMES[self.below(NAMES.len())]
     }
 
     /// A pointer to some place of `value`, or just beside one.

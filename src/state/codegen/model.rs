@@ -6,7 +6,11 @@ use serde_json::{Map, Value};
 
 use super::type_name;
 use crate::state::pointer::Pointer;
-use crate::state::schema::Schema;
+use crate::state::schema::{Schema, local_target};
+
+/// Keywords that say what a value is, beside a reference.
+const SHAPING: &[&str] =
+    &["type", "properties", "additionalProperties", "items", "enum", "const", "allOf", "anyOf", "oneOf"];
 
 /// A type by name.
 pub(super) struct Declaration {
@@ -61,8 +65,13 @@ pub(super) struct Bounds(pub(super) Vec<(&'static str, Value)>);
 
 /// The declarations of a schema, the one for the whole value (called after `name`) first.
 pub(super) fn declarations(name: &str, schema: &Schema) -> Vec<Declaration> {
-    let mut reader =
-        Reader { source: schema.source(), names: BTreeMap::new(), taken: BTreeSet::new(), done: Vec::new() };
+    let mut reader = Reader {
+        source: schema.source(),
+        names: BTreeMap::new(),
+        taken: BTreeSet::new(),
+        resolving: BTreeSet::new(),
+        done: Vec::new(),
+    };
     let root = reader.claim(&type_name(name));
     reader.names.insert(Pointer::root(), root.clone());
     reader.declare(root, &Pointer::root());
@@ -74,6 +83,7 @@ struct Reader<'s> {
     /// What is referred to, and the nested objects, by place.
     names: BTreeMap<Pointer, String>,
     taken: BTreeSet<String>,
+    resolving: BTreeSet<Pointer>,
     done: Vec<Declaration>,
 }
 
@@ -111,8 +121,7 @@ impl Reader<'_> {
             _ => return Shape::Any,
         };
         let mut parts = Vec::new();
-        if let Some(target) = keywords.get("$ref").and_then(Value::as_str).and_then(crate::state::schema::local_target)
-        {
+        if let Some(target) = keywords.get("$ref").and_then(Value::as_str).and_then(local_target) {
             let wanted = type_name(target.last().unwrap_or(name));
             parts.push((target.clone(), wanted));
         }
@@ -161,16 +170,22 @@ impl Reader<'_> {
 
     /// A shape that is looked at here and now, and not by name.
     fn resolved(&mut self, at: &Pointer, name: &str) -> Shape {
-        match self.names.get(at) {
-            // It is being declared around this: nothing can be taken from it yet.
-            Some(_) => Shape::Any,
-            None => {
-                self.names.insert(at.clone(), name.to_owned());
-                let shape = self.shape(at, name, true);
-                self.names.remove(at);
-                shape
-            }
+        // What is being looked at already says nothing more of itself.
+        if !self.resolving.insert(at.clone()) {
+            return Shape::Any;
         }
+        let target = match at.get(self.source) {
+            Some(Value::Object(keywords)) if keywords.keys().all(|keyword| !SHAPING.contains(&keyword.as_str())) => {
+                keywords.get("$ref").and_then(Value::as_str).and_then(local_target)
+            }
+            _ => None,
+        };
+        let shape = match target {
+            Some(target) => self.resolved(&target, name),
+            None => self.shape(at, name, true),
+        };
+        self.resolving.remove(at);
+        shape
     }
 
     fn declared(&mut self, shape: Shape, at: &Pointer, name: &str) -> Shape {
@@ -248,7 +263,7 @@ impl Reader<'_> {
                 doc: if is_secret { Some(doc.map_or(secret.clone(), |doc| format!("{doc} {secret}"))) } else { doc },
             });
         }
-        // Those that must be there first, each group in the order of the schema.
+        // Those that must be there first, each group by name.
         fields.sort_by_key(|field| !field.is_required);
         let others = match keywords.get("additionalProperties") {
             None => Others::Unsaid,

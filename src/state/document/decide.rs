@@ -58,7 +58,7 @@ fn carry_out(
 ) -> Result<(), Refusal> {
     for (index, step) in steps.iter().enumerate() {
         for op in step.operations(index, editor.doc(), terms.view.map(View::schema))?.iter() {
-            for op in gate.pass(index, op, editor)?.iter() {
+            for op in gate.pass(index, op, step.is_merged(), editor)?.iter() {
                 editor.apply(index, op)?;
             }
         }

@@ -32,10 +32,13 @@ impl<'g> Gate<'g> {
     }
 
     /// What to carry out instead of `op`, the operation or a part of step `index`.
+    ///
+    /// `is_merged` says that it was made for the value as it is, and not for the version its writer saw.
     pub(super) fn pass<'o>(
         &mut self,
         index: usize,
         op: &'o Operation,
+        is_merged: bool,
         editor: &Editor<'_>,
     ) -> Result<Cow<'o, [Operation]>, Refusal> {
         let Some(view) = self.view else { return Ok(Cow::Borrowed(std::slice::from_ref(op))) };
@@ -90,7 +93,7 @@ impl<'g> Gate<'g> {
                         new = Cow::Owned(view.keeping(path, old, value.clone()));
                     }
                     if view.schema().has_rules()
-                        && let Some(settled) = self.settled(view, path, old, &new, editor)
+                        && let Some(settled) = self.settled(view, path, old, &new, is_merged || self.is_body, editor)
                     {
                         new = Cow::Owned(settled);
                     }
@@ -120,15 +123,20 @@ impl<'g> Gate<'g> {
     }
 
     /// What `new` comes to by the merge rules at `path` and below, if they make something else of it.
-    fn settled(&mut self, view: &View, path: &Pointer, old: &Value, new: &Value, editor: &Editor<'_>) -> Option<Value> {
+    fn settled(
+        &mut self,
+        view: &View,
+        path: &Pointer,
+        old: &Value,
+        new: &Value,
+        is_merged: bool,
+        editor: &Editor<'_>,
+    ) -> Option<Value> {
         let own_steps = || editor.steps_back();
         let base = match self.own.get(path) {
+            _ if is_merged => Some(old.clone()),
             Some(own) => Some(own.clone()),
-            None => {
-                // The edits of a body were brought together with what others did when they were made.
-                let since = if self.is_body { &[][..] } else { self.since };
-                before(path, editor.doc(), own_steps().chain(inverses(since))).1
-            }
+            None => before(path, editor.doc(), own_steps().chain(inverses(self.since))).1,
         };
         let Settled { value, conflicts } = view.schema().settled(path, base.as_ref(), old, new)?;
         for below in conflicts {

@@ -57,6 +57,11 @@ impl<'m> Step<'m> {
         }
     }
 
+    /// Whether its operations are made for the value as it is, whatever others did.
+    pub(super) fn is_merged(&self) -> bool {
+        matches!(self, Self::Intent { intent, .. } if !matches!(intent, Intent::Set { .. }))
+    }
+
     fn writes(&self) -> Vec<&Pointer> {
         match self {
             Self::Write(op) => op.writes().collect(),

@@ -171,6 +171,26 @@ fn two_that_count_the_same_step_both_count() {
 }
 
 #[test]
+fn an_intent_meets_a_rule_once() {
+    let schema = schema(
+        json!({"properties": {"n": {"x-merge": "counter"}, "t": {"x-merge": "text"}, "l": {"x-merge": "append"}}}),
+    );
+    let view = schema.unrestricted();
+    let base = json!({"n": 3, "t": "one two", "l": [1]});
+    let with = |name: &str, value: Value| {
+        let mut body = base.clone();
+        body[name] = value;
+        body
+    };
+    let inc = Own::Intents(json!([{"op": "inc", "path": "/n", "by": 2}, {"op": "inc", "path": "/n", "by": 2}]));
+    check(&view, &base, &set("/n", json!(5)), inc, Ok(with("n", json!(9))), &[]);
+    let text = Own::Intents(json!([{"op": "text", "path": "/t", "pos": 7, "insert": "!"}]));
+    check(&view, &base, &set("/t", json!("one new two")), text, Ok(with("t", json!("one new two!"))), &[]);
+    let append = Own::Intents(json!([{"op": "append", "path": "/l", "value": 3}]));
+    check(&view, &base, &set("/l/-", json!(2)), append, Ok(with("l", json!([1, 2, 3]))), &[]);
+}
+
+#[test]
 fn a_place_that_must_be_seen_is_refused_to_who_has_not() {
     let schema = schema(
         json!({"properties": {"v": {"x-merge": "cas"}, "o": {"x-merge": "cas", "properties": {"free": {"x-merge": "lww"}}}}}),
