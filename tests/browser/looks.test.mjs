@@ -27,6 +27,7 @@ for (const colorScheme of ["light", "dark"]) {
           await page.picture(`${name}-3-tools`);
           await page.send("ship it");
           await page.part("interrupt").waitFor();
+          assert.ok(!(await page.part("copilot-suggestions").isVisible()), "a question stands alone");
           await fits(page.page);
           await page.picture(`${name}-4-question`);
           await page.part("approve").click();
@@ -40,6 +41,25 @@ for (const colorScheme of ["light", "dark"]) {
             await fits(page.page);
             await page.picture(`${name}-6-state`);
           }
+          await page.part("new-thread").click();
+          await page.part("welcome").waitFor();
+          if (device === "phone") await page.part("tab-threads").click();
+          await page.part("thread").first().hover();
+          await fits(page.page);
+          await page.picture(`${name}-7-threads`);
+          await page.part("rename-thread").first().click();
+          await page.picture(`${name}-8-rename`);
+          await page.part("thread-name-input").press("Escape");
+          await page.part("thread").first().hover();
+          await page.part("delete-thread").first().click();
+          await fits(page.page);
+          await page.picture(`${name}-9-delete`);
+          if (device === "phone") await page.part("tab-chat").click();
+          await page.attach({ name: "a note with a rather long name.txt", mimeType: "text/plain", buffer: Buffer.from("milk") });
+          await page.part("copilot-attachment-queue").waitFor();
+          assert.ok(!(await page.part("copilot-suggestions").isVisible()), "nothing lies over the file");
+          await fits(page.page);
+          await page.picture(`${name}-A-file`);
         },
         { options, expected: [/the warehouse did not answer/i] },
       ));

@@ -15,14 +15,18 @@ export async function startModel({ chunkSize = 12, latency = 25 } = {}) {
   process.env[ADDRESS] = `${mock.url}/v1`;
   return {
     mock,
-    /** The bodies of the chat completions it was asked for. */
-    requests: () => mock.getRequests().filter(({ path }) => path.endsWith("/chat/completions")).map(({ body }) => body),
+    /** The bodies of the chat completions it was asked for, without those of suggestions, which come when they like. */
+    requests: () => mock.getRequests().filter(({ path, body }) => path.endsWith("/chat/completions") && !asksForSuggestions(body)).map(({ body }) => body),
     stop: () => mock.stop(),
   };
 }
 
 const step = (title) => ({ op: "add", path: "/steps/-", value: { title, status: "pending" } });
 const call = (name, args) => ({ name, arguments: JSON.stringify(args) });
+
+function asksForSuggestions({ tools }) {
+  return tools?.[0]?.function.name === "copilotkitSuggest";
+}
 
 /** What the person said last, and the names of the tools whose results came after it. */
 function turn({ messages }) {
@@ -48,7 +52,7 @@ const when = (words, rounds) => ({
 
 const script = [
   {
-    match: { predicate: ({ tools }) => tools?.[0]?.function.name === "copilotkitSuggest" },
+    match: { predicate: asksForSuggestions },
     answer: { toolCalls: [call("copilotkitSuggest", { suggestions: [{ title: "Plan Rome", message: "Plan a trip to Rome" }] })] },
   },
   {
@@ -66,6 +70,6 @@ const script = [
   { match: when("wrong", 1), answer: (request) => ({ content: `I was told: ${turn(request).results[0].content}` }) },
   { match: when("paint", 0), answer: { toolCalls: [call("set_theme_color", { color: "teal" })] } },
   { match: when("paint", 1), answer: (request) => ({ content: `The page answered: ${turn(request).results[0].content}` }) },
-  { match: when("count", 0), answer: { content: Array.from({ length: 120 }, (_, index) => index + 1).join(" ") } },
+  { match: when("count", 0), answer: { content: Array.from({ length: 500 }, (_, index) => index + 1).join(" ") } },
   { match: { predicate: () => true }, answer: (request) => ({ content: `You said: ${turn(request).said}` }) },
 ];

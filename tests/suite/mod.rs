@@ -13,6 +13,7 @@ mod llm_faults;
 mod many_runs;
 mod plain_agui;
 mod remote_agent;
+mod resume;
 mod runs;
 mod state_durable;
 mod state_http;

@@ -80,7 +80,7 @@ function Panes({ agent: card, threadId, notices, report, clearNotices, onThread 
         onNew={() => onThread(crypto.randomUUID())}
         onFailure={report}
       />
-      <section className="chat" aria-label="Conversation" data-empty={empty}>
+      <section className="chat" aria-label="Conversation" data-empty={empty} data-asked={agent.pendingInterrupts.length > 0}>
         <Notices notices={notices} onClose={clearNotices} />
         {empty && (
           <div className="welcome" data-testid="welcome">

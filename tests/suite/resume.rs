@@ -1,0 +1,109 @@
+//! `Last-Event-ID` on connect: a client that was cut gets what it missed and no more, by REST and through an envelope.
+
+use serde_json::{Value, json};
+
+use crate::support::agents::DEMO;
+use crate::support::events::{EventStream, text, types};
+use crate::support::server::{Home, Server, say, with_messages};
+
+/// The events of a stream, each with the id it arrived under.
+async fn with_ids(mut stream: EventStream) -> Vec<(Option<String>, Value)> {
+    let mut seen = Vec::new();
+    loop {
+        stream.last_id = None;
+        let Some(event) = stream.next().await else { return seen };
+        seen.push((stream.last_id.clone(), event));
+    }
+}
+
+/// What happened, without the state, which a resumed stream shows anew, and with each text in one piece.
+fn happened(events: &[Value]) -> Vec<(String, String)> {
+    let mut told: Vec<(String, String)> = Vec::new();
+    for event in events {
+        let event_type = event["type"].as_str().expect("a type");
+        let delta = event["delta"].as_str().unwrap_or_default();
+        match told.last_mut() {
+            _ if event_type.starts_with("STATE_") => {}
+            Some((last, said)) if last == event_type && event_type.ends_with("_CONTENT") => said.push_str(delta),
+            _ => told.push((event_type.to_owned(), delta.to_owned())),
+        }
+    }
+    told
+}
+
+async fn connect_by_envelope(server: &Server, thread: &str, last_event_id: &str) -> Vec<Value> {
+    let body = json!({"method": "agent/connect", "params": {"agentId": "demo"}, "body": with_messages(thread, &[])});
+    let request = server.http().post(server.copilotkit("")).header("last-event-id", last_event_id).json(&body);
+    EventStream::new(request.send().await.expect("an answer")).rest().await
+}
+
+#[tokio::test]
+async fn a_client_that_was_cut_after_any_event_gets_the_rest_of_the_run_and_the_runs_after_it() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve();
+    let first = with_ids(server.run("demo", &say("t", "u1", "weather")).await).await;
+    server.run_to_end("demo", &say("t", "u2", "hello")).await;
+    let replay = server.replay("demo", "t").await;
+    let second_began = replay.iter().rposition(|event| event["type"] == "RUN_STARTED").expect("two runs");
+    let events: Vec<Value> = first.iter().map(|(_, event)| event.clone()).collect();
+    let mut cuts = 0;
+    for (place, (id, _)) in first.iter().enumerate() {
+        let Some(id) = id else { continue };
+        cuts += 1;
+        let resumed = server.connect_after("demo", "t", id).await.rest().await;
+        let missed = [&events[place + 1..], &replay[second_began..]].concat();
+        assert_eq!(happened(&resumed), happened(&missed), "cut after event {place}, {id}");
+        assert_eq!(connect_by_envelope(&server, "t", id).await, resumed, "{id}");
+    }
+    assert!(cuts >= 8, "durable frames carry ids: {cuts}");
+    let last = first.last().and_then(|(id, _)| id.clone()).expect("a terminal is durable");
+    let server = server.crash_and_restart();
+    let resumed = server.connect_after("demo", "t", &last).await.rest().await;
+    assert_eq!(happened(&resumed), happened(&replay[second_began..]), "also after a crash");
+}
+
+#[tokio::test]
+async fn a_client_that_was_cut_in_a_live_run_follows_it_to_its_end() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve();
+    let mut run = server.run("demo", &say("t", "u1", "slow")).await;
+    run.until("TEXT_MESSAGE_END").await;
+    let id = run.last_id.clone().expect("a closed message is durable");
+    drop(run);
+    let mut resumed = server.connect_after("demo", "t", &id).await;
+    assert_eq!(resumed.next().await.expect("an event")["type"], "STATE_SNAPSHOT");
+    assert_eq!(
+        resumed.next().await.expect("an event")["type"],
+        "TEXT_MESSAGE_START",
+        "the next message, not the first"
+    );
+    server.stop("demo", "t").await;
+    assert_eq!(types(&resumed.rest().await).last(), Some(&"RUN_FINISHED"));
+}
+
+#[tokio::test]
+async fn an_id_that_means_nothing_here_gets_everything() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    let run = with_ids(server.run("demo", &say("t", "u1", "hello")).await).await;
+    let id = run.iter().find_map(|(id, _)| id.clone()).expect("an id");
+    let (epoch, _) = id.rsplit_once('.').expect("an epoch and a position");
+    let everything = server.replay("demo", "t").await;
+    for id in ["", "x", "1", ".", "other.2", &format!("{epoch}.0"), &format!("{epoch}.99999"), &format!("{epoch}.-1")] {
+        assert_eq!(server.connect_after("demo", "t", id).await.rest().await, everything, "{id:?}");
+    }
+    let up_to_date = run.last().and_then(|(id, _)| id.clone()).expect("an id");
+    assert!(server.connect_after("demo", "t", &up_to_date).await.rest().await.is_empty(), "nothing was missed");
+}
+
+#[tokio::test]
+async fn a_client_whose_past_was_superseded_is_told_to_forget_it() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    let first = with_ids(server.run("demo", &say("t", "u1", "one")).await).await;
+    let id = first[first.len() - 2].0.clone().or_else(|| first.last().and_then(|(id, _)| id.clone())).expect("an id");
+    server.run_to_end("demo", &say("t", "u1", "one")).await;
+    let resumed = server.connect_after("demo", "t", &id).await.rest().await;
+    assert_eq!((&resumed[0]["type"], &resumed[0]["messages"]), (&json!("MESSAGES_SNAPSHOT"), &json!([])));
+    assert_eq!(text(&resumed), "You said: one");
+}
