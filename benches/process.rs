@@ -90,18 +90,32 @@ impl Drop for Process {
     }
 }
 
-/// The floor: reads the body, answers bytes that were encoded before.
+/// The agent of the handler that looks at what is posted.
+pub(crate) const READING: &str = "reading";
+
+/// The floor: takes the body (and, for one agent, reads it as JSON), answers bytes that were encoded before.
 pub(crate) fn pre_encoded() -> anyhow::Result<()> {
     let mut frames = Vec::new();
     std::io::stdin().read_to_end(&mut frames)?;
     let frames = Bytes::from(frames);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async move {
+        let event_stream = || [(CONTENT_TYPE, "text/event-stream")];
+        let read = frames.clone();
         let answer = move |_body: Bytes| {
             let frames = frames.clone();
-            async move { ([(CONTENT_TYPE, "text/event-stream")], frames) }
+            async move { (event_stream(), frames) }
         };
-        let routes = Router::new().route("/api/copilotkit/agent/{agent}/run", post(answer));
+        let read_and_answer = move |body: Bytes| {
+            let frames = read.clone();
+            async move {
+                serde_json::from_slice::<Value>(&body).expect("the bench posts JSON");
+                (event_stream(), frames)
+            }
+        };
+        let routes = Router::new()
+            .route("/api/copilotkit/agent/{agent}/run", post(answer))
+            .route(&format!("/api/copilotkit/agent/{READING}/run"), post(read_and_answer));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         eprintln!("listening on http://{}", listener.local_addr()?);
         axum::serve(listener, routes).await?;

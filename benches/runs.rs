@@ -1,7 +1,8 @@
 //! What runs cost the server: CPU and memory of the real binary, beside a minimal axum handler that sends the same
 //! events pre-encoded. Figures are the kernel's accounting of each server process; rounds are interleaved, medians shown.
 //!
-//! `cargo bench` (or `cargo bench -- quick` for one short round).
+//! `cargo bench`, or `cargo bench -- quick` for one short round. `cpu`, `memory`, `length` and `state` choose what is
+//! measured.
 
 mod process;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use process::Process;
+use process::{Process, READING};
 
 const WORKERS: usize = 8;
 
@@ -22,11 +23,23 @@ fn main() -> anyhow::Result<()> {
     let quick = std::env::args().any(|argument| argument == "quick");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        let parts = ["cpu", "memory", "length", "state"];
+        let chosen: Vec<String> = std::env::args().filter(|argument| parts.contains(&argument.as_str())).collect();
+        let wants = |part: &str| chosen.is_empty() || chosen.iter().any(|chosen| chosen == part);
         let rounds = if quick { 1 } else { 3 };
-        cpu_per_run(rounds, if quick { 2_000 } else { 10_000 }).await?;
-        memory_per_held_stream(if quick { 200 } else { 1_000 }).await?;
-        thread_length(if quick { 200 } else { 1_000 }).await?;
-        state_size(rounds, if quick { 100 } else { 400 }).await
+        if wants("cpu") {
+            cpu_per_run(rounds, if quick { 2_000 } else { 10_000 }).await?;
+        }
+        if wants("memory") {
+            memory_per_held_stream(if quick { 200 } else { 1_000 }).await?;
+        }
+        if wants("length") {
+            thread_length(if quick { 200 } else { 1_000 }).await?;
+        }
+        if wants("state") {
+            state_size(rounds, if quick { 100 } else { 400 }).await?;
+        }
+        Ok(())
     })
 }
 
@@ -74,27 +87,32 @@ async fn memory_per_held_stream(streams: usize) -> anyhow::Result<()> {
 }
 
 /// CPU of late runs of one thread beside early ones; the client sends its whole history with each, as AG-UI clients do.
+/// The handler gets the same bodies and reads them as JSON: what no server that is sent a history gets around.
 async fn thread_length(last: usize) -> anyhow::Result<()> {
     let server = Process::coagent("memory:")?;
     let mut messages = Vec::new();
+    let handler = Process::pre_encoded(&frames_of_one_run(&server, "run_15").await?)?;
     let mut blocks = Vec::new();
     for block in 0..last / 50 {
-        let before = server.cpu();
+        let before = (server.cpu(), handler.cpu());
         for n in 0..50 {
             messages.push(user(block * 50 + n));
-            let events = events_of(&server, "run_15", &input("long", &messages)).await?;
+            let input = input("long", &messages);
+            handler.drain(READING, &input).await?;
+            let events = events_of(&server, "run_15", &input).await?;
             let said = events.iter().find(|event| event["type"] == "TEXT_MESSAGE_START").expect("the agent speaks");
             messages.push(json!({"id": said["messageId"], "role": "assistant", "content": "word ".repeat(10)}));
         }
-        blocks.push((server.cpu() - before).as_secs_f64() * 1e6 / 50.0);
+        let micros = |now: Duration, before: Duration| (now - before).as_secs_f64() * 1e6 / 50.0;
+        blocks.push((micros(server.cpu(), before.0), micros(handler.cpu(), before.1)));
     }
-    let posted = serde_json::to_vec(&messages)?.len();
+    let kilobytes = serde_json::to_vec(&messages)?.len() as f64 / 1024.0;
     let (early, late) = (blocks[0], blocks[blocks.len() - 1]);
-    println!("CPU per run, runs 1–50 of one thread: {early:.0} µs; runs {}–{last}: {late:.0} µs", last - 49);
+    println!("CPU per run, runs 1–50 of one thread: {:.0} µs; runs {}–{last}: {:.0} µs", early.0, last - 49, late.0);
     println!(
-        "  {:.2} µs per posted KB ({} KB with the last run)",
-        (late - early) * 1024.0 / posted as f64,
-        posted / 1024
+        "  {:.2} µs per posted KB ({kilobytes:.0} KB with the last run); a handler that only reads them: {:.2} µs",
+        (late.0 - early.0) / kilobytes,
+        (late.1 - early.1) / kilobytes,
     );
     Ok(())
 }

@@ -26,6 +26,7 @@ pub use error::{AgentError, StateError};
 ///
 /// - Events are emitted through the context, in order; the runtime checks, stores and forwards them.
 /// - The run's terminal follows from the return value: `Ok` is `RUN_FINISHED`, `Err` is `RUN_ERROR`.
+/// - It is polled by the task that owns its thread, so it must not block: long computations go to `spawn_blocking`.
 /// - A stop drops the future: whatever it holds (an upstream connection, a timer) must end with it.
 #[async_trait]
 pub trait Agent: Send + Sync + 'static {

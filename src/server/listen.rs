@@ -8,12 +8,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 /// A client that has not sent its request head by then is cut.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_BYTES: usize = 64 * 1024;
+/// What every HTTP/2 connection begins with (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// A preface that came in part is looked at again after this long.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// After the stop of the streams, connections get this long to finish.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -22,6 +26,8 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stop: Cancellat
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES);
     server.http2().timer(TokioTimer::new()).max_concurrent_streams(250).keep_alive_interval(Duration::from_secs(20));
+    // Told apart before either is chosen: a connection that was read for that keeps a second buffer as long as it lives.
+    let (http1, http2) = (server.clone().http1_only(), server.http2_only());
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -41,10 +47,19 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stop: Cancellat
             tracing::debug!(%error, "a connection keeps Nagle's algorithm");
         }
         let service = TowerToHyperService::new(routes.clone());
-        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let (http1, http2, watcher, stop) = (http1.clone(), http2.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let first = tokio::select! {
+                first = tokio::time::timeout(HEADER_TIMEOUT, speaks_http2(&stream)) => first,
+                () = stop.cancelled() => return,
+            };
+            let server = match first {
+                Ok(Ok(false)) => http1,
+                Ok(Ok(true)) => http2,
+                Ok(Err(_)) | Err(_) => return tracing::debug!("a connection said nothing"),
+            };
+            let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+            if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "a connection ended early");
             }
         });
@@ -54,4 +69,19 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stop: Cancellat
         tracing::warn!("some connections did not finish in time and are cut");
     }
     Ok(())
+}
+
+/// Whether a connection begins as HTTP/2 does; what it says is only looked at.
+async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut start).await?;
+        if seen == 0 || !PREFACE.starts_with(&start[..seen]) {
+            return Ok(false);
+        }
+        if seen == PREFACE.len() {
+            return Ok(true);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }

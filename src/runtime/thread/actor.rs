@@ -118,15 +118,15 @@ impl Drop for Thread {
 
 /// Runs a thread's task until it is idle, broken or shut down.
 pub(super) async fn run(services: Arc<Services>, name: ThreadRef, id: OwnerId, mut inbox: mpsc::Receiver<Command>) {
-    let mut thread = match Thread::load(Arc::clone(&services), name.clone()).await {
+    let mut thread = match Box::pin(Thread::load(Arc::clone(&services), name.clone())).await {
         Ok(thread) => thread,
-        Err(broken) => return refuse_all(&services, &name, id, inbox, &broken).await,
+        Err(broken) => return Box::pin(refuse_all(&services, &name, id, inbox, &broken)).await,
     };
     match thread.serve(id, &mut inbox).await {
         Ok(()) => {}
         Err(broken) => {
             thread.abandon(&broken);
-            refuse_all(&services, &name, id, inbox, &broken).await;
+            Box::pin(refuse_all(&services, &name, id, inbox, &broken)).await;
         }
     }
 }
@@ -190,13 +190,14 @@ impl Thread {
 
     async fn serve(&mut self, id: OwnerId, inbox: &mut mpsc::Receiver<Command>) -> Result<(), Broken> {
         loop {
+            // Boxed, because a task is as large as the largest thing it ever waits in, and mostly it waits for nothing.
             match self.wake(inbox).await {
                 Wake::Command(Some(command)) => self.obey(command).await?,
                 Wake::Command(None) => return Ok(()),
-                Wake::Agent(Step::Emissions(emissions)) => self.absorb(emissions).await?,
-                Wake::Agent(Step::Ended(rest, ended)) => self.agent_ended(rest, ended).await?,
-                Wake::TextIsDue => self.append(Vec::new()).await?,
-                Wake::DebtIsDue => match self.settle().await {
+                Wake::Agent(Step::Emissions(emissions)) => Box::pin(self.absorb(emissions)).await?,
+                Wake::Agent(Step::Ended(rest, ended)) => Box::pin(self.agent_ended(rest, ended)).await?,
+                Wake::TextIsDue => Box::pin(self.append(Vec::new())).await?,
+                Wake::DebtIsDue => match Box::pin(self.settle()).await {
                     Ok(()) => tracing::info!(thread = %self.name.id, "the end of a cut-off run is stored now"),
                     Err(error) => tracing::debug!(thread = %self.name.id, %error, "still no room for a run's end"),
                 },
@@ -226,7 +227,7 @@ impl Thread {
     async fn obey(&mut self, command: Command) -> Result<(), Broken> {
         match command {
             Command::Start { request, reply } => {
-                let started = self.start(*request).await;
+                let started = Box::pin(self.start(*request)).await;
                 let (answer, outcome) = match started {
                     Ok(follow) => (Ok(follow), Ok(())),
                     Err(super::start::StartFailure::Refused(error)) => (Err(error), Ok(())),
@@ -238,16 +239,19 @@ impl Thread {
                 outcome
             }
             Command::Connect { request, reply } => {
-                let _ = reply.send(self.replay(*request).await);
+                let _ = reply.send(Box::pin(self.replay(*request)).await);
                 Ok(())
             }
             Command::Finished { reply } => {
-                let _ = reply.send(self.replay_finished().await);
+                let _ = reply.send(Box::pin(self.replay_finished()).await);
                 Ok(())
             }
             Command::Stop { run_id, reply } => {
                 let outcome = self.stop_outcome(run_id.as_deref());
-                let ended = if outcome == StopOutcome::Stopped { self.finish(Ending::Stopped).await } else { Ok(()) };
+                let ended = match outcome {
+                    StopOutcome::Stopped => Box::pin(self.finish(Ending::Stopped)).await,
+                    StopOutcome::NothingRunning | StopOutcome::OtherRun => Ok(()),
+                };
                 let answer = ended.as_ref().map(|()| outcome);
                 let _ = reply.send(answer.map_err(|broken| ReadError::Unavailable { reason: broken.reason.clone() }));
                 ended
@@ -258,17 +262,17 @@ impl Thread {
                 Ok(())
             }
             Command::Amend { amendment, reply } => {
-                let _ = reply.send(self.amend(amendment).await);
+                let _ = reply.send(Box::pin(self.amend(amendment)).await);
                 Ok(())
             }
             Command::Delete { actor, reply } => {
-                let _ = reply.send(self.delete(actor).await);
+                let _ = reply.send(Box::pin(self.delete(actor)).await);
                 Ok(())
             }
             // Readers are answered until the process is gone.
             Command::ShutDown { done } => {
-                let ended = self.finish(Ending::Interrupted).await;
-                if let Err(error) = self.settle().await {
+                let ended = Box::pin(self.finish(Ending::Interrupted)).await;
+                if let Err(error) = Box::pin(self.settle()).await {
                     tracing::warn!(thread = %self.name.id, %error, "the next start has to close a run again");
                 }
                 let _ = done.send(());
