@@ -107,7 +107,7 @@ pub enum Refusal {
     VersionConflict { expected: u64, head: u64 },
     #[error("this writer may not write at `{path}`")]
     ForbiddenPath { path: Pointer },
-    #[error("changed by others since the version this was based on: {}", told(paths))]
+    #[error("what others wrote stands in the way at {}: look again and write on what is there", told(paths))]
     Conflict { paths: Vec<Pointer> },
     #[error("the document would not be what its schema says: {}", listed(errors))]
     SchemaInvalid { errors: Vec<Fault> },
