@@ -122,10 +122,10 @@ fn model(llm: &Llm, name: &ModelName, folder: &Path) -> Result<Built, (&'static 
 #[async_trait]
 impl Agent for LlmAgent {
     fn descriptor(&self) -> Descriptor {
-        let item = |tool: crate::agui::Tool| ToolItem {
-            name: tool.name,
-            description: tool.description,
-            parameters: tool.parameters.and_then(|schema| serde_json::from_str(schema.get()).ok()),
+        let item = |tool: &crate::agui::Tool| ToolItem {
+            name: tool.name.clone(),
+            description: tool.description.clone(),
+            parameters: tool.parameters.as_ref().and_then(|schema| serde_json::from_str(schema.get()).ok()),
             metadata: None,
         };
         let capabilities = AgentCapabilities {

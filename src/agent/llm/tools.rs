@@ -33,7 +33,7 @@ pub(super) trait Tool: Send + Sync {
 
 /// The tools that an agent has of its own.
 pub(super) struct Toolbox {
-    tools: Vec<Box<dyn Tool>>,
+    tools: Vec<(agui::Tool, Box<dyn Tool>)>,
 }
 
 /// What one run offers the model.
@@ -53,12 +53,12 @@ impl Toolbox {
             own.push(Box::new(StatePatch::new(scope.clone())));
             own.push(Box::new(StateSet::new(scope.clone())));
         }
-        Self { tools: own }
+        Self { tools: own.into_iter().map(|tool| (tool.spec(), tool)).collect() }
     }
 
     /// The specs of the agent's own tools.
-    pub(super) fn specs(&self) -> impl Iterator<Item = agui::Tool> {
-        self.tools.iter().map(|tool| tool.spec())
+    pub(super) fn specs(&self) -> impl Iterator<Item = &agui::Tool> {
+        self.tools.iter().map(|(spec, _)| spec)
     }
 
     /// The agent's own tools, then the browser's; a browser's tool of the same name stays behind. A run that has to call
@@ -67,7 +67,7 @@ impl Toolbox {
         if let Some(tool) = required_tool(input) {
             return Offer { tools: vec![tool.clone()], required: Some(tool.name.clone()) };
         }
-        let mut tools: Vec<agui::Tool> = self.specs().collect();
+        let mut tools: Vec<agui::Tool> = self.specs().cloned().collect();
         for tool in &input.tools {
             if tools.iter().any(|known| known.name == tool.name) {
                 tracing::warn!(tool = tool.name, "the browser offers a tool whose name is taken; it is left out");
@@ -105,7 +105,7 @@ impl Toolbox {
     }
 
     fn find(&self, name: &str) -> Option<&dyn Tool> {
-        self.tools.iter().find(|tool| tool.spec().name == name).map(AsRef::as_ref)
+        self.tools.iter().find(|(spec, _)| spec.name == name).map(|(_, tool)| tool.as_ref())
     }
 }
 
