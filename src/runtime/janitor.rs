@@ -77,3 +77,29 @@ async fn trim(store: &dyn Store, due: &Due) -> Result<(), TrimError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::store::{Memory, NewEntry};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_log_that_was_meant_is_trimmed_and_not_the_one_that_came_after_it() {
+        let store = Memory::new();
+        let thread = ThreadRef { tenant: "t".to_owned(), owner: "o".to_owned(), id: "id".to_owned() };
+        let mut lineages = Vec::new();
+        for _ in 0..2 {
+            store.delete(&thread.log()).await.expect("a store");
+            let mut append = Append::to(thread.log(), Seq(0));
+            append.entries = vec![NewEntry::one("a"), NewEntry::one("b")];
+            lineages.push(store.commit(append.into()).await.expect("a store")[0].epoch.clone());
+        }
+        for (lineage, trimmed) in lineages.into_iter().zip([0, 2]) {
+            let due = Due { at: Instant::now(), thread: thread.clone(), lineage, up_to: 2 };
+            trim(&store, &due).await.expect("a store");
+            let head = store.head(&thread.log()).await.expect("a store").expect("a log");
+            assert_eq!(head.trimmed, Seq(trimmed));
+        }
+    }
+}
