@@ -26,6 +26,9 @@ pub struct Flags {
     /// Browser origins that may call, separated by commas, or `*` [default: loopback origins]
     #[arg(long, env = "COAGENT_CORS_ORIGINS", value_name = "LIST")]
     pub cors_origins: Option<String>,
+    /// Connections that are served at a time; more are refused [default: 16384]
+    #[arg(long, env = "COAGENT_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<usize>,
     /// Serve a copy of all events at `<base path>/cpk-debug-events`, for inspectors
     #[arg(long, env = "COAGENT_DEBUG_EVENTS")]
     pub debug_events: bool,
@@ -50,6 +53,7 @@ struct File {
     store: Option<String>,
     base_path: Option<String>,
     cors_origins: Option<String>,
+    max_connections: Option<usize>,
     debug_events: Option<bool>,
     transcription_url: Option<String>,
     transcription_model: Option<String>,
@@ -64,6 +68,7 @@ pub struct Config {
     /// Begins with `/` and does not end with one, or is empty for the root.
     pub base_path: String,
     pub cors_origins: CorsOrigins,
+    pub max_connections: usize,
     pub debug_events: bool,
     /// Absent when speech is not transcribed.
     pub transcription: Option<Transcription>,
@@ -134,6 +139,7 @@ impl Config {
             store: flags.store.or(file.store).unwrap_or_else(|| "sqlite:./data/coagent.db".to_owned()),
             base_path: base_path(flags.base_path.or(file.base_path).as_deref().unwrap_or("/api/copilotkit"))?,
             cors_origins: cors_origins.as_deref().map_or(Ok(CorsOrigins::Loopback), CorsOrigins::parse)?,
+            max_connections: flags.max_connections.or(file.max_connections).unwrap_or(16_384),
             debug_events: flags.debug_events || file.debug_events.unwrap_or(false),
             transcription: flags
                 .transcription_url

@@ -43,6 +43,7 @@ pub use view::{ThreadItem, ThreadPage};
 use document::{DocumentHandle, DocumentRef, DocumentUnavailable, LiveDocuments};
 use janitor::Janitor;
 use live_runs::LiveRuns;
+use registry::NoRoom;
 use suggestion::{Suggestion, Suggestions};
 use thread::{Follow, Replay, ThreadHandle, ThreadRef, Threads};
 
@@ -122,6 +123,20 @@ impl From<StoreError> for ReadError {
     }
 }
 
+const NO_ROOM: &str = "as many threads are live as this server takes; try again in a moment";
+
+impl From<NoRoom> for ReadError {
+    fn from(_: NoRoom) -> Self {
+        Self::Unavailable { reason: NO_ROOM.to_owned() }
+    }
+}
+
+impl From<NoRoom> for StartError {
+    fn from(_: NoRoom) -> Self {
+        Self::Unavailable { reason: NO_ROOM.to_owned() }
+    }
+}
+
 impl From<DocumentUnavailable> for ReadError {
     fn from(error: DocumentUnavailable) -> Self {
         Self::Unavailable { reason: error.reason }
@@ -173,6 +188,17 @@ impl Services {
     fn document(self: &Arc<Self>, name: &DocumentRef) -> Arc<DocumentHandle> {
         DocumentHandle::open(&self.documents, &self.store, name)
     }
+
+    /// A thread that has been stored, or is about to be; looking does not create one.
+    async fn existing(self: &Arc<Self>, thread: &ThreadRef) -> Result<Option<Arc<ThreadHandle>>, ReadError> {
+        if let Some(live) = self.threads.get(thread) {
+            return Ok(Some(live));
+        }
+        match self.store.head(&thread.runs()).await? {
+            Some(_) => Ok(Some(ThreadHandle::open(self, thread)?)),
+            None => Ok(None),
+        }
+    }
 }
 
 impl Runtime {
@@ -182,7 +208,7 @@ impl Runtime {
         let services = Arc::new(Services {
             store,
             documents: Arc::new(LiveDocuments::new()),
-            threads: Arc::new(Threads::new()),
+            threads: Arc::new(Threads::bounded(thread::LIVE)),
             janitor,
             live_runs: Arc::default(),
             stopping: CancellationToken::new(),
@@ -192,7 +218,11 @@ impl Runtime {
             let thread = ThreadRef::of(&log);
             if head.as_ref().is_some_and(|head| head.summary.as_ref().is_some_and(|summary| !summary.is_empty())) {
                 // Loading a thread closes its cut-off run.
-                if let Err(error) = ThreadHandle::open(&services, &thread).view().await {
+                let closed = match ThreadHandle::open(&services, &thread) {
+                    Ok(live) => live.view().await.map(drop),
+                    Err(no_room) => Err(no_room.into()),
+                };
+                if let Err(error) = closed {
                     tracing::error!(thread = %thread.id, %error, "a cut-off run could not be closed");
                 }
             } else if let Some(head) = head {
@@ -244,7 +274,7 @@ impl Runtime {
         }
         self.refuse_when_stopping()?;
         let thread = thread_ref(&request.principal, &request.input.thread_id).ok_or(StartError::InvalidThreadId)?;
-        ThreadHandle::open(&self.services, &thread).start(request).await
+        ThreadHandle::open(&self.services, &thread)?.start(request).await
     }
 
     /// Runs an agent without a thread: nothing is stored, no state is written, and dropping the stream stops it.
@@ -260,7 +290,10 @@ impl Runtime {
 
     pub async fn connect(&self, request: Connect) -> Result<FrameStream, ReadError> {
         let thread = thread_ref(&request.principal, &request.thread_id).ok_or(ReadError::InvalidThreadId)?;
-        ThreadHandle::open(&self.services, &thread).connect(request).await
+        match self.services.existing(&thread).await? {
+            Some(live) => live.connect(request).await,
+            None => Replay::of_absent(&self.services, &thread, &request).await.map(FrameStream::replay),
+        }
     }
 
     /// Stops the live run of a thread; on return its terminal is durable. Also stops a suggestion that a page posted
@@ -275,7 +308,11 @@ impl Runtime {
         if self.suggestions.stop(&thread, run_id) {
             return Ok(StopOutcome::Stopped);
         }
-        ThreadHandle::open(&self.services, &thread).stop(run_id.map(str::to_owned)).await
+        // Whoever has a live run is live.
+        match self.services.threads.get(&thread) {
+            Some(live) => live.stop(run_id.map(str::to_owned)).await,
+            None => Ok(StopOutcome::NothingRunning),
+        }
     }
 
     /// Ends every live run as interrupted, durably, and lets none start any more. Streams end with their runs.
@@ -298,4 +335,35 @@ const THREAD_ID_CHARACTERS: usize = 190;
 fn thread_ref(principal: &Principal, id: &str) -> Option<ThreadRef> {
     let legal = !id.is_empty() && id.chars().count() <= THREAD_ID_CHARACTERS && !id.chars().any(char::is_control);
     legal.then(|| ThreadRef { tenant: principal.tenant.clone(), owner: principal.subject.clone(), id: id.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Memory;
+
+    #[tokio::test]
+    async fn looking_at_what_does_not_exist_starts_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let agent = "agent: { kind: native, name: scripted, config: { turns: [] } }\n";
+        for (name, scope) in [("own.yaml", "thread"), ("board.yaml", "shared/board")] {
+            let text = format!("name: A\nstate: {{ scope: {scope} }}\n{agent}");
+            std::fs::write(folder.path().join(name), text).expect("a definition");
+        }
+        let agents = Agents::load(folder.path());
+        assert!(agents.problems().is_empty(), "{:?}", agents.problems());
+        let runtime = Runtime::start(Arc::new(Memory::new()), agents).await.expect("an empty store");
+        let principal = Principal::local();
+        for (n, agent) in ["own", "board"].iter().cycle().take(20).enumerate() {
+            let (agent, thread_id) = (runtime.agents().find(agent).expect("it is hosted"), format!("nobody-{n}"));
+            let stopped = runtime.stop(&principal, &thread_id, None).await;
+            assert_eq!(stopped, Ok(StopOutcome::NothingRunning));
+            assert!(runtime.messages(&principal, &thread_id).await.expect("it can be read").is_empty());
+            let (principal, run_id) = (principal.clone(), String::new());
+            let connect = Connect { principal, agent, thread_id, run_id, dialect: Dialect::V1, last_event_id: None };
+            assert!(runtime.connect(connect).await.expect("it can be read").next().await.is_none());
+        }
+        let Services { threads, documents, .. } = runtime.services.as_ref();
+        assert_eq!((threads.handles().len(), documents.handles().len()), (0, 0));
+    }
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod agui;
+mod body;
 mod caller;
 mod copilotkit;
 mod debug_feed;
@@ -37,7 +38,12 @@ pub fn routes(config: &Config, runtime: &Arc<Runtime>) -> Router {
         .layer(from_fn_with_state(origins, origin::guard))
 }
 
-/// Serves until `stop` is cancelled and open connections have ended.
-pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> io::Result<()> {
-    listen::serve(listener, routes, stop).await
+/// Serves up to so many connections at a time, until `stop` is cancelled and open ones have ended.
+pub async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    max_connections: usize,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    listen::serve(listener, routes, max_connections, stop).await
 }

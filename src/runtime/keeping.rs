@@ -75,7 +75,8 @@ impl Runtime {
             let page = self.threads(principal, None, true, before, PAGE).await?;
             for item in page.threads {
                 let Some(name) = thread_ref(principal, &item.id) else { continue };
-                match ThreadHandle::open(&self.services, &name).delete(principal.actor()).await {
+                let thread = ThreadHandle::open(&self.services, &name).map_err(ReadError::from)?;
+                match thread.delete(principal.actor()).await {
                     Ok(()) | Err(KeepingError::UnknownThread | KeepingError::Busy { .. }) => {}
                     Err(error @ KeepingError::Unavailable { .. }) => return Err(error),
                 }

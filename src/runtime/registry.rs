@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::FutureExt;
+use tokio::sync::Notify;
 
 /// Live owners by key.
 #[derive(Debug)]
@@ -13,7 +14,14 @@ pub(crate) struct Registry<K, H> {
     /// A lock, because a look-up that starts an owner must be one step for all callers; it is held for a map
     /// access and a task spawn, never across an await.
     live: Mutex<Live<K, H>>,
+    bound: usize,
+    /// Asks idle owners to leave before there is no room.
+    crowded: Notify,
 }
+
+/// As many owners are live as there is room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoRoom;
 
 #[derive(Debug)]
 struct Live<K, H> {
@@ -26,8 +34,36 @@ struct Live<K, H> {
 pub(crate) struct OwnerId(u64);
 
 impl<K: Eq + Hash + Clone, H> Registry<K, H> {
+    /// With room for so many.
+    pub(crate) fn bounded(bound: usize) -> Self {
+        let live = Live { owners: HashMap::new(), last: OwnerId::default() };
+        Self { live: Mutex::new(live), bound, crowded: Notify::new() }
+    }
+
     pub(crate) fn new() -> Self {
-        Self { live: Mutex::new(Live { owners: HashMap::new(), last: OwnerId::default() }) }
+        Self::bounded(usize::MAX)
+    }
+
+    /// The handle of the live owner of `key`, if there is one.
+    pub(crate) fn get(&self, key: &K) -> Option<Arc<H>> {
+        self.live().owners.get(key).map(|(_, handle)| Arc::clone(handle))
+    }
+
+    /// As [`get_or_start`](Self::get_or_start), unless that would be one owner too many.
+    pub(crate) fn get_or_start_within(&self, key: &K, start: impl FnOnce(OwnerId) -> H) -> Result<Arc<H>, NoRoom> {
+        let live = self.live();
+        let (count, is_new) = (live.owners.len(), !live.owners.contains_key(key));
+        drop(live);
+        if is_new && count >= self.bound / 4 * 3 {
+            self.crowded.notify_waiters();
+        }
+        // Callers that race here may pass the bound by as many as they are.
+        if is_new && count >= self.bound { Err(NoRoom) } else { Ok(self.get_or_start(key, start)) }
+    }
+
+    /// Waits until room becomes scarce; an owner that is idle then had better leave.
+    pub(crate) async fn crowded(&self) {
+        self.crowded.notified().await;
     }
 
     /// The handle of the live owner of `key`, started now if there is none.
@@ -108,5 +144,19 @@ mod tests {
         assert_eq!(open(4), 3, "the newer owner stays");
         assert!(registry.retire(&"key", owners[1]), "an idle owner leaves");
         assert_eq!(owners.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn idle_owners_are_asked_to_leave_before_there_is_no_room() {
+        let registry: Registry<u32, u32> = Registry::bounded(4);
+        let mut held: Vec<_> = (0..3).map(|key| registry.get_or_start_within(&key, |_| key).expect("room")).collect();
+        let asked = registry.crowded();
+        let (_, last) = tokio::join!(biased; asked, async { registry.get_or_start_within(&3, |_| 3) });
+        held.push(last.expect("the last place"));
+        assert_eq!(registry.get_or_start_within(&4, |_| 4), Err(NoRoom));
+        assert_eq!(registry.get_or_start_within(&0, |_| 9), Ok(Arc::new(0)), "who is live is found");
+        held.remove(0);
+        assert!(registry.retire(&0, OwnerId(1)));
+        assert_eq!(registry.get_or_start_within(&4, |_| 4), Ok(Arc::new(4)));
     }
 }

@@ -26,7 +26,7 @@ use crate::agui::Message;
 use crate::store::{Kind, Owner, StreamKey, Tenant};
 
 use super::keeping::{Amendment, KeepingError};
-use super::registry::Registry;
+use super::registry::{NoRoom, Registry};
 use super::view::ThreadItem;
 use super::{Connect, FrameStream, ReadError, Services, StartError, StartRun};
 pub(crate) use follow::Follow;
@@ -128,11 +128,13 @@ pub(crate) struct ThreadHandle {
 pub(crate) type Threads = Registry<ThreadRef, ThreadHandle>;
 
 const INBOX: usize = 64;
+/// Threads that live at a time, whether a run is live on them or they were used in the last minute.
+pub(crate) const LIVE: usize = 16_384;
 
 impl ThreadHandle {
     /// The live thread, its task started now if need be.
-    pub(crate) fn open(services: &Arc<Services>, thread: &ThreadRef) -> Arc<Self> {
-        services.threads.get_or_start(thread, |id| {
+    pub(crate) fn open(services: &Arc<Services>, thread: &ThreadRef) -> Result<Arc<Self>, NoRoom> {
+        services.threads.get_or_start_within(thread, |id| {
             let (inbox, commands) = mpsc::channel(INBOX);
             services.threads.spawn_owner(thread, id, actor::run(Arc::clone(services), thread.clone(), id, commands));
             Self { inbox }

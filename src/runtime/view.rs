@@ -126,8 +126,7 @@ impl Runtime {
         thread_id: &str,
     ) -> Result<Option<Arc<ThreadHandle>>, ReadError> {
         let Some(thread) = thread_ref(principal, thread_id) else { return Ok(None) };
-        let head = self.services.store.head(&thread.runs()).await?;
-        Ok(head.map(|_| ThreadHandle::open(&self.services, &thread)))
+        self.services.existing(&thread).await
     }
 }
 

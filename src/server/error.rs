@@ -60,6 +60,12 @@ impl Problem {
             .with("message", format!("the body may have at most {limit_bytes} bytes"))
     }
 
+    pub(super) fn late_body() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "Request timeout")
+            .with("code", "timeout")
+            .with("message", "the body did not arrive in time")
+    }
+
     pub(super) fn invalid_stop(error: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error)
     }
@@ -96,6 +102,11 @@ impl Problem {
         )
     }
 }
+
+/// What a connection gets that there is no room for, before anything is read of it.
+pub(super) const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 93\r\n\r\n\
+{\"error\":\"Service unavailable\",\"code\":\"overloaded\",\"message\":\"too many connections are open\"}";
 
 /// As CopilotKit's runtime says it, in words.
 pub(super) fn debug_feed_is_off() -> Response {

@@ -1,6 +1,7 @@
 //! The socket: accepts connections, speaks HTTP/1.1 and h2c on them, and lets them finish at shutdown.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -8,8 +9,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+use super::error;
 
 /// A client that has not sent its request head by then is cut.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,17 +23,25 @@ const HEADER_BYTES: usize = 64 * 1024;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A preface that came in part is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// Being told that there is no room takes no longer than this.
+const REFUSAL_WITHIN: Duration = Duration::from_secs(1);
 /// After the stop of the streams, connections get this long to finish.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Serves until `stop` is cancelled, then waits for open connections.
-pub(super) async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> io::Result<()> {
+pub(super) async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    max_connections: usize,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES);
     server.http2().timer(TokioTimer::new()).max_concurrent_streams(250).keep_alive_interval(Duration::from_secs(20));
     // Told apart before either is chosen: a connection that was read for that keeps a second buffer as long as it lives.
     let (http1, http2) = (server.clone().http1_only(), server.http2_only());
     let graceful = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -46,6 +59,11 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stop: Cancellat
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps Nagle's algorithm");
         }
+        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+            tracing::warn!(max_connections, "a connection was refused: there are as many as this server takes");
+            tokio::spawn(tokio::time::timeout(REFUSAL_WITHIN, refuse(stream)));
+            continue;
+        };
         let service = TowerToHyperService::new(routes.clone());
         let (http1, http2, watcher, stop) = (http1.clone(), http2.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
@@ -62,6 +80,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stop: Cancellat
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "a connection ended early");
             }
+            drop(place);
         });
     }
     drop(listener);
@@ -84,4 +103,13 @@ async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+}
+
+/// Says that there is no room. What the client sends is read, so that closing does not take the answer back.
+async fn refuse(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(error::NO_ROOM).await?;
+    stream.shutdown().await?;
+    let mut rest = [0; 4096];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
 }

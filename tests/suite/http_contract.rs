@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::agents::DEMO;
 use crate::support::events::{EventStream, types};
-use crate::support::server::{Home, Server, say};
+use crate::support::server::{HalfSent, Home, Server, say};
 
 fn demo() -> (Home, Server) {
     let home = Home::with_agents(&[DEMO]);
@@ -315,4 +315,23 @@ async fn the_start_page_and_the_health_routes_answer() {
         assert_eq!(response.status(), 200);
         assert!(response.text().await.unwrap().contains(contains));
     }
+}
+
+#[tokio::test]
+async fn more_connections_than_the_server_takes_are_refused_and_told_so() {
+    let home = Home::with_agents(&[DEMO]);
+    let mut options = home.options();
+    options.flags = ["--max-connections", "2"].map(str::to_owned).to_vec();
+    let server = Server::start(options);
+    let held = [HalfSent::new(&server, "/agent/demo/run", &say("a", "u", "hello")).await, {
+        HalfSent::new(&server, "/agent/demo/run", &say("b", "u", "hello")).await
+    }];
+    let (status, body) = HalfSent::new(&server, "/agent/demo/run", &say("c", "u", "hello")).await.answer().await;
+    assert_eq!((status, &body["code"]), (503, &json!("overloaded")));
+    for connection in held {
+        let (status, _) = connection.finish().await;
+        assert_eq!(status, 200, "who has a place is served");
+    }
+    let (status, _) = HalfSent::new(&server, "/agent/demo/run", &say("d", "u", "hello")).await.finish().await;
+    assert_eq!(status, 200, "a place that is left is free");
 }

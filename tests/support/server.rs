@@ -99,7 +99,12 @@ impl Home {
         let listener = TcpListener::bind(config.listen).await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
-        tokio::spawn(server::serve(listener, server::routes(&config, &Arc::new(runtime)), stop.clone()));
+        tokio::spawn(server::serve(
+            listener,
+            server::routes(&config, &Arc::new(runtime)),
+            config.max_connections,
+            stop.clone(),
+        ));
         Server { process: Process::Here { _stop: stop.drop_guard() }, url, options, http: client() }
     }
 
@@ -302,7 +307,8 @@ impl HalfSent {
         let (body, path) = (body.to_string().into_bytes(), format!("/api/copilotkit{path}"));
         let (first, rest) = body.split_at(body.len() / 2);
         let length = body.len();
-        let head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n");
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
         socket.write_all(head.as_bytes()).await.expect("the head is taken");
         socket.write_all(first).await.expect("half of the body is taken");
         Self { socket, rest: rest.to_vec() }

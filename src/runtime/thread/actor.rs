@@ -213,6 +213,7 @@ impl Thread {
                 command = inbox.recv() => Wake::Command(command),
                 () = tokio::time::sleep(RETRY), if self.owed.is_some() => Wake::DebtIsDue,
                 () = tokio::time::sleep(IDLE) => Wake::Idle,
+                () = self.services.threads.crowded() => Wake::Idle,
             };
         };
         let text_is_due = live.text.since.map(|since| since + TEXT_DELAY);

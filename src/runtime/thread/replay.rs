@@ -9,7 +9,7 @@ use crate::agui::{Dialect, Event, Message, sse};
 use crate::store::{Seq, Store};
 
 use super::super::document::{DocumentHandle, DocumentRef};
-use super::super::{Connect, ReadError};
+use super::super::{Connect, ReadError, Services};
 use super::ThreadRef;
 use super::actor::{RunNote, Thread};
 use super::follow::Follow;
@@ -61,11 +61,15 @@ enum Resume {
 impl Thread {
     /// Plans a replay. What the plan names is immutable or followed live, so that it can be read at leisure.
     pub(super) async fn replay(&mut self, request: Connect) -> Result<Replay, ReadError> {
-        let document = request.agent.document(&request.principal, &self.name);
         let ran = |note: &RunNote| note.agent == request.agent.id();
         let live_agent = self.live_start().is_some_and(|start| start.agent == request.agent.id());
         if !live_agent && !self.runs.iter().any(ran) {
-            return self.without_runs(&request, &document).await;
+            let is_new = self.runs.is_empty() && self.live.is_none();
+            return if is_new {
+                Replay::of_absent(&self.services, &self.name, &request).await
+            } else {
+                Ok(self.empty_replay(request.dialect))
+            };
         }
         let resume = self.resume_point(request.last_event_id.as_deref()).await?;
         let mut replay = self.empty_replay(request.dialect);
@@ -111,33 +115,11 @@ impl Thread {
 
     fn empty_replay(&self, dialect: Dialect) -> Replay {
         Replay {
-            store: Arc::clone(&self.services.store),
-            thread: self.name.clone(),
-            dialect,
-            preface: VecDeque::new(),
-            rest: None,
-            next: 0,
-            end: 0,
             skip: self.runs.iter().map(|note| note.superseded).collect(),
             edited: self.edited_messages(),
             owed: self.owed.as_ref().map(|owed| (self.runs.len() - 1, Arc::clone(&owed.record))),
-            states: HashMap::new(),
-            ready: VecDeque::new(),
-            live: None,
+            ..Replay::of_nothing(&self.services, &self.name, dialect)
         }
-    }
-
-    /// An agent that never ran here: nothing, or the state of a document that exists already, in a run that is not stored.
-    async fn without_runs(&self, request: &Connect, document: &DocumentRef) -> Result<Replay, ReadError> {
-        let mut replay = self.empty_replay(request.dialect);
-        let snapshot = self.services.document(document).snapshot().await?;
-        if self.runs.is_empty() && self.live.is_none() && snapshot.exists {
-            let (thread, run) = (&self.name.id, &request.run_id);
-            replay.preface.push_back(frame(&opening(thread, run, None, Vec::new())));
-            replay.preface.push_back(snapshot.frame);
-            replay.preface.push_back(frame(&Event::run_finished(thread.as_str(), run.as_str())));
-        }
-        Ok(replay)
     }
 
     fn rest_of(&self, run: usize, position: u64, dialect: Dialect) -> Follow {
@@ -201,6 +183,47 @@ impl Thread {
 }
 
 impl Replay {
+    fn of_nothing(services: &Services, thread: &ThreadRef, dialect: Dialect) -> Self {
+        Self {
+            store: Arc::clone(&services.store),
+            thread: thread.clone(),
+            dialect,
+            preface: VecDeque::new(),
+            rest: None,
+            next: 0,
+            end: 0,
+            skip: Vec::new(),
+            edited: HashMap::new(),
+            owed: None,
+            states: HashMap::new(),
+            ready: VecDeque::new(),
+            live: None,
+        }
+    }
+
+    /// A thread without runs: nothing, or the state of a document that exists already, in a run that is not stored.
+    /// Looking starts no owner of what does not exist.
+    pub(crate) async fn of_absent(
+        services: &Arc<Services>,
+        thread: &ThreadRef,
+        request: &Connect,
+    ) -> Result<Self, ReadError> {
+        let mut replay = Self::of_nothing(services, thread, request.dialect);
+        let document = request.agent.document(&request.principal, thread);
+        let is_live = services.documents.get(&document).is_some();
+        if !is_live && services.store.head(&document.stream()).await?.is_none() {
+            return Ok(replay);
+        }
+        let snapshot = services.document(&document).snapshot().await?;
+        if snapshot.exists {
+            let (thread, run) = (&thread.id, &request.run_id);
+            replay.preface.push_back(frame(&opening(thread, run, None, Vec::new())));
+            replay.preface.push_back(snapshot.frame);
+            replay.preface.push_back(frame(&Event::run_finished(thread.as_str(), run.as_str())));
+        }
+        Ok(replay)
+    }
+
     /// The next bytes to send; `None` at the end, which no fault makes come earlier. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
         loop {

@@ -1,11 +1,12 @@
 //! What handlers take from a request, refused as the contract says.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+use super::super::body::{self, Unread};
 use super::Problem;
 
 /// A body may be this large, as a run's input may (docs/state-api.md §1).
@@ -37,13 +38,9 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
 }
 
 pub(super) async fn whole(body: Body) -> Result<Bytes, Problem> {
-    to_bytes(body, BODY_BYTES).await.map_err(|error| {
-        let too_large =
-            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-        if too_large {
-            Problem::too_large(BODY_BYTES)
-        } else {
-            Problem::invalid_body("the body could not be read to its end")
-        }
+    body::read(body, BODY_BYTES).await.map_err(|unread| match unread {
+        Unread::TooLarge => Problem::too_large(BODY_BYTES),
+        Unread::Late => Problem::late_body(),
+        Unread::Broken => Problem::invalid_body("the body could not be read to its end"),
     })
 }

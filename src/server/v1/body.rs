@@ -1,6 +1,6 @@
 //! Request bodies under `/v1`: the right content type, within a size, strict JSON.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use serde_json::Value;
@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::state::json;
 use crate::state::limits::Limits;
 
+use super::super::body::{self, Unread};
 use super::super::error::problem::{Code, Problem};
 
 /// What any body but a document or a run's input may have (docs/state-api.md §1).
@@ -34,14 +35,10 @@ pub(in crate::server) fn expect_type(
 
 /// The bytes of a body of at most `limit`. An encoded body (`Content-Encoding`) is not decoded, so it is not JSON.
 pub(in crate::server) async fn bytes(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    to_bytes(body, limit).await.map_err(|error| {
-        let too_large =
-            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-        if too_large {
-            Problem::too_large(limit)
-        } else {
-            Problem::new(Code::InvalidJson, "the body could not be read to its end")
-        }
+    body::read(body, limit).await.map_err(|unread| match unread {
+        Unread::TooLarge => Problem::too_large(limit),
+        Unread::Late => Problem::new(Code::Timeout, "the body did not arrive in time"),
+        Unread::Broken => Problem::new(Code::InvalidJson, "the body could not be read to its end"),
     })
 }
 
