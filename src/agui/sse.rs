@@ -4,6 +4,8 @@
 use std::ops::Range;
 use std::str::Utf8Error;
 
+use serde_json::value::RawValue;
+
 use crate::agui::event::{Event, EventType};
 
 /// A comment frame: keeps an idle connection open, ignored by every client.
@@ -13,6 +15,13 @@ pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 pub fn write_frame(out: &mut Vec<u8>, event: &Event, id: Option<(&str, u64)>) {
     write_optional_id(out, id);
     Frames::onto(out).push(event);
+}
+
+/// As [`write_frame`] for a `STATE_SNAPSHOT` without id; a state can be large, and is copied once.
+pub fn write_state_snapshot(out: &mut Vec<u8>, snapshot: &RawValue) {
+    out.extend_from_slice(br#"data: {"type":"STATE_SNAPSHOT","snapshot":"#);
+    out.extend_from_slice(snapshot.get().as_bytes());
+    out.extend_from_slice(b"}\n\n");
 }
 
 /// As [`write_frame`], for an event that is encoded already. `json` must be on one line, as [`Event::write_json`]
@@ -277,6 +286,15 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_snapshot_is_written_as_its_event_is() {
+        let snapshot = crate::agui::to_json(&serde_json::json!({"a": [1, "two\n"]}));
+        let (mut as_event, mut short) = (Vec::new(), Vec::new());
+        write_frame(&mut as_event, &Event::state_snapshot(snapshot.clone()), None);
+        write_state_snapshot(&mut short, &snapshot);
+        assert_eq!(short, as_event);
+    }
 
     fn decode(stream: &[u8], piece: usize) -> Vec<Result<Frame, FrameError>> {
         let mut decoder = Decoder::new(64);

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::StateError;
 use crate::agent::context::{StateRequest, Versioned};
-use crate::agui::{Event, sse};
+use crate::agui::sse;
 use crate::state::document::Document;
 
 use super::super::registry::OwnerId;
@@ -308,7 +308,7 @@ fn bound(proposal: Proposal) -> Write {
 
 fn snapshot(version: u64, json: &RawValue) -> Snapshot {
     let mut frame = Vec::with_capacity(json.get().len() + 64);
-    sse::write_frame(&mut frame, &Event::state_snapshot(json.to_owned()), None);
+    sse::write_state_snapshot(&mut frame, json);
     Snapshot { version, exists: version > 0, frame: frame.into() }
 }
 

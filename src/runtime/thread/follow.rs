@@ -3,6 +3,7 @@
 //! The order that both logs have in common (design §5): every entry names the document version it was appended at, so
 //! the deltas up to that version go out before it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ const CATCH_UP: Limit = Limit { entries: 256, bytes: 256 << 10 };
 /// A wake-up and a write for each event is what streaming costs a server; people notice neither.
 const GATHER: Duration = Duration::from_millis(2);
 
+/// A larger snapshot goes out as it is, and what is smaller in one piece with what stands around it.
+const COPIED: usize = 16 << 10;
+
 /// The stream of one live run.
 #[derive(Debug)]
 pub(crate) struct Follow {
@@ -49,6 +53,8 @@ pub(crate) struct Follow {
     new_entries: watch::Receiver<u64>,
     new_versions: watch::Receiver<u64>,
     last_sent: Option<Instant>,
+    /// Found and not sent yet.
+    ready: VecDeque<Bytes>,
     ended: bool,
 }
 
@@ -100,6 +106,7 @@ impl Follow {
             first_snapshot: None,
             state: None,
             last_sent: None,
+            ready: VecDeque::new(),
             ended: false,
         }
     }
@@ -127,6 +134,9 @@ impl Follow {
 
     async fn read_on(&mut self) -> Result<Option<Bytes>, ReadError> {
         loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Ok(Some(bytes));
+            }
             if self.ended || self.last.is_some_and(|last| self.position >= last) {
                 return Ok(None);
             }
@@ -158,10 +168,9 @@ impl Follow {
                     continue;
                 }
             };
-            let bytes = self.show(&chunks).await?;
-            if !bytes.is_empty() {
+            self.show(&chunks).await?;
+            if !self.ready.is_empty() {
                 self.last_sent = Some(Instant::now());
-                return Ok(Some(bytes));
             }
         }
     }
@@ -192,8 +201,8 @@ impl Follow {
     }
 
     /// Renders chunks with the state before them. Changes the cursor only at the end, in one go.
-    async fn show(&mut self, chunks: &[Arc<Chunk>]) -> Result<Bytes, ReadError> {
-        let mut out = Vec::new();
+    async fn show(&mut self, chunks: &[Arc<Chunk>]) -> Result<(), ReadError> {
+        let (mut ready, mut out) = (VecDeque::new(), Vec::new());
         let reader = Reader { dialect: self.dialect, encoding: self.encoding, epoch: self.tail.epoch() };
         let mut state = self.state;
         let mut position = self.position;
@@ -213,7 +222,13 @@ impl Follow {
                     None => self.snapshot().await?,
                 };
                 state = Some(snapshot.version);
-                out.extend_from_slice(&snapshot.told(self.encoding));
+                let snapshot = snapshot.told(self.encoding);
+                if snapshot.len() > COPIED {
+                    ready.push_back(std::mem::take(&mut out).into());
+                    ready.push_back(snapshot);
+                } else {
+                    out.extend_from_slice(&snapshot);
+                }
             }
             let shown = state.expect("the line above set it");
             if chunk.state_version > shown {
@@ -226,8 +241,10 @@ impl Follow {
                 break;
             }
         }
-        (self.position, self.state, self.ended) = (position, state, ended);
-        Ok(out.into())
+        ready.push_back(out.into());
+        ready.retain(|bytes: &Bytes| !bytes.is_empty());
+        (self.position, self.state, self.ended, self.ready) = (position, state, ended, ready);
+        Ok(())
     }
 
     async fn deltas_up_to(&mut self, state: u64, version: u64) -> Result<Bytes, ReadError> {
