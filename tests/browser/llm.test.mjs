@@ -14,6 +14,9 @@ const PLAN = {
   steps: ["Book the train", "Find a room near the river", "Learn ten words of Italian"].map((title) => ({ title, status: "pending" })),
 };
 
+/** The messages of the request that was noted last. */
+const told = async (model) => (await model.requests(1)).at(-1).messages;
+
 for (const transport of TRANSPORTS) {
   const editor = { agent: "editor", transport };
 
@@ -42,10 +45,11 @@ for (const transport of TRANSPORTS) {
       await page.part("state-title").fill("Rome, in spring");
       await page.send("hello");
       await page.answers("You said: hello");
-      const told = model.requests().at(-1).messages;
-      assert.match(told.at(-1).content, /Sleep at the station/);
-      assert.match(told[0].content, /“Rome, in spring”/, "the instructions are filled in anew");
-      assert.match(told[0].content, /The page's accent colour/, "what the page says of itself is among them");
+      await page.until(async () => (await told(model)).at(-2).content === "hello", "the model notes the last request");
+      const messages = await told(model);
+      assert.match(messages.at(-1).content, /Sleep at the station/);
+      assert.match(messages[0].content, /“Rome, in spring”/, "the instructions are filled in anew");
+      assert.match(messages[0].content, /The page's accent colour/, "what the page says of itself is among them");
     }));
 
   test(`${transport}: a tool of the page is called by the model and answered by the page`, () =>

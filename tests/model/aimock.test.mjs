@@ -49,7 +49,7 @@ test("two calls of one answer are made in order, each with its result, and the m
   assert.equal(ofType(events, "STATE_DELTA").length, 4, "each write is shown when it is made");
   assert.ok(ofType(events, "TOOL_CALL_ARGS").length > 10, "arguments stream as they come");
   assert.match(ofType(events, "REASONING_MESSAGE_CONTENT").map(({ delta }) => delta).join(""), /A title first/);
-  const requests = model.requests();
+  const requests = await model.requests(4);
   assert.equal(requests.length, 4);
   assert.ok(requests.every(({ stream, stream_options }) => stream && stream_options.include_usage));
   assert.match(requests[3].messages.at(-1).content, /Learn ten words of Italian/, "the state is last, and as new as the last write");
@@ -80,7 +80,7 @@ test("a server that never stops failing fails the run, with its words", async ()
   model.mock.setChaos({ rateLimitRate: 1 });
   const end = last(await run("hello"));
   assert.deepEqual([end.type, end.code], ["RUN_ERROR", "rate_limited"]);
-  assert.equal(model.requests().length, 4);
+  assert.equal((await model.requests(4)).length, 4);
 });
 
 test("a stream that is cut in the middle ends in an error, not in half an answer that looks whole", async () => {
@@ -100,5 +100,5 @@ test("a suggestion is the one call that was asked for", async () => {
   const tool = { name: "copilotkitSuggest", description: "", parameters: { type: "object" } };
   const events = await run("hello", { tools: [tool], forwardedProps: { toolChoice: { type: "function", function: { name: tool.name } } } });
   assert.equal(ofType(events, "TOOL_CALL_START")[0].toolCallName, "copilotkitSuggest");
-  assert.deepEqual(model.requests()[0].tool_choice, { type: "function", function: { name: "copilotkitSuggest" } });
+  assert.deepEqual((await model.requests(1, { suggestions: true }))[0].tool_choice, { type: "function", function: { name: "copilotkitSuggest" } });
 });

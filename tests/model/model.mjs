@@ -15,8 +15,20 @@ export async function startModel({ chunkSize = 12, latency = 25 } = {}) {
   process.env[ADDRESS] = `${mock.url}/v1`;
   return {
     mock,
-    /** The bodies of the chat completions it was asked for, without those of suggestions, which come when they like. */
-    requests: () => mock.getRequests().filter(({ path, body }) => path.endsWith("/chat/completions") && !asksForSuggestions(body)).map(({ body }) => body),
+    /**
+     * The bodies of the chat completions it was asked for, once there are `count`: it notes a request after its answer.
+     * Those of suggestions come when they like and are left out, unless they are what is asked about.
+     */
+    async requests(count, { suggestions = false } = {}) {
+      const wanted = ({ path, body }) => path.endsWith("/chat/completions") && asksForSuggestions(body) === suggestions;
+      const end = Date.now() + 5_000;
+      for (;;) {
+        const bodies = mock.getRequests().filter(wanted).map(({ body }) => body);
+        if (bodies.length >= count) return bodies;
+        if (Date.now() > end) throw new Error(`the model was asked ${bodies.length} times, not ${count}`);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    },
     stop: () => mock.stop(),
   };
 }

@@ -32,6 +32,8 @@ use transport::{CutOff, Transport};
 
 /// After the end of an answer, its usage is waited for this long at most.
 const USAGE_WAIT: Duration = Duration::from_secs(5);
+/// And the end of its stream this long: a connection that was read to its end can be used again.
+const END_WAIT: Duration = Duration::from_millis(250);
 const OPENAI_HOST: &str = "api.openai.com";
 /// Where the providers that need no `base_url` are.
 const PROVIDERS: &[(&str, &str)] = &[
@@ -183,6 +185,7 @@ impl Reading {
     async fn read(&mut self) -> Result<(), Fault> {
         let mut pieces = Vec::new();
         let deadline = match (self.assembler.has_finish(), self.assembler.has_begun) {
+            _ if self.assembler.is_whole() => Instant::now() + END_WAIT,
             (true, _) => Instant::now() + self.timeouts.idle.min(USAGE_WAIT),
             (false, true) => Instant::now() + self.timeouts.idle,
             (false, false) => self.first_token,
@@ -191,7 +194,7 @@ impl Reading {
         let is_over = match chunk {
             Ok(Some(Ok(chunk))) => {
                 self.assembler.take(&chunk, &mut pieces)?;
-                self.assembler.is_whole()
+                false
             }
             // Some proxies keep a connection alive with empty events.
             Ok(Some(Err(OpenAIError::JSONDeserialize(_, text)))) if text.trim().is_empty() => false,
