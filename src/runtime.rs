@@ -12,6 +12,7 @@ mod live_runs;
 mod registry;
 mod suggestion;
 mod thread;
+mod types;
 mod view;
 mod work;
 
@@ -27,6 +28,7 @@ use crate::agui::{Dialect, Encoding, RunAgentInput};
 use crate::store::{Kind, Store, StoreError};
 
 pub use crate::agent::transcription::{Audio, TranscriptionError};
+pub use crate::agent::types::TypeSpec;
 pub use agents::{AgentView, Agents, Entry, Hosted, Unfit};
 pub use document::{
     Accepted, Delta, DocumentError, Evidence, Expects, Once, Origin, Proposal, Rejection, TogetherRefused, Write,
@@ -38,6 +40,7 @@ pub use documents::{
 };
 pub use keeping::{Amendment, KeepingError, Naming};
 pub use thread::StopOutcome;
+pub use types::DocumentTypes;
 pub use view::{ThreadItem, ThreadPage};
 
 use document::{DocumentHandle, DocumentRef, DocumentUnavailable, LiveDocuments};
@@ -64,6 +67,7 @@ struct Services {
     threads: Arc<Threads>,
     janitor: Janitor,
     live_runs: Arc<LiveRuns>,
+    types: Arc<DocumentTypes>,
     /// Cancelled when the process begins to end: nothing starts from then on.
     stopping: CancellationToken,
 }
@@ -186,7 +190,7 @@ impl Drop for WatchGuard {
 
 impl Services {
     fn document(self: &Arc<Self>, name: &DocumentRef) -> Arc<DocumentHandle> {
-        DocumentHandle::open(&self.documents, &self.store, name)
+        DocumentHandle::open(&self.documents, &self.store, &self.types, name)
     }
 
     /// A thread that has been stored, or is about to be; looking does not create one.
@@ -211,6 +215,7 @@ impl Runtime {
             threads: Arc::new(Threads::bounded(thread::LIVE)),
             janitor,
             live_runs: Arc::default(),
+            types: Arc::new(DocumentTypes::new(agents.types())),
             stopping: CancellationToken::new(),
         });
         for log in services.store.open_streams(Kind::Log).await? {
@@ -246,6 +251,11 @@ impl Runtime {
     /// The text of what is said; `None` where nothing transcribes.
     pub async fn transcribe(&self, audio: Audio) -> Option<Result<String, TranscriptionError>> {
         Some(self.transcriber.as_ref()?.transcribe(audio).await)
+    }
+
+    /// The types that documents can have.
+    pub fn types(&self) -> &DocumentTypes {
+        &self.services.types
     }
 
     pub fn agents(&self) -> &Agents {

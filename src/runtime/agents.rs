@@ -11,6 +11,7 @@ use std::sync::{Arc, RwLock};
 
 use crate::agent::definition::{Definition, Problem};
 use crate::agent::folder::{self, Folder, Loaded};
+use crate::agent::types::Types;
 
 pub use entry::{AgentView, Entry, Unfit};
 pub use hosted::Hosted;
@@ -23,6 +24,8 @@ use used::Used;
 #[derive(Debug)]
 pub struct Agents {
     folder: PathBuf,
+    types: Types,
+    type_problems: Vec<Problem>,
     /// A lock, because every request reads which agents there are while the folder's watcher swaps all of them at once;
     /// never held across an await.
     current: RwLock<Arc<Hosting>>,
@@ -41,7 +44,8 @@ impl Agents {
     /// Reads a folder of definitions. A bad file disables its agent only and becomes a problem.
     pub fn load(folder: &Path) -> Self {
         let hosting = Hosting::of(Folder::load(folder), &Hosting::default());
-        Self { folder: folder.to_owned(), current: RwLock::new(Arc::new(hosting)) }
+        let (types, type_problems) = Types::load(folder);
+        Self { folder: folder.to_owned(), types, type_problems, current: RwLock::new(Arc::new(hosting)) }
     }
 
     /// Reads the folder anew and swaps all agents at once. An agent whose file is broken now stays as it was. Answers
@@ -56,13 +60,18 @@ impl Agents {
         true
     }
 
+    /// The types of documents that the folder declared at the start, and those that are built in.
+    pub fn types(&self) -> &Types {
+        &self.types
+    }
+
     fn current(&self) -> Arc<Hosting> {
         Arc::clone(&self.current.read().expect("no code panics while it holds this lock"))
     }
 
     /// What is wrong with the files as they are now.
     pub fn problems(&self) -> Vec<Problem> {
-        self.current().problems.clone()
+        self.current().problems.iter().chain(&self.type_problems).cloned().collect()
     }
 
     /// The agent of an id, if it can run; `default` is an alias where no definition has that id.

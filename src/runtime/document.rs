@@ -25,9 +25,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::agent::context::{StateRequest, Versioned};
 use crate::agui::{Encoding, append_as_protobuf};
 use crate::state::pointer::Pointer;
+use crate::state::schema::View;
 use crate::store::{Kind, Owner, Store, StreamKey, Tenant};
 
 use super::registry::Registry;
+use super::types::{DocumentTypes, Names};
 pub use deltas::Delta;
 pub(crate) use deltas::DeltaTail;
 pub(crate) use load::Stamp;
@@ -57,6 +59,11 @@ impl DocumentRef {
             kind: Kind::Document,
             id: self.name.as_str().into(),
         }
+    }
+
+    /// Its type.
+    fn kind(&self) -> &str {
+        self.name.split_once('/').map_or("", |(kind, _)| kind)
     }
 
     /// Whether its type allows objects only.
@@ -188,20 +195,32 @@ enum Command {
         reply: Reply<Accepted, DocumentError>,
     },
     Head {
-        with_data: bool,
+        /// Who wants to have the body, if anybody does.
+        reader: Option<Reader>,
         reply: Reply<Head, DocumentUnavailable>,
     },
     Snapshots {
         versions: Vec<u64>,
+        view: Option<Arc<View>>,
         reply: Reply<Vec<Option<Snapshot>>, DocumentUnavailable>,
     },
     Body {
+        view: Option<Arc<View>>,
         reply: Reply<Versioned<Value>, DocumentUnavailable>,
     },
     /// Hands the document out, for a write that spans several.
     Lend {
         reply: Reply<Loan, DocumentUnavailable>,
     },
+}
+
+/// Who reads a body.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader {
+    /// As commits would name them.
+    pub(crate) actor: String,
+    /// The type's schema as they meet it.
+    pub(crate) view: Option<Arc<View>>,
 }
 
 /// How the rest of the runtime holds a live document.
@@ -220,11 +239,16 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl DocumentHandle {
     /// The live document, its task started now if need be.
-    pub(crate) fn open(documents: &Arc<LiveDocuments>, store: &Arc<dyn Store>, name: &DocumentRef) -> Arc<Self> {
+    pub(crate) fn open(
+        documents: &Arc<LiveDocuments>,
+        store: &Arc<dyn Store>,
+        types: &Arc<DocumentTypes>,
+        name: &DocumentRef,
+    ) -> Arc<Self> {
         documents.get_or_start(name, |id| {
             let (inbox, commands) = mpsc::channel(INBOX);
             let log = Log { store: Arc::clone(store), stream: name.stream() };
-            let seat = Arc::new(Seat::new(name.clone(), log));
+            let seat = Arc::new(Seat::new(name.clone(), log, Arc::clone(types)));
             let owner = actor::Owner { documents: Arc::clone(documents), name: name.clone(), id };
             documents.spawn_owner(name, id, actor::run(owner, Arc::clone(&seat), commands));
             Self { inbox, seat }
@@ -267,18 +291,28 @@ impl DocumentHandle {
         answer.await.map_err(|_| DocumentError::from(gone()))?
     }
 
-    pub(crate) async fn head(&self, with_data: bool) -> Result<Head, DocumentUnavailable> {
-        self.ask(|reply| Command::Head { with_data, reply }).await
+    /// Where the document stands, with the body as `reader` sees it.
+    pub(crate) async fn head(&self, reader: Option<Reader>) -> Result<Head, DocumentUnavailable> {
+        self.ask(|reply| Command::Head { reader, reply }).await
+    }
+
+    /// The type's schema as somebody meets it; `None` where nothing is said of it.
+    pub(crate) fn view(&self, names: &Names) -> Option<Arc<View>> {
+        self.seat.view(names)
     }
 
     /// Snapshots of old versions, in the order asked; version 0 shows `{}`. The head is `u64::MAX`, and is always there;
     /// `None` stands for a version that is too far back.
-    pub(crate) async fn snapshots(&self, versions: Vec<u64>) -> Result<Vec<Option<Snapshot>>, DocumentUnavailable> {
-        self.ask(|reply| Command::Snapshots { versions, reply }).await
+    pub(crate) async fn snapshots(
+        &self,
+        versions: Vec<u64>,
+        view: Option<Arc<View>>,
+    ) -> Result<Vec<Option<Snapshot>>, DocumentUnavailable> {
+        self.ask(|reply| Command::Snapshots { versions, view, reply }).await
     }
 
-    pub(crate) async fn snapshot(&self) -> Result<Snapshot, DocumentUnavailable> {
-        let mut snapshots = self.snapshots(vec![u64::MAX]).await?;
+    pub(crate) async fn snapshot(&self, view: Option<Arc<View>>) -> Result<Snapshot, DocumentUnavailable> {
+        let mut snapshots = self.snapshots(vec![u64::MAX], view).await?;
         Ok(snapshots.pop().flatten().expect("the head was asked for"))
     }
 
@@ -287,8 +321,8 @@ impl DocumentHandle {
     }
 
     /// The body; version 0 while there is no document.
-    pub(crate) async fn body(&self) -> Result<Versioned<Value>, DocumentUnavailable> {
-        self.ask(|reply| Command::Body { reply }).await
+    pub(crate) async fn body(&self, view: Option<Arc<View>>) -> Result<Versioned<Value>, DocumentUnavailable> {
+        self.ask(|reply| Command::Body { view, reply }).await
     }
 
     /// Deletes the document, if it exists: its next version is a tombstone, after which it begins anew.

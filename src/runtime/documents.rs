@@ -3,6 +3,7 @@
 //! It finds whose a document is; what a change comes to is decided by the document's own task.
 
 mod batch;
+mod blame;
 mod difference;
 mod export;
 mod history;
@@ -12,14 +13,18 @@ mod name;
 mod subscribe;
 mod tags;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::access::Principal;
+use crate::state::schema::View;
 use crate::store::StoreError;
 
-use super::document::{Accepted, Author, DocumentError, DocumentHandle, DocumentRef, Head, Write};
+use super::document::{Accepted, Author, DocumentError, DocumentHandle, DocumentRef, Head, Reader, Write};
+use super::types::Names;
 use super::{Runtime, Services};
 
 pub use batch::BatchAccepted;
@@ -37,6 +42,8 @@ pub use tags::Tag;
 pub struct Documents<'r> {
     services: &'r Arc<Services>,
     principal: &'r Principal,
+    /// Whether what is secret is shown.
+    secrets: bool,
 }
 
 /// A document as it is or was.
@@ -61,7 +68,7 @@ pub struct Standing {
 impl Runtime {
     /// The documents of a principal's tenant, its own among them.
     pub fn documents<'r>(&'r self, principal: &'r Principal) -> Documents<'r> {
-        Documents { services: &self.services, principal }
+        Documents { services: &self.services, principal, secrets: false }
     }
 }
 
@@ -72,17 +79,24 @@ impl From<StoreError> for DocumentError {
 }
 
 impl Documents<'_> {
+    /// With what is secret: for callers with the right `admin`, who asked for it.
+    pub fn with_secrets(self) -> Self {
+        Self { secrets: true, ..self }
+    }
+
     /// The document as it is.
     pub async fn read(&self, name: &DocumentName) -> Result<Document, DocumentError> {
-        let head = self.live(name)?.head(true).await?;
-        let data = head.data.clone().ok_or_else(|| absence(&head))?;
+        let head = self.live(name)?.head(Some(self.reader(name))).await?;
+        // What is hidden as a whole is not there.
+        let hidden = || if head.exists { DocumentError::NotFound } else { absence(&head) };
+        let data = head.data.clone().ok_or_else(hidden)?;
         let Head { epoch, version, latest, .. } = head;
         Ok(Document { epoch, version, data, updated_at: latest.at, updated_by: latest.by })
     }
 
     /// The epoch and version of a document that exists.
     pub async fn standing(&self, name: &DocumentName) -> Result<Standing, DocumentError> {
-        let head = self.live(name)?.head(false).await?;
+        let head = self.live(name)?.head(None).await?;
         match head.exists {
             true => Ok(Standing { epoch: head.epoch, version: head.version }),
             false => Err(absence(&head)),
@@ -98,6 +112,7 @@ impl Documents<'_> {
             return Err(DocumentError::Deleted { version });
         }
         let body = live.log().body_at(version).await?;
+        let body = self.seen(name, body).ok_or(DocumentError::NotFound)?;
         let data = to_raw_value(&body).expect("a value is JSON").into();
         Ok(Document { epoch: head.epoch, version, data, updated_at: commit.at, updated_by: commit.actor })
     }
@@ -105,7 +120,13 @@ impl Documents<'_> {
     /// Changes the document; on return the change is durable, or refused.
     pub async fn write(&self, name: &DocumentName, write: Write) -> Result<Accepted, DocumentError> {
         self.admit(name, &write)?;
-        self.live(name)?.write(write, self.author()).await
+        let accepted = self.live(name)?.write(write, self.author()).await?;
+        let Some(view) = self.view(name).filter(|view| !view.sees_all()) else { return Ok(accepted) };
+        Ok(Accepted {
+            conflicts: view.conflicts(&accepted.conflicts).into_owned(),
+            commit: accepted.commit.map(|commit| Arc::new(view.commit(&commit).into_owned())),
+            ..accepted
+        })
     }
 
     fn admit(&self, name: &DocumentName, write: &Write) -> Result<(), DocumentError> {
@@ -124,6 +145,28 @@ impl Documents<'_> {
         Author { actor: self.principal.actor(), run_id: None, may_write: None }
     }
 
+    /// The schema of a document's type as the principal meets it.
+    fn view(&self, name: &DocumentName) -> Option<Arc<View>> {
+        self.services.types.view(name.kind(), &self.names())
+    }
+
+    fn names(&self) -> Names {
+        let names = Names::of(self.principal);
+        if self.secrets { names.with_secrets() } else { names }
+    }
+
+    fn reader(&self, name: &DocumentName) -> Reader {
+        Reader { actor: self.principal.actor(), view: self.view(name) }
+    }
+
+    /// A body as the principal sees it; `None` when all of it is hidden.
+    fn seen(&self, name: &DocumentName, body: Value) -> Option<Value> {
+        match self.view(name).filter(|view| !view.sees_all()) {
+            None => Some(body),
+            Some(view) => view.value(&body).map(Cow::into_owned),
+        }
+    }
+
     fn live(&self, name: &DocumentName) -> Result<Arc<DocumentHandle>, DocumentError> {
         Ok(self.services.document(&self.resolve(name)?))
     }
@@ -131,7 +174,7 @@ impl Documents<'_> {
     /// Whose document a name means. State that an agent keeps for one thread belongs to the thread's owner, and so do
     /// the records of runs; everything else belongs to the tenant.
     fn resolve(&self, name: &DocumentName) -> Result<DocumentRef, DocumentError> {
-        if !name::is_declared(name.kind()) {
+        if self.services.types.get(name.kind()).is_none() {
             return Err(DocumentError::UnknownType { kind: name.kind().to_owned() });
         }
         let owner = if name.is_owned() { self.principal.subject.clone() } else { String::new() };
@@ -149,7 +192,7 @@ fn absence(head: &Head) -> DocumentError {
 
 /// The head of a document that has or had this version.
 async fn had_version(live: &DocumentHandle, version: u64) -> Result<Head, DocumentError> {
-    let head = live.head(false).await?;
+    let head = live.head(None).await?;
     match head.version {
         0 => Err(DocumentError::NotFound),
         newest if version == 0 || version > newest => Err(unknown(version, &head)),

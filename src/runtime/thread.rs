@@ -22,11 +22,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::access::Principal;
 use crate::agui::Message;
 use crate::store::{Kind, Owner, StreamKey, Tenant};
 
 use super::keeping::{Amendment, KeepingError};
 use super::registry::{NoRoom, Registry};
+use super::types::Names;
 use super::view::ThreadItem;
 use super::{Connect, FrameStream, ReadError, Services, StartError, StartRun};
 pub(crate) use follow::Follow;
@@ -50,6 +52,11 @@ impl ThreadRef {
     /// The stream of raw log entries; its summary describes the live run.
     pub(crate) fn log(&self) -> StreamKey {
         self.stream(Kind::Log)
+    }
+
+    /// Its owner, as schemas speak of readers.
+    pub(crate) fn names(&self) -> Names {
+        Names::of(&Principal { tenant: self.tenant.clone(), subject: self.owner.clone() })
     }
 
     pub(crate) fn of(stream: &StreamKey) -> Self {

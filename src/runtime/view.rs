@@ -10,6 +10,7 @@ use crate::agui::Message;
 use crate::store::{Kind, Owner, Scope, Tenant};
 
 use super::thread::{Summary, ThreadHandle};
+use super::types::Names;
 use super::{ReadError, Runtime, thread_ref};
 
 /// One thread in a list.
@@ -108,7 +109,8 @@ impl Runtime {
         let last_agent = thread.view().await?.last_agent;
         let agent = agent.map(str::to_owned).or(last_agent).and_then(|agent| self.agents.find(&agent));
         let Some(agent) = agent else { return Ok(None) };
-        let state = self.services.document(&agent.document(principal, &name)).body().await?;
+        let document = self.services.document(&agent.document(principal, &name));
+        let state = document.body(document.view(&Names::of(principal))).await?;
         Ok((state.version > 0).then_some(state.value))
     }
 

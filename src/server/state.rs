@@ -10,3 +10,4 @@ pub(super) mod rollback;
 pub(super) mod tags;
 mod terms;
 pub(super) mod transfer;
+pub(super) mod types;

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use crate::runtime::Runtime;
 
 use super::error::problem::Problem;
-use super::state::{batch, document, history, list, rollback, tags, transfer};
+use super::state::{batch, document, history, list, rollback, tags, transfer, types};
 use super::{agents, agui};
 
 pub(super) fn routes(runtime: Arc<Runtime>) -> Router {
@@ -27,12 +27,17 @@ pub(super) fn routes(runtime: Arc<Runtime>) -> Router {
         .route("/state", get(list::list))
         .route("/state/{type}/{id}", document)
         .route("/state/{type}/{id}/history", get(history::history))
+        .route("/state/{type}/{id}/blame", get(history::blame))
         .route("/state/{type}/{id}/diff", get(rollback::diff))
         .route("/state/{type}/{id}/rollback", post(rollback::rollback))
         .route("/state/{type}/{id}/tags", get(tags::tags).post(tags::tag))
         .route("/state:batch", post(batch::batch))
         .route("/state:export", get(transfer::export))
         .route("/state:import", post(transfer::import))
+        .route("/types", get(types::list))
+        .route("/types/{type}/schema", get(types::schema))
+        .route("/types/{type}/types.ts", get(types::typescript))
+        .route("/types/{type}/types.py", get(types::pydantic))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .with_state(runtime)

@@ -18,6 +18,7 @@ mod runs;
 mod state_durable;
 mod state_http;
 mod state_in_runs;
+mod state_types;
 mod state_writes;
 mod store_contract;
 mod store_durability;

@@ -1,6 +1,7 @@
 //! What the owner of a live document does with what it is asked, and the task that serves the queue. Whatever is read is
 //! durable.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::StateError;
 use crate::agent::context::{StateRequest, Versioned};
+use crate::agent::types::Put;
 use crate::agui::sse;
 use crate::state::document::Document;
+use crate::state::schema::View;
 
 use super::super::registry::OwnerId;
+use super::super::types::Names;
 use super::append::Reply;
 use super::commit::text;
 use super::load::Live;
@@ -23,7 +27,7 @@ use super::seat::Seat;
 use super::together::Loan;
 use super::write::{DocumentError, Proposal, Write};
 use super::{
-    Author, Begun, Command, DocumentRef, DocumentUnavailable, Evidence, Head, LiveDocuments, Refused, Snapshot,
+    Author, Begun, Command, DocumentRef, DocumentUnavailable, Evidence, Head, LiveDocuments, Reader, Refused, Snapshot,
 };
 
 /// At most this many commands are taken at once.
@@ -31,6 +35,8 @@ const BATCH: usize = 64;
 /// A document that nobody asked anything for this long leaves memory.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// Principals whose last read version stays in memory.
+const READERS: usize = 1024;
 /// No replay shows an older version: reading on would keep the document from its writers for too long.
 const FURTHEST_SHOWN: u64 = 16_384;
 /// Read at once on the way back.
@@ -92,14 +98,15 @@ pub(super) fn refuse(command: Command, reason: &str) {
         Command::Write { reply, .. } => drop(reply.send(Err(DocumentError::Unavailable { reason }))),
         Command::Head { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
         Command::Snapshots { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
-        Command::Body { reply } => drop(reply.send(Err(DocumentUnavailable { reason }))),
+        Command::Body { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
         Command::Lend { reply } => drop(reply.send(Err(DocumentUnavailable { reason }))),
     }
 }
 
 /// Waits until the borrower is done. One that ends without giving back may have written: what is stored counts.
 pub(super) async fn lend(live: Box<Live>, borrower: Borrower) -> Result<Box<Live>, Broken> {
-    let (name, log, deltas) = (live.name.clone(), live.log.clone(), Arc::clone(&live.deltas));
+    let (name, log, types) = (live.name.clone(), live.log.clone(), Arc::clone(&live.types));
+    let deltas = Arc::clone(&live.deltas);
     let (back, returned) = oneshot::channel();
     match borrower.send(Ok(Loan { live, back })) {
         Err(Ok(loan)) => return Ok(loan.live),
@@ -108,7 +115,7 @@ pub(super) async fn lend(live: Box<Live>, borrower: Borrower) -> Result<Box<Live
     }
     match returned.await {
         Ok(live) => Ok(live),
-        Err(_) => Live::load(name, log, deltas).await.map(Box::new),
+        Err(_) => Live::load(name, log, types, deltas).await.map(Box::new),
     }
 }
 
@@ -158,21 +165,31 @@ impl Live {
             Command::Lend { .. } => {
                 unreachable!("who owns the document lends it")
             }
-            Command::Agent { request: StateRequest::Read { path, reply }, .. } => {
-                let value = if self.document.exists() { path.get(self.document.body()).cloned() } else { None };
+            Command::Agent { request: StateRequest::Read { path, reply }, author } => {
+                let there = self.document.exists().then(|| path.get(self.document.body())).flatten();
+                let value = match self.view(&author.actor) {
+                    None => there.cloned(),
+                    Some(view) => there.and_then(|there| view.value_at(&path, there).map(Cow::into_owned)),
+                };
                 drop(reply.send(Ok(Versioned { version: self.document.version(), value })));
                 Ok(())
             }
             Command::Begin { initial, posted, author, reply } => {
                 let created = !self.document.exists();
                 let begun = self.begin(initial, posted, &author).await;
-                answer(reply, begun.map(|rejected| Begun { snapshot: self.head_snapshot(), created, rejected }))
+                let view = self.view(&author.actor);
+                let snapshot = |live: &mut Self| live.head_snapshot(view.as_deref());
+                answer(reply, begun.map(|rejected| Begun { snapshot: snapshot(self), created, rejected }))
             }
-            Command::Head { with_data, reply } => answer(reply, Ok(self.head(with_data))),
-            Command::Snapshots { versions, reply } => answer(reply, self.snapshots(&versions).await),
-            Command::Body { reply } => {
-                let version = if self.document.exists() { self.document.version() } else { 0 };
-                answer(reply, Ok(Versioned { version, value: self.document.body().clone() }))
+            Command::Head { reader, reply } => answer(reply, Ok(self.head(reader))),
+            Command::Snapshots { versions, view, reply } => {
+                answer(reply, self.snapshots(&versions, view.as_deref()).await)
+            }
+            Command::Body { view, reply } => {
+                let shown = seen(view.as_deref(), self.document.body()).filter(|_| self.document.exists());
+                let version = shown.as_ref().map_or(0, |_| self.document.version());
+                let value = shown.map_or_else(|| Document::absent().into_body(), Cow::into_owned);
+                answer(reply, Ok(Versioned { version, value }))
             }
         }
     }
@@ -227,11 +244,15 @@ impl Live {
         }
     }
 
-    fn head(&mut self, with_data: bool) -> Head {
+    fn head(&mut self, reader: Option<Reader>) -> Head {
         let exists = self.document.exists();
-        let data = (with_data && exists).then(|| {
+        let data = reader.filter(|_| exists).and_then(|Reader { actor, view }| {
+            self.note_read(actor);
             let body = self.document.body();
-            Arc::clone(self.json.get_or_insert_with(|| text(body)))
+            match view.filter(|view| !view.sees_all()) {
+                None => Some(Arc::clone(self.json.get_or_insert_with(|| text(body)))),
+                Some(view) => seen(Some(&view), body).map(|body| text(&body)),
+            }
         });
         Head {
             epoch: self.epoch.clone().unwrap_or_default(),
@@ -242,19 +263,38 @@ impl Live {
         }
     }
 
-    fn head_snapshot(&mut self) -> Snapshot {
+    /// Which version a principal saw, where what it puts next is merged by that.
+    fn note_read(&mut self, actor: String) {
+        let kind = self.name.kind();
+        if self.types.get(kind).is_none_or(|spec| spec.put != Put::Merge) {
+            return;
+        }
+        if self.last_read.len() >= READERS {
+            self.last_read.clear();
+        }
+        self.last_read.insert(actor, self.document.version());
+    }
+
+    pub(super) fn view(&self, actor: &str) -> Option<Arc<View>> {
+        self.types.view(self.name.kind(), &Names::of_actor(actor))
+    }
+
+    fn head_snapshot(&mut self, view: Option<&View>) -> Snapshot {
         let (version, body) = (self.document.version(), self.document.body());
-        let json = self.json.get_or_insert_with(|| text(body));
         let exists = self.document.exists();
+        if view.is_some_and(|view| !view.sees_all()) {
+            return Snapshot { exists, ..snapshot(version, &shown(view, body)) };
+        }
+        let json = self.json.get_or_insert_with(|| text(body));
         self.snapshot.get_or_insert_with(|| Snapshot { exists, ..snapshot(version, json) }).clone()
     }
 
     /// In the order asked; `None` for versions that are too far back to be read for this.
-    async fn snapshots(&mut self, versions: &[u64]) -> Result<Vec<Option<Snapshot>>, Broken> {
-        let head = self.head_snapshot();
+    async fn snapshots(&mut self, versions: &[u64], view: Option<&View>) -> Result<Vec<Option<Snapshot>>, Broken> {
+        let head = self.head_snapshot(view);
         let older = versions.iter().copied().filter(|&version| version < head.version).collect();
         let older = self.bodies(older).await?;
-        let shown: Vec<_> = older.iter().map(|(version, body)| snapshot(*version, &text(body))).collect();
+        let shown: Vec<_> = older.iter().map(|(version, body)| snapshot(*version, &shown(view, body))).collect();
         let find = |wanted: &u64| match *wanted < head.version {
             true => shown.iter().find(|found| found.version == *wanted).cloned(),
             false => Some(head.clone()),
@@ -299,6 +339,16 @@ fn answer<T>(reply: super::Reply<T, DocumentUnavailable>, result: Result<T, Brok
             Err(broken)
         }
     }
+}
+
+/// A body as somebody sees it; `None` when all of it is hidden.
+fn seen<'b>(view: Option<&View>, body: &'b Value) -> Option<Cow<'b, Value>> {
+    view.map_or(Some(Cow::Borrowed(body)), |view| view.value(body))
+}
+
+/// The same as text; what is hidden as a whole is an empty object.
+fn shown(view: Option<&View>, body: &Value) -> Arc<RawValue> {
+    seen(view, body).map_or_else(|| text(Document::absent().body()), |body| text(&body))
 }
 
 /// A write by one whose state the document is.

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::agent::StateError;
 use crate::state::document::{Change, Commit};
+use crate::state::history::Skipped;
 use crate::store::{Append, Batch, CommitError, Committed, NewEntry, Seq};
 
 use super::Author;
@@ -35,6 +36,7 @@ pub(super) struct Pending {
     pub(super) version: u64,
     /// The body after it, when the writer wants to have it.
     pub(super) text: Option<Arc<RawValue>>,
+    pub(super) skipped: Vec<Skipped>,
 }
 
 /// What became of a write on the copy in memory.
@@ -197,6 +199,7 @@ impl Live {
             duplicate: false,
             conflicts: commit.as_ref().map(|commit| commit.conflicts.clone()).unwrap_or_default(),
             commit,
+            skipped: pending.skipped.clone(),
             data: pending.text.clone(),
         }
     }

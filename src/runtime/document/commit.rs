@@ -2,17 +2,22 @@
 //!
 //! [`append`](super::append) makes it durable and only then answers and shows it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::oneshot;
 
-use crate::state::document::{Commit, Decided, Mutation, Terms};
+use crate::agent::types::{Put, TypeSpec};
+use crate::state::document::{Commit, Decided, Document, Mutation, Refusal, Terms};
+use crate::state::history::{Undo, undo_run};
 use crate::state::json;
 use crate::state::later::Later;
 use crate::state::limits::Limits;
 use crate::state::merge::Past;
+use crate::state::pointer::Pointer;
+use crate::state::schema::View;
 
 use super::super::clock::now;
 use super::actor::Broken;
@@ -38,14 +43,24 @@ impl Live {
                 return Err(broken);
             }
         };
-        let text = write.wants_data.then(|| text(self.document.body()));
+        let text = write.wants_data.then(|| self.text_for(&author)).flatten();
         let is_dry = write.dry_run;
         let version = self.document.version();
-        self.pending.push(Pending { write, author, reply, decided, existed, version, text });
+        let skipped = std::mem::take(&mut self.skipped);
+        self.pending.push(Pending { write, author, reply, decided, existed, version, text, skipped });
         if is_dry {
             self.take_dry_run_back();
         }
         Ok(())
+    }
+
+    /// The body as its author sees it.
+    fn text_for(&self, author: &Author) -> Option<Arc<RawValue>> {
+        let body = self.document.body();
+        match self.view(&author.actor) {
+            None => Some(text(body)),
+            Some(view) => view.value(body).map(|body| text(&body)),
+        }
     }
 
     /// As [`take`](Self::take) with everything before and this made durable.
@@ -96,8 +111,21 @@ impl Live {
             return Ok(Err(DocumentError::VersionNotFound { version, head }));
         }
         let is_delete = matches!(write.proposal, Proposal::Delete);
-        let terms = Terms { allowed: author.may_write.as_deref(), always: !existed, ..Terms::default() };
-        let change = match self.propose(write, &terms).await? {
+        let Some(spec) = self.types.get(self.name.kind()).cloned() else {
+            return Ok(Err(DocumentError::UnknownType { kind: self.name.kind().to_owned() }));
+        };
+        let view = match is_delete {
+            true => None,
+            false => self.view(&author.actor),
+        };
+        let terms = Terms {
+            allowed: author.may_write.as_deref(),
+            view: view.as_deref(),
+            always: !existed,
+            limits: spec.limits,
+            ..Terms::default()
+        };
+        let change = match self.propose(write, author, &spec, &terms).await? {
             Ok(Decided::Unchanged) => return Ok(Ok(Decision::Unchanged)),
             Ok(Decided::Changed(change)) => change,
             Err(refused) => return Ok(Err(refused)),
@@ -142,8 +170,21 @@ impl Live {
         }
     }
 
-    async fn propose(&mut self, write: &Write, terms: &Terms<'_>) -> Result<Result<Decided, DocumentError>, Broken> {
+    async fn propose(
+        &mut self,
+        write: &Write,
+        author: &Author,
+        spec: &TypeSpec,
+        terms: &Terms<'_>,
+    ) -> Result<Result<Decided, DocumentError>, Broken> {
         let head = self.document.version();
+        self.skipped.clear();
+        if !self.document.exists()
+            && let Some(body) = born(&write.proposal, spec, terms)
+        {
+            let decided = body.and_then(|body| self.bear(&body, spec, terms));
+            return Ok(decided.map_err(|refusal| DocumentError::Refused { refusal, head }));
+        }
         let commits = match write.base {
             Some(base) if head - base > FURTHEST => return Ok(Err(DocumentError::BaseTooOld { base, head })),
             Some(base) => self.commits_after(base).await?,
@@ -158,6 +199,13 @@ impl Live {
             Proposal::Replace(body) if write.base.is_none() => self.document.decide(Mutation::Replace(body), terms),
             Proposal::Replace(body) => self.document.decide(Mutation::Rewrite { body, since }, terms),
             Proposal::Posted { state, evidence } => return self.take_posted(state, *evidence, terms).await,
+            Proposal::Put(body) if spec.put == Put::Merge && self.document.exists() => {
+                let evidence =
+                    self.last_read.get(&author.actor).map_or(Evidence::Unknown, |&read| Evidence::Exact(read));
+                return self.take_posted(body, evidence, terms).await;
+            }
+            Proposal::Put(body) => self.document.decide(Mutation::Replace(body), terms),
+            Proposal::UndoRun { run_id } => return self.undo_run(run_id, terms).await,
             Proposal::Delete => Ok(Decided::Changed(self.document.end())),
             Proposal::Rollback { to } if *to == 0 || *to > head => {
                 return Ok(Err(DocumentError::VersionNotFound { version: *to, head }));
@@ -170,6 +218,37 @@ impl Live {
                 self.document.decide(Mutation::Replace(&body), terms)
             }
         };
+        Ok(decided.map_err(|refusal| DocumentError::Refused { refusal, head }))
+    }
+
+    /// The first version: what differs from what the type begins with is its author's.
+    fn bear(&mut self, body: &Value, spec: &TypeSpec, terms: &Terms<'_>) -> Result<Decided, Refusal> {
+        let Some(view) = terms.view else { return self.document.decide(Mutation::Replace(body), terms) };
+        if let Some(path) = view.barred(&Pointer::root(), Some(&spec.initial), Some(body)) {
+            return Err(Refusal::ForbiddenPath { path });
+        }
+        let open = view.schema().unrestricted();
+        self.document.decide(Mutation::Replace(body), &Terms { view: Some(&open), ..*terms })
+    }
+
+    /// Takes back what a run did where nobody wrote since; what stays is in `skipped`.
+    async fn undo_run(&mut self, run_id: &str, terms: &Terms<'_>) -> Result<Result<Decided, DocumentError>, Broken> {
+        let head = self.document.version();
+        let commits = self.commits_after(head.saturating_sub(FURTHEST)).await?;
+        let is_of_run = |commit: &Arc<Commit>| commit.run_id.as_deref() == Some(run_id);
+        let Some(first) = commits.iter().position(is_of_run) else {
+            return Ok(Err(DocumentError::RunNotHere { run_id: run_id.to_owned() }));
+        };
+        let of_run: HashSet<u64> =
+            commits.iter().filter(|commit| is_of_run(commit)).map(|commit| commit.version).collect();
+        let since: Vec<Later<'_>> = commits[first..].iter().map(|commit| commit.as_ref().into()).collect();
+        let schema = terms.view.map(View::schema);
+        let undone = undo_run(self.document.body(), &since, |later| of_run.contains(&later.version), schema);
+        let damaged = || Broken { reason: format!("the commits of run {run_id} cannot be taken back") };
+        let Undo { ops, skipped } = undone.ok_or_else(damaged)?;
+        self.skipped = skipped;
+        let limits = Limits { max_ops: usize::MAX, ..terms.limits };
+        let decided = self.document.decide(Mutation::Patch { ops: &ops, since: &[] }, &Terms { limits, ..*terms });
         Ok(decided.map_err(|refusal| DocumentError::Refused { refusal, head }))
     }
 
@@ -235,6 +314,26 @@ impl Live {
         }
         Ok(body)
     }
+}
+
+/// The first body of a document whose type gives it something to begin with; `None` where it gives nothing.
+fn born(proposal: &Proposal, spec: &TypeSpec, terms: &Terms<'_>) -> Option<Result<Value, Refusal>> {
+    if spec.initial.as_object().is_none_or(|initial| initial.is_empty()) {
+        return None;
+    }
+    let mut scratch = Document::absent();
+    let of_creation = Terms { view: None, always: true, ..*terms };
+    let since = &[];
+    let decided = match proposal {
+        Proposal::Replace(body) | Proposal::Put(body) => return Some(Ok(spec.born(body.clone()))),
+        Proposal::Patch(ops) => scratch.decide(Mutation::Patch { ops, since }, &of_creation),
+        Proposal::Merge(patch) => scratch.decide(Mutation::Merge { patch, since }, &of_creation),
+        Proposal::Intents(intents) => scratch.decide(Mutation::Intents { intents, since }, &of_creation),
+        Proposal::Posted { .. } | Proposal::Delete | Proposal::Rollback { .. } | Proposal::UndoRun { .. } => {
+            return None;
+        }
+    };
+    Some(decided.map(|_| spec.born(scratch.into_body())))
 }
 
 /// A body as JSON text.

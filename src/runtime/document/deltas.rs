@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::agui::{Encoding, Event, PatchOperation, to_json};
 use crate::state::document::Commit;
 use crate::state::patch::Operation;
+use crate::state::schema::View;
 
 /// Commits beyond this many leave memory; a reader that is further behind reads the store.
 const KEPT: usize = 1024;
@@ -26,11 +27,38 @@ pub struct Delta {
     frame: OnceLock<Bytes>,
     protobuf: OnceLock<Bytes>,
     json: OnceLock<Bytes>,
+    /// What readers see of it from whom something is hidden.
+    /// A lock, because any number of them ask; held for a few comparisons and the making of one delta.
+    seen: Mutex<Vec<(Arc<View>, Arc<Delta>)>>,
 }
+
+/// Views for which one delta is kept; what is made for further ones is not shared.
+const SEEN: usize = 16;
 
 impl Delta {
     pub(super) fn new(commit: Arc<Commit>, bytes: usize) -> Self {
-        Self { commit, bytes, frame: OnceLock::new(), protobuf: OnceLock::new(), json: OnceLock::new() }
+        Self {
+            commit,
+            bytes,
+            frame: OnceLock::new(),
+            protobuf: OnceLock::new(),
+            json: OnceLock::new(),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// As a reader may be told it: from what they saw to what they see.
+    pub(crate) fn for_view(self: &Arc<Self>, view: Option<&Arc<View>>) -> Arc<Self> {
+        let Some(view) = view.filter(|view| !view.sees_all()) else { return Arc::clone(self) };
+        let mut seen = self.seen.lock().expect("no code panics while it holds this lock");
+        if let Some((_, delta)) = seen.iter().find(|(known, _)| Arc::ptr_eq(known, view) || known == view) {
+            return Arc::clone(delta);
+        }
+        let delta = Arc::new(Self::new(Arc::new(view.commit(&self.commit).into_owned()), self.bytes));
+        if seen.len() < SEEN {
+            seen.push((Arc::clone(view), Arc::clone(&delta)));
+        }
+        delta
     }
 
     /// The version it made; it leads there from the version before.

@@ -1,13 +1,16 @@
 //! Bringing a document back from the store: its last snapshot and the commits after it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::state::document::{Commit, Document};
+use crate::state::history::Skipped;
 use crate::store::{Limit, Seq, StoreError};
 
+use super::super::types::DocumentTypes;
 use super::actor::Broken;
 use super::append::Pending;
 use super::deltas::{Delta, DeltaTail};
@@ -21,6 +24,7 @@ const PAGE: Limit = Limit { entries: 512, bytes: 1 << 20 };
 pub(super) struct Live {
     pub(super) name: DocumentRef,
     pub(super) log: Log,
+    pub(super) types: Arc<DocumentTypes>,
     pub(super) deltas: Arc<DeltaTail>,
     pub(super) document: Document,
     /// The lineage of its versions; none before the first commit.
@@ -37,6 +41,10 @@ pub(super) struct Live {
     /// Decided and not stored yet, in order.
     pub(super) pending: Vec<Pending>,
     pub(super) clients: Clients,
+    /// Which version each principal read last, where a `PUT` is merged by that.
+    pub(super) last_read: HashMap<String, u64>,
+    /// What undoing a run left as it is.
+    pub(super) skipped: Vec<Skipped>,
 }
 
 /// What a listing shows of a document besides its name and version: the summary of its stream.
@@ -62,11 +70,17 @@ impl From<StoreError> for Broken {
 }
 
 impl Live {
-    pub(super) async fn load(name: DocumentRef, log: Log, deltas: Arc<DeltaTail>) -> Result<Self, Broken> {
+    pub(super) async fn load(
+        name: DocumentRef,
+        log: Log,
+        types: Arc<DocumentTypes>,
+        deltas: Arc<DeltaTail>,
+    ) -> Result<Self, Broken> {
         let document = Document::absent();
         let mut live = Self {
             name,
             log,
+            types,
             deltas,
             document,
             epoch: None,
@@ -77,6 +91,8 @@ impl Live {
             snapshot: None,
             pending: Vec::new(),
             clients: Clients::default(),
+            last_read: HashMap::new(),
+            skipped: Vec::new(),
         };
         live.reload().await?;
         Ok(live)

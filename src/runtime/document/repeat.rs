@@ -3,11 +3,14 @@
 //! What was answered is stored in the same transaction as what it is the answer to (docs/state-api.md §8).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::state::document::Conflict;
+use crate::state::history::Skipped;
 use crate::store::{Remember, Tenant};
 
 use super::super::clock::now_ms;
@@ -68,6 +71,8 @@ enum Answer {
         changed: bool,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         conflicts: Vec<Conflict>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        skipped: Vec<Skipped>,
         wants_data: bool,
     },
     Refused(Rejection),
@@ -83,7 +88,7 @@ impl Live {
             }
             if let Some(remembered) = self.remembered(&once.key).await? {
                 return match remembered.fingerprint == once.fingerprint {
-                    true => self.repeated(remembered.answer).await,
+                    true => self.repeated(remembered.answer, author).await,
                     false => Ok(Known::Refused(DocumentError::IdempotencyMismatch)),
                 };
             }
@@ -105,7 +110,7 @@ impl Live {
                 // It may be among those that are being stored.
                 self.flush().await?;
                 return match self.remembered(&answer_key(&client, origin)).await? {
-                    Some(remembered) => self.repeated(remembered.answer).await,
+                    Some(remembered) => self.repeated(remembered.answer, author).await,
                     None => Ok(Known::Refused(DocumentError::ClientUnknown)),
                 };
             }
@@ -125,6 +130,7 @@ impl Live {
                 created: !pending.existed,
                 changed: pending.decided.commit().is_some(),
                 conflicts: pending.decided.commit().map(|commit| commit.conflicts.clone()).unwrap_or_default(),
+                skipped: pending.skipped.clone(),
                 wants_data: pending.write.wants_data,
             },
         };
@@ -151,6 +157,14 @@ impl Live {
         }
     }
 
+    async fn shown_at(&self, version: u64, author: &Author) -> Result<Option<Arc<RawValue>>, Broken> {
+        let body = self.body_at(version).await?;
+        Ok(match self.view(&author.actor) {
+            None => Some(text(&body)),
+            Some(view) => view.value(&body).map(|body| text(&body)),
+        })
+    }
+
     fn note(&self, key: String, value: &impl Serialize, kept_ms: i64, overwrites: bool) -> Remember {
         Remember {
             tenant: Tenant::new(self.name.tenant.as_str()),
@@ -171,12 +185,12 @@ impl Live {
         found.map(|found| serde_json::from_slice(&found).map_err(|error| damaged(key, &error))).transpose()
     }
 
-    async fn repeated(&mut self, answer: Answer) -> Result<Known, Broken> {
+    async fn repeated(&mut self, answer: Answer, author: &Author) -> Result<Known, Broken> {
         self.flush().await?;
-        let (version, created, changed, conflicts, wants_data) = match answer {
+        let (version, created, changed, conflicts, skipped, wants_data) = match answer {
             Answer::Refused(rejection) => return Ok(Known::Refused(DocumentError::Before(Box::new(rejection)))),
-            Answer::Accepted { version, created, changed, conflicts, wants_data } => {
-                (version, created, changed, conflicts, wants_data)
+            Answer::Accepted { version, created, changed, conflicts, skipped, wants_data } => {
+                (version, created, changed, conflicts, skipped, wants_data)
             }
         };
         Ok(Known::Answered(Box::new(Accepted {
@@ -185,8 +199,9 @@ impl Live {
             created,
             duplicate: true,
             conflicts,
+            skipped,
             commit: if changed { Some(self.commit_at(version).await?) } else { None },
-            data: if wants_data { Some(text(&self.body_at(version).await?)) } else { None },
+            data: if wants_data { self.shown_at(version, author).await? } else { None },
         })))
     }
 }

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::state::schema::View;
+
+use super::super::types::{DocumentTypes, Names};
 use super::actor::{Broken, lend, refuse};
 use super::deltas::DeltaTail;
 use super::load::Live;
@@ -22,6 +25,7 @@ pub(super) struct Seat {
     name: DocumentRef,
     log: Log,
     deltas: Arc<DeltaTail>,
+    types: Arc<DocumentTypes>,
     /// Commands that are queued and not obeyed yet; those who come later may not overtake them.
     queued: AtomicUsize,
     /// A lock, because there is one owner at a time; an asynchronous one, because an owner waits for the store.
@@ -42,13 +46,17 @@ impl std::fmt::Debug for Seat {
 }
 
 impl Seat {
-    pub(super) fn new(name: DocumentRef, log: Log) -> Self {
+    pub(super) fn new(name: DocumentRef, log: Log, types: Arc<DocumentTypes>) -> Self {
         let owner = Mutex::new(Owner { live: None, last_used: Instant::now() });
-        Self { name, log, deltas: Arc::new(DeltaTail::new()), queued: AtomicUsize::new(0), owner }
+        Self { name, log, deltas: Arc::new(DeltaTail::new()), types, queued: AtomicUsize::new(0), owner }
     }
 
     pub(super) fn deltas(&self) -> &DeltaTail {
         &self.deltas
+    }
+
+    pub(super) fn view(&self, names: &Names) -> Option<Arc<View>> {
+        self.types.view(self.name.kind(), names)
     }
 
     /// Its commits in the store.
@@ -84,7 +92,10 @@ impl Seat {
     async fn sit(&self, mut owner: MutexGuard<'_, Owner>, commands: &mut VecDeque<Command>) {
         let loaded = match owner.live.take() {
             Some(live) => Ok(live),
-            None => Live::load(self.name.clone(), self.log.clone(), Arc::clone(&self.deltas)).await.map(Box::new),
+            None => {
+                let types = Arc::clone(&self.types);
+                Live::load(self.name.clone(), self.log.clone(), types, Arc::clone(&self.deltas)).await.map(Box::new)
+            }
         };
         let served = match loaded {
             Ok(live) => self.serve(live, commands).await,

@@ -165,6 +165,7 @@ async fn decide_all(loans: &mut BTreeMap<&DocumentRef, Loan>, members: &[Member]
             existed,
             version,
             text: None,
+            skipped: Vec::new(),
         });
         versions.push(version);
     }

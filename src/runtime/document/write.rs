@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::agent::StateError;
 use crate::state::document::{Commit, Conflict, Refusal};
+use crate::state::history::Skipped;
 use crate::state::intent::Intent;
 use crate::state::json::JsonError;
 use crate::state::patch::Operation;
@@ -57,6 +58,19 @@ impl Write {
     }
 }
 
+impl Write {
+    /// A whole body without a base or a precondition means what the document's type says it does.
+    pub fn as_put(mut self) -> Self {
+        if self.base.is_none() && self.expects == Expects::Anything {
+            self.proposal = match self.proposal {
+                Proposal::Replace(body) => Proposal::Put(body),
+                other => other,
+            };
+        }
+        self
+    }
+}
+
 /// What the document shall become.
 #[derive(Debug, Clone)]
 pub enum Proposal {
@@ -68,12 +82,16 @@ pub enum Proposal {
     Intents(Vec<Intent>),
     /// This body; with a base, what differs from the body at the base.
     Replace(Value),
+    /// This body as a client of the type's `PUT` means it: instead of what is there, or merged with it.
+    Put(Value),
     /// A whole state posted by a client of which only a lower bound is known.
     Posted { state: Value, evidence: Evidence },
     /// Nothing: a tombstone version.
     Delete,
     /// The body it had at a version.
     Rollback { to: u64 },
+    /// What it would be had a run not written, where nobody wrote since.
+    UndoRun { run_id: String },
 }
 
 /// What the document must be for a write to happen.
@@ -121,6 +139,8 @@ pub struct Accepted {
     /// Whether this is the answer to an earlier request with the same key.
     pub duplicate: bool,
     pub conflicts: Vec<Conflict>,
+    /// What undoing a run left as it is.
+    pub skipped: Vec<Skipped>,
     /// What was committed; `None` when nothing changed.
     pub commit: Option<Arc<Commit>>,
     /// The body at `version`, when it was asked for.
@@ -142,6 +162,8 @@ pub enum DocumentError {
     VersionNotFound { version: u64, head: u64 },
     #[error("version {base} is too far back to be merged with the head {head}: read the document and try again")]
     BaseTooOld { base: u64, head: u64 },
+    #[error("run `{run_id}` made none of the document's latest versions")]
+    RunNotHere { run_id: String },
     #[error("the document is at version {head}")]
     VersionConflict { head: u64 },
     #[error("the document exists already, at version {head}")]
@@ -205,7 +227,7 @@ impl DocumentError {
         match self {
             Self::InvalidName { .. } => "invalid_name",
             Self::UnknownType { .. } => "unknown_type",
-            Self::NotFound => "not_found",
+            Self::NotFound | Self::RunNotHere { .. } => "not_found",
             Self::Deleted { .. } => "deleted",
             Self::VersionNotFound { .. } => "version_not_found",
             Self::BaseTooOld { .. } => "conflict",

@@ -26,7 +26,7 @@ impl Documents<'_> {
         to: Option<u64>,
     ) -> Result<Difference, DocumentError> {
         let live = self.live(name)?;
-        let head = live.head(false).await?;
+        let head = live.head(None).await?;
         let to = to.unwrap_or(head.version);
         for version in [from, to].into_iter().filter(|&version| version > 0) {
             had_version(&live, version).await?;
@@ -34,7 +34,8 @@ impl Documents<'_> {
         if head.version == 0 {
             return Err(DocumentError::NotFound);
         }
-        let (before, after) = (live.log().body_at(from).await?, live.log().body_at(to).await?);
+        let seen = |body| self.seen(name, body).ok_or(DocumentError::NotFound);
+        let (before, after) = (seen(live.log().body_at(from).await?)?, seen(live.log().body_at(to).await?)?);
         Ok(Difference { from, to, ops: diff(&before, &after) })
     }
 }

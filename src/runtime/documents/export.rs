@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::access::Principal;
+use crate::state::document::Commit;
+use crate::state::schema::View;
 
 use super::super::clock::now;
 use super::super::document::{DocumentError, Log};
@@ -49,14 +51,21 @@ struct Written {
 struct Exporting {
     services: Arc<Services>,
     principal: Principal,
+    secrets: bool,
     out: mpsc::Sender<Result<Bytes, DocumentError>>,
 }
 
 impl Runtime {
-    /// Every document that a principal can name, deleted ones too, each as it was at one moment.
-    pub fn export_documents(&self, principal: &Principal, kind: Option<String>, prefix: String) -> Export {
+    /// Every document that a principal can name, deleted ones too, each as it was at one moment and as they see it.
+    pub fn export_documents(
+        &self,
+        principal: &Principal,
+        kind: Option<String>,
+        prefix: String,
+        secrets: bool,
+    ) -> Export {
         let (out, pieces) = mpsc::channel(WAITING);
-        let exporting = Exporting { services: Arc::clone(&self.services), principal: principal.clone(), out };
+        let exporting = Exporting { services: Arc::clone(&self.services), principal: principal.clone(), secrets, out };
         tokio::spawn(async move {
             if let Err(error) = exporting.run(kind, prefix).await {
                 // Nobody hears it who has gone away.
@@ -69,7 +78,7 @@ impl Runtime {
 
 impl Exporting {
     async fn run(&self, kind: Option<String>, prefix: String) -> Result<(), DocumentError> {
-        let documents = Documents { services: &self.services, principal: &self.principal };
+        let documents = Documents { services: &self.services, principal: &self.principal, secrets: self.secrets };
         let mut written = Written::default();
         let mut query = ListQuery { kind, prefix, after: None, limit: PAGE, with_deleted: true };
         self.line(&json!({"coagent": "documents", "format": 1, "at": now()})).await?;
@@ -93,18 +102,19 @@ impl Exporting {
         written: &mut Written,
     ) -> Result<(), DocumentError> {
         let live = documents.live(name)?;
-        let head = live.head(false).await?;
+        let head = live.head(None).await?;
         let tags: Vec<_> = documents.tags(name).await?.into_iter().filter(|tag| tag.version <= head.version).collect();
         let of = json!({"name": name.to_string(), "epoch": &*head.epoch, "version": head.version, "tags": tags});
         self.line(&json!({"document": of})).await?;
-        self.commits(live.log(), head.version).await?;
+        let view = documents.view(name);
+        self.commits(live.log(), head.version, view.as_deref().filter(|view| !view.sees_all())).await?;
         written.documents += 1;
         written.commits += head.version;
         Ok(())
     }
 
-    /// The log's entries are the commits' JSON: they are copied, not read.
-    async fn commits(&self, log: &Log, head: u64) -> Result<(), DocumentError> {
+    /// The log's entries are the commits' JSON: they are copied, and read only to leave out what is hidden.
+    async fn commits(&self, log: &Log, head: u64, view: Option<&View>) -> Result<(), DocumentError> {
         let mut after = 0;
         while after < head {
             let mut piece = BytesMut::new();
@@ -113,7 +123,10 @@ impl Exporting {
                     break;
                 }
                 piece.put_slice(b"{\"commit\":");
-                piece.put_slice(&commit);
+                match view {
+                    None => piece.put_slice(&commit),
+                    Some(view) => piece.put_slice(&told(view, &commit)?),
+                }
                 piece.put_slice(b"}\n");
                 after = version;
             }
@@ -130,4 +143,11 @@ impl Exporting {
         let gone = |_| DocumentError::Unavailable { reason: "the reader of the export has gone away".to_owned() };
         self.out.send(Ok(piece)).await.map_err(gone)
     }
+}
+
+fn told(view: &View, commit: &[u8]) -> Result<Vec<u8>, DocumentError> {
+    let damaged =
+        |error: serde_json::Error| DocumentError::Unavailable { reason: format!("a commit is damaged: {error}") };
+    let commit: Commit = serde_json::from_slice(commit).map_err(damaged)?;
+    Ok(serde_json::to_vec(view.commit(&commit).as_ref()).expect("a commit is plain data"))
 }

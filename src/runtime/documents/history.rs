@@ -1,8 +1,11 @@
 //! The commits of a document, filtered and in pages.
 
+use std::borrow::Cow;
+
 use crate::state::document::Commit;
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
+use crate::state::schema::View;
 
 use super::super::document::{DocumentError, Log};
 use super::{DocumentName, Documents};
@@ -47,35 +50,35 @@ impl Documents<'_> {
     /// A page of a document's history, also of one that was deleted.
     pub async fn history(&self, name: &DocumentName, query: &HistoryQuery) -> Result<History, DocumentError> {
         let live = self.live(name)?;
-        let head = live.head(false).await?;
+        let head = live.head(None).await?;
         if head.version == 0 {
             return Err(DocumentError::NotFound);
         }
+        let view = self.view(name);
+        let of = Telling { log: live.log(), view: view.as_deref(), query };
         let end = query.before.unwrap_or(u64::MAX).min(head.version + 1);
         match (query.cursor, query.after) {
-            (Some(HistoryCursor::After(after)), _) => forward(live.log(), query, after, end).await,
-            (Some(HistoryCursor::Before(before)), after) => {
-                backward(live.log(), query, after.unwrap_or(0), end.min(before)).await
-            }
-            (None, Some(after)) => forward(live.log(), query, after, end).await,
-            (None, None) => backward(live.log(), query, 0, end).await,
+            (Some(HistoryCursor::After(after)), _) => forward(&of, after, end).await,
+            (Some(HistoryCursor::Before(before)), after) => backward(&of, after.unwrap_or(0), end.min(before)).await,
+            (None, Some(after)) => forward(&of, after, end).await,
+            (None, None) => backward(&of, 0, end).await,
         }
     }
 }
 
 /// The oldest matches in `(after, end)`.
-async fn forward(log: &Log, query: &HistoryQuery, mut after: u64, end: u64) -> Result<History, DocumentError> {
+async fn forward(of: &Telling<'_>, mut after: u64, end: u64) -> Result<History, DocumentError> {
     let mut history = History::default();
-    let mut room = Room::new(query.limit);
+    let mut room = Room::new(of.query.limit);
     let last_looked_at = after.saturating_add(LOOKED_AT).min(end - 1);
     while after < last_looked_at {
-        for commit in log.page(after, last_looked_at).await? {
+        for commit in of.log.page(after, last_looked_at).await? {
             if room.is_full() {
                 history.next = Some(HistoryCursor::After(after));
                 return Ok(history);
             }
             after = commit.version;
-            if query.matches(&commit) {
+            if let Some(commit) = of.told(&commit) {
                 room.take(&commit);
                 history.commits.push(commit);
             }
@@ -86,27 +89,45 @@ async fn forward(log: &Log, query: &HistoryQuery, mut after: u64, end: u64) -> R
 }
 
 /// The newest matches in `(after, end)`, oldest first.
-async fn backward(log: &Log, query: &HistoryQuery, after: u64, end: u64) -> Result<History, DocumentError> {
+async fn backward(of: &Telling<'_>, after: u64, end: u64) -> Result<History, DocumentError> {
     let mut history = History::default();
-    let mut room = Room::new(query.limit);
+    let mut room = Room::new(of.query.limit);
     let mut before = end;
     let first_looked_at = after.max(end.saturating_sub(LOOKED_AT + 1));
     'pages: while before > first_looked_at + 1 {
         let from = first_looked_at.max(before.saturating_sub(PAGE + 1));
-        for commit in log.between(from, before - 1).await?.iter().rev() {
+        for commit in of.log.between(from, before - 1).await?.iter().rev() {
             if room.is_full() {
                 break 'pages;
             }
             before = commit.version;
-            if query.matches(commit) {
-                room.take(commit);
-                history.commits.push(Commit::clone(commit));
+            if let Some(commit) = of.told(commit) {
+                room.take(&commit);
+                history.commits.push(commit);
             }
         }
     }
     history.next = (before > after + 1).then_some(HistoryCursor::Before(before));
     history.commits.reverse();
     Ok(history)
+}
+
+/// Whose history, to whom, and which of it.
+struct Telling<'t> {
+    log: &'t Log,
+    view: Option<&'t View>,
+    query: &'t HistoryQuery,
+}
+
+impl Telling<'_> {
+    /// A commit as it may be told, if it is wanted. What is hidden does not show in what is found either.
+    fn told(&self, commit: &Commit) -> Option<Commit> {
+        let commit = match self.view {
+            Some(view) => view.commit(commit),
+            None => Cow::Borrowed(commit),
+        };
+        self.query.matches(&commit).then(|| commit.into_owned())
+    }
 }
 
 /// How much more a page takes.

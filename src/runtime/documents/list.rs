@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::store::{Kind, Listed, Owner, Scope, Store, Tenant};
 
 use super::super::document::{DocumentError, Stamp};
-use super::{DocumentName, Documents, name};
+use super::{DocumentName, Documents};
 
 /// Which documents are wanted.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +48,7 @@ const LOOKED_AT: usize = 10_000;
 impl Documents<'_> {
     /// The tenant's documents and the principal's own, in the order of their names, without deleted ones.
     pub async fn list(&self, query: &ListQuery) -> Result<DocumentPage, DocumentError> {
-        if let Some(kind) = query.kind.as_ref().filter(|kind| !name::is_declared(kind)) {
+        if let Some(kind) = query.kind.as_ref().filter(|kind| self.services.types.get(kind).is_none()) {
             DocumentName::new(kind, "x")?;
             return Err(DocumentError::UnknownType { kind: kind.clone() });
         }

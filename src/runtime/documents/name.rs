@@ -8,9 +8,6 @@ use super::super::document::DocumentError;
 const TYPE_CHARACTERS: usize = 64;
 const ID_CHARACTERS: usize = 256;
 
-/// The types that need no declaration.
-const BUILT_IN: [&str; 4] = ["shared", "task", "agent", "lifecycle"];
-
 /// A legal name; whether its type is declared and whether the document exists is another question.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocumentName {
@@ -56,11 +53,6 @@ impl DocumentName {
             _ => false,
         }
     }
-}
-
-/// Whether documents of this type can exist.
-pub(super) fn is_declared(kind: &str) -> bool {
-    BUILT_IN.contains(&kind)
 }
 
 impl fmt::Display for DocumentName {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use super::super::document::{Delta, DocumentError, DocumentHandle};
+use super::super::document::{Delta, DocumentError, DocumentHandle, Reader};
 use super::{DocumentName, Documents, absence};
 
 /// A reader that is further behind than this gets a snapshot.
@@ -66,6 +66,7 @@ impl SnapshotReason {
 #[derive(Debug)]
 pub struct Subscription {
     live: Arc<DocumentHandle>,
+    reader: Reader,
     versions: watch::Receiver<u64>,
     epoch: Arc<str>,
     position: Position,
@@ -84,7 +85,7 @@ impl Documents<'_> {
     pub async fn subscribe(&self, name: &DocumentName, since: Option<Since>) -> Result<Subscription, DocumentError> {
         let live = self.live(name)?;
         let versions = live.deltas().subscribe();
-        let head = live.head(false).await?;
+        let head = live.head(None).await?;
         if !head.exists {
             return Err(absence(&head));
         }
@@ -96,7 +97,7 @@ impl Documents<'_> {
             Some(since) if head.version - since.version > FURTHEST => Position::Nowhere(SnapshotReason::Trimmed),
             Some(since) => Position::At(since.version),
         };
-        Ok(Subscription { live, versions, epoch: head.epoch, position })
+        Ok(Subscription { live, reader: self.reader(name), versions, epoch: head.epoch, position })
     }
 }
 
@@ -145,11 +146,11 @@ impl Subscription {
             deltas.truncate(tombstone);
         }
         self.position = Position::At(deltas.last().map_or(version, |delta| delta.version()));
-        Ok(Update::Deltas(deltas))
+        Ok(Update::Deltas(deltas.iter().map(|delta| delta.for_view(self.reader.view.as_ref())).collect()))
     }
 
     async fn snapshot(&mut self, reason: SnapshotReason) -> Result<Update, DocumentError> {
-        let head = self.live.head(true).await?;
+        let head = self.live.head(Some(self.reader.clone())).await?;
         self.position = Position::At(head.version);
         self.epoch = Arc::clone(&head.epoch);
         Ok(match head.data {

@@ -32,7 +32,7 @@ const ATTEMPTS: usize = 16;
 impl Documents<'_> {
     /// Every named version, in the order of the naming.
     pub async fn tags(&self, name: &DocumentName) -> Result<Vec<Tag>, DocumentError> {
-        let head = self.live(name)?.head(false).await?;
+        let head = self.live(name)?.head(None).await?;
         if head.version == 0 {
             return Err(DocumentError::NotFound);
         }
@@ -52,7 +52,7 @@ impl Documents<'_> {
                 version
             }
             None => {
-                let head = live.head(false).await?;
+                let head = live.head(None).await?;
                 if !head.exists {
                     return Err(absence(&head));
                 }

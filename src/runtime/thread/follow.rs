@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::agui::{Dialect, Encoding};
+use crate::state::schema::View;
 use crate::store::{Limit, Seq, Store};
 
-use super::super::document::{DocumentHandle, Snapshot};
+use super::super::document::{Delta, DocumentHandle, Snapshot};
 use super::super::{ReadError, Services};
 use super::ThreadRef;
 use super::chunk::{Chunk, Reader};
@@ -38,6 +39,8 @@ pub(crate) struct Follow {
     thread: ThreadRef,
     tail: Arc<Tail>,
     document: Arc<DocumentHandle>,
+    /// The document's schema as the thread's owner meets it.
+    view: Option<Arc<View>>,
     dialect: Dialect,
     encoding: Encoding,
     /// Position of `RUN_STARTED`.
@@ -97,6 +100,7 @@ impl Follow {
             new_entries: tail.subscribe(),
             new_versions: document.deltas().subscribe(),
             tail: Arc::clone(tail),
+            view: document.view(&thread.names()),
             document,
             dialect,
             encoding: Encoding::Sse,
@@ -261,11 +265,16 @@ impl Follow {
             out.extend_from_slice(&snapshot.told(self.encoding));
             return Ok(version);
         };
-        deltas.iter().for_each(|delta| out.extend_from_slice(&delta.frame(self.encoding)));
+        for delta in deltas.iter().map(|delta: &Arc<Delta>| delta.for_view(self.view.as_ref())) {
+            // A delta of which nothing is left for this reader is no frame.
+            if !delta.commit().ops.is_empty() {
+                out.extend_from_slice(&delta.frame(self.encoding));
+            }
+        }
         Ok(version)
     }
 
     async fn snapshot(&self) -> Result<Snapshot, ReadError> {
-        self.document.snapshot().await.map_err(|error| self.lost(error))
+        self.document.snapshot(self.view.clone()).await.map_err(|error| self.lost(error))
     }
 }

@@ -175,7 +175,9 @@ impl Thread {
         let mut states = HashMap::with_capacity(shown.len());
         for (document, wanted) in by_document {
             let document: Arc<DocumentHandle> = self.services.document(document);
-            let snapshots = document.snapshots(wanted.iter().map(|&(_, version)| version).collect()).await?;
+            let snapshots = document
+                .snapshots(wanted.iter().map(|&(_, version)| version).collect(), document.view(&self.name.names()))
+                .await?;
             states.extend(wanted.iter().zip(snapshots).filter_map(|(&(run, _), found)| Some((run, found?.frame))));
         }
         Ok(states)
@@ -214,7 +216,8 @@ impl Replay {
         if !is_live && services.store.head(&document.stream()).await?.is_none() {
             return Ok(replay);
         }
-        let snapshot = services.document(&document).snapshot().await?;
+        let document = services.document(&document);
+        let snapshot = document.snapshot(document.view(&thread.names())).await?;
         if snapshot.exists {
             let (thread, run) = (&thread.id, &request.run_id);
             replay.preface.push_back(frame(&opening(thread, run, None, Vec::new())));

@@ -195,7 +195,7 @@ impl From<DocumentError> for Problem {
         match error {
             DocumentError::InvalidName { .. } => Self::new(Code::InvalidName, detail),
             DocumentError::UnknownType { .. } => Self::new(Code::UnknownType, detail),
-            DocumentError::NotFound => Self::new(Code::NotFound, detail),
+            DocumentError::NotFound | DocumentError::RunNotHere { .. } => Self::new(Code::NotFound, detail),
             DocumentError::Deleted { version } => Self::new(Code::Deleted, detail).with("version", version),
             DocumentError::VersionNotFound { head, .. } => {
                 Self::new(Code::VersionNotFound, detail).with("version", head)

@@ -1,15 +1,18 @@
 //! How a document came to be: its commits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::access::Principal;
 use crate::runtime::{HistoryCursor, HistoryQuery, Runtime};
 use crate::state::document::Commit;
+use crate::state::history::Mark;
 use crate::state::pointer::Pointer;
 
 use super::super::error::problem::Problem;
@@ -42,6 +45,18 @@ pub(in crate::server) async fn history(
     };
     let history = runtime.documents(&Principal::local()).history(&name, &wanted).await?;
     Ok(Json(Page { commits: history.commits, next_cursor: history.next.map(written) }).into_response())
+}
+
+/// `{"path": {"<pointer>": {"version","actor","run_id"?,"at"}}}`, one entry a leaf.
+pub(in crate::server) async fn blame(
+    State(runtime): State<Arc<Runtime>>,
+    Named(name): Named,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let path = path(&Query::parse(query.as_deref()))?.unwrap_or_default();
+    let leaves = runtime.documents(&Principal::local()).blame(&name, &path).await?;
+    let leaves: BTreeMap<String, Mark> = leaves.into_iter().map(|(path, mark)| (path.to_string(), mark)).collect();
+    Ok(Json(json!({"path": leaves})).into_response())
 }
 
 pub(super) fn path(query: &Query) -> Result<Option<Pointer>, Problem> {

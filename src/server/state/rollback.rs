@@ -25,6 +25,7 @@ use super::terms;
 #[serde(deny_unknown_fields)]
 struct Wanted {
     to_version: Option<u64>,
+    run_id: Option<String>,
     #[serde(default)]
     dry_run: bool,
     reason: Option<String>,
@@ -41,15 +42,17 @@ pub(in crate::server) async fn rollback(
     let body = bytes(body, BODY_BYTES).await?;
     let wanted: Wanted =
         serde_json::from_value(parsed(&body, BODY_BYTES)?).map_err(|error| invalid(&error.to_string()))?;
-    let proposal = match wanted.to_version {
-        Some(to) => Proposal::Rollback { to },
-        None => return Err(invalid("a rollback names its `to_version`")),
+    let proposal = match (wanted.to_version, wanted.run_id) {
+        (Some(to), None) => Proposal::Rollback { to },
+        (None, Some(run_id)) => Proposal::UndoRun { run_id },
+        _ => return Err(invalid("a rollback names either `to_version` or `run_id`")),
     };
     let write = terms::write(&headers, proposal)?;
     let principal = Principal::local();
     let once = terms::once(&headers, &principal, &method, &format!("{name}/rollback"), &body)?;
     let write = Write {
-        creates: true,
+        // An older version may be brought back of a document that was deleted.
+        creates: matches!(write.proposal, Proposal::Rollback { .. }),
         dry_run: wanted.dry_run,
         reason: wanted.reason.or(write.reason),
         base: None,
@@ -59,7 +62,7 @@ pub(in crate::server) async fn rollback(
     let accepted = runtime.documents(&principal).write(&name, write).await?;
     let ops = accepted.commit.as_ref().map(|commit| commit.ops.as_slice()).unwrap_or_default();
     let mut answer = json!({
-        "epoch": &*accepted.epoch, "version": accepted.version, "ops": ops, "skipped": [],
+        "epoch": &*accepted.epoch, "version": accepted.version, "ops": ops, "skipped": accepted.skipped,
     });
     if accepted.duplicate {
         answer["duplicate"] = true.into();

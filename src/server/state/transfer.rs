@@ -22,15 +22,18 @@ const LINES: &str = "application/x-ndjson";
 /// The longest line of an import.
 const LINE_BYTES: usize = 64 << 20;
 
-pub(in crate::server) async fn export(State(runtime): State<Arc<Runtime>>, RawQuery(query): RawQuery) -> Response {
+pub(in crate::server) async fn export(
+    State(runtime): State<Arc<Runtime>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref());
     let kind = query.get("type").map(str::to_owned);
     let prefix = query.get("prefix").unwrap_or_default().to_owned();
-    let export = runtime.export_documents(&Principal::local(), kind, prefix);
+    let export = runtime.export_documents(&Principal::local(), kind, prefix, query.flag("secrets")?);
     let pieces = stream::unfold(export, |mut export| async move { Some((export.next().await?, export)) });
     let mut response = Response::new(Body::from_stream(pieces));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(LINES));
-    response
+    Ok(response)
 }
 
 pub(in crate::server) async fn import(

@@ -1,6 +1,6 @@
 //! Undoing one run: its commits are taken back where nobody wrote since, and what cannot be is listed.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::squash;
@@ -19,7 +19,7 @@ pub struct Undo {
 }
 
 /// A change of the run that stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// Where it is at the head.
     pub path: Pointer,
