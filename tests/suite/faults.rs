@@ -23,8 +23,10 @@ agent:
     turns:
       - when: { text: many }
         do: [ { repeat: { times: 4200, do: [ { patch: [ { op: add, path: /items/-, value: 1 } ] } ] } }, { say: "written" } ]
-      - when: { tool: go_on }
-        do: [ { say: "went on" } ]
+      - when: { text: heavy }
+        do: [ { repeat: { times: 3000, do: [ { patch: [ { op: add, path: /items/-, value: HEAVY } ] } ] } }, { say: "written" } ]
+      - when: { text: steps }
+        do: [ { wait: 1500ms }, { step: { name: unseen, do: [] } } ]
       - when: { text: later }
         do: [ { wait: 2500ms }, { patch: [ { op: add, path: /items/-, value: "late" } ] }, { say: "written" } ]
       - do: [ { patch: [ { op: add, path: /items/-, value: "one" } ] }, { say: "written" } ]
@@ -130,4 +132,27 @@ async fn what_cannot_be_read_to_its_end_is_an_error_and_not_a_shorter_thread() {
     assert!(cut.text().await.is_err(), "a stream that breaks off is cut, it does not end");
     store.works();
     assert_eq!(server.get("/threads/t/events").await["events"].as_array().unwrap().len(), all);
+}
+
+#[tokio::test]
+async fn nothing_is_shown_that_was_not_stored() {
+    let home = Home::with_agents(&[WRITER]);
+    let store = Arc::new(Faulty::new());
+    let server = home.serve_here(store.clone()).await;
+    let mut live = server.run("writer", &say("t", "u1", "steps")).await;
+    live.until("STATE_SNAPSHOT").await;
+    store.fails(Fault::Full(None));
+    assert_eq!(types(&live.rest().await), ["RUN_ERROR"]);
+}
+
+#[tokio::test]
+async fn a_reader_that_fell_far_behind_gets_a_snapshot_and_misses_nothing() {
+    let heavy = WRITER.1.replace("HEAVY", &format!("{:?}", "x".repeat(4000)));
+    let home = Home::with_agents(&[("writer.yaml", &heavy)]);
+    let server = home.serve_in_memory();
+    let mut slow = server.run("writer", &say("t", "u1", "heavy")).await;
+    let mut events = vec![slow.until("STATE_SNAPSHOT").await];
+    server.connect("writer", "t").await.rest().await;
+    events.extend(slow.rest().await);
+    assert_eq!(state(&events)["items"].as_array().unwrap().len(), 3000);
 }

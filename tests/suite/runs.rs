@@ -330,3 +330,28 @@ async fn an_edited_message_is_shown_edited_after_a_reload() {
     assert_eq!(types(&resumed)[..2], ["MESSAGES_SNAPSHOT", "RUN_STARTED"], "a client with the old text starts anew");
     assert_eq!(resumed[1]["input"]["messages"], json!([user("u1", "edited")]));
 }
+
+#[tokio::test]
+async fn an_id_that_an_earlier_run_used_is_another_one_here() {
+    let (_home, server) = demo();
+    for id in ["u1", "u2"] {
+        server.run_to_end("demo", &say("t", id, "open")).await;
+    }
+    let replay = server.replay("demo", "t").await;
+    let ids: Vec<_> = replay.iter().filter(|event| event["type"] == "TEXT_MESSAGE_START").collect();
+    assert_ne!(ids[0]["messageId"], ids[1]["messageId"]);
+    assert_eq!(server.get("/threads/t/messages").await["messages"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_client_that_was_cut_in_an_answer_that_was_asked_again_starts_anew() {
+    let (_home, server) = demo();
+    let mut cut = server.run("demo", &say("t", "u1", "weather")).await;
+    cut.until("STEP_FINISHED").await;
+    let id = cut.last_id.clone().expect("frames carry ids");
+    cut.rest().await;
+    server.run_to_end("demo", &say("t", "u1", "weather")).await;
+    let resumed = server.connect_after("demo", "t", &id).await.rest().await;
+    assert_eq!(types(&resumed)[..2], ["MESSAGES_SNAPSHOT", "RUN_STARTED"]);
+    assert_eq!(text(&resumed), "It is 21 degrees");
+}

@@ -257,3 +257,23 @@ async fn each_recent_run_is_replayed_with_the_state_it_ended_with() {
         .collect();
     assert_eq!(lengths, [1, 2, 3]);
 }
+
+#[tokio::test]
+async fn a_client_has_what_the_agent_wrote_before_it_hears_of_it() {
+    let home = Home::with_agents(&[NOTES]);
+    let server = home.serve_in_memory();
+    for n in 0..30 {
+        let events = server.run_to_end("notes", &say(&format!("t-{n}"), "u1", "append")).await;
+        let place = |of: &str| types(&events).iter().position(|seen| *seen == of);
+        assert!(place("STATE_DELTA").is_some() && place("STATE_DELTA") < place("TEXT_MESSAGE_START"), "{events:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_shows_what_others_wrote_since() {
+    let home = Home::with_agents(&[BOARD]);
+    let server = home.serve();
+    server.run_to_end("board", &say("one", "u1", "hello")).await;
+    server.run_to_end("board", &say("two", "u2", "add")).await;
+    assert_eq!(state(&server.replay("board", "one").await)["items"], json!(["from the agent"]));
+}

@@ -45,6 +45,8 @@ async fn waking_reads_what_is_remembered_and_not_every_frame() {
     let store = Arc::new(Faulty::new());
     let server = home.serve_here(store.clone()).await;
     work(&server, "t", 60).await;
+    let snapshots = store.thread_snapshots();
+    assert!((1..30).contains(&snapshots), "60 runs stored what they remember {snapshots} times");
     let frames = server.get("/threads/t/events").await.to_string().len();
     drop(server);
     let server = home.serve_here(store.clone()).await;

@@ -30,11 +30,18 @@ pub(crate) struct Faulty {
     fault: Mutex<Option<Fault>>,
     reads: AtomicUsize,
     bytes: AtomicUsize,
+    snapshots: AtomicUsize,
 }
 
 impl Faulty {
     pub(crate) fn new() -> Self {
-        Self { inner: Memory::new(), fault: Mutex::default(), reads: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
+        Self {
+            inner: Memory::new(),
+            fault: Mutex::default(),
+            reads: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            snapshots: AtomicUsize::new(0),
+        }
     }
 
     pub(crate) fn fails(&self, fault: Fault) {
@@ -44,6 +51,11 @@ impl Faulty {
 
     pub(crate) fn works(&self) {
         *self.fault.lock().unwrap() = None;
+    }
+
+    /// Snapshots of threads that were stored.
+    pub(crate) fn thread_snapshots(&self) -> usize {
+        self.snapshots.load(Ordering::SeqCst)
     }
 
     /// Bytes of entries and snapshots that were read since it was asked last.
@@ -82,6 +94,8 @@ impl Store for Faulty {
             append.entries = vec![NewEntry::one(other)];
             self.inner.commit(append.into()).await?;
         }
+        let remembers = |append: &&Append| append.stream.kind == Kind::Thread && append.snapshot.is_some();
+        self.snapshots.fetch_add(batch.appends.iter().filter(remembers).count(), Ordering::SeqCst);
         self.inner.commit(batch).await
     }
 
