@@ -4,6 +4,7 @@
 
 mod actor;
 mod append;
+mod audience;
 mod chunk;
 mod finish;
 mod follow;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::agents::{BOARD, DEMO};
 use crate::support::events::{state, types};
-use crate::support::server::{Home, say, with_messages};
+use crate::support::server::{Home, Server, say, with_messages};
 
 const NOTES: (&str, &str) = (
     "notes.yaml",
@@ -19,8 +19,12 @@ agent:
     turns:
       - when: { text: append }
         do: [ { patch: [ { op: add, path: /list/-, value: agent } ] }, { say: "appended" } ]
+      - when: { text: later }
+        do: [ { wait: 300ms }, { patch: [ { op: add, path: /list/-, value: agent } ] }, { say: "appended" } ]
       - when: { text: quietly }
-        do: [ { say: "on it" }, { patch: [ { op: add, path: /list/-, value: agent } ] } ]
+        do: [ { say: "on it" }, { wait: 300ms }, { patch: [ { op: add, path: /list/-, value: agent } ] } ]
+      - when: { text: wordless }
+        do: [ { patch: [ { op: add, path: /list/-, value: agent } ] } ]
       - when: { text: retitle }
         do: [ { patch: [ { op: add, path: /title, value: "one" } ] }, { patch: [ { op: add, path: /title, value: "two" } ] }, { say: "done" } ]
       - when: { text: gone }
@@ -97,12 +101,20 @@ async fn a_stale_post_reverts_nothing() {
     assert_eq!(state(&events)["list"], json!(["agent", "agent"]));
 }
 
+/// A run whose client is cut after its first snapshot; what happened in it, from another reader.
+async fn cut_run(server: &Server, agent: &str, input: &Value) -> Vec<Value> {
+    let mut stream = server.run(agent, input).await;
+    stream.until("STATE_SNAPSHOT").await;
+    drop(stream);
+    server.replay(agent, input["threadId"].as_str().unwrap()).await
+}
+
 /// What a client holds that was cut in its first run, by the messages it got, and that then posts its old state again.
 async fn after_a_cut(asked: &str, heard: impl Fn(&Value) -> Vec<Value>) -> Value {
     let home = Home::with_agents(&[NOTES]);
     let server = home.serve();
     let first = post("t", &[], asked, &json!({"note": "mine"}));
-    let events = server.run_to_end("notes", &first).await;
+    let events = cut_run(&server, "notes", &first).await;
     let mut seen = first["messages"].as_array().unwrap().clone();
     let start = events.iter().find(|event| event["type"] == "TEXT_MESSAGE_START").expect("the agent spoke");
     seen.extend(heard(&start["messageId"]));
@@ -113,27 +125,52 @@ async fn after_a_cut(asked: &str, heard: impl Fn(&Value) -> Vec<Value>) -> Value
 #[tokio::test]
 async fn a_client_that_was_cut_in_a_run_reverts_nothing_of_it() {
     let kept = json!({"note": "mine", "list": ["agent"], "title": "untitled"});
-    assert_eq!(after_a_cut("append", |_| vec![]).await, kept, "it has its own message only");
+    assert_eq!(after_a_cut("later", |_| vec![]).await, kept, "it has its own message only");
     let part = |id: &Value| vec![json!({"id": id, "role": "assistant", "content": "appen"})];
-    assert_eq!(after_a_cut("append", part).await, kept, "it has a part of the answer");
+    assert_eq!(after_a_cut("later", part).await, kept, "it has a part of the answer");
     let whole = |id: &Value| vec![json!({"id": id, "role": "assistant", "content": "on it"})];
     assert_eq!(after_a_cut("quietly", whole).await, kept, "it has all that was said, and that was before the write");
+}
+
+#[tokio::test]
+async fn who_heard_a_run_to_its_end_edits_what_it_ended_with() {
+    let home = Home::with_agents(&[NOTES]);
+    let mut server = home.serve();
+    for (nth, asked) in ["wordless", "quietly"].into_iter().enumerate() {
+        let thread = format!("t{nth}");
+        let first = post(&thread, &[], asked, &json!({}));
+        let events = server.run_to_end("notes", &first).await;
+        assert_eq!(state(&events)["list"], json!(["agent"]));
+        let old = json!({"list": [], "title": "untitled"});
+        let events = server.run_to_end("notes", &post(&thread, &history(&first, &events), "hello", &old)).await;
+        assert_eq!(state(&events)["list"], json!([]), "{asked}: the client took the entry out");
+    }
+    // The next run stores that the one before was heard; a crash in between forgets it, and nothing is reverted.
+    let first = post("t", &[], "wordless", &json!({}));
+    server.run_to_end("notes", &first).await;
+    server = server.crash_and_restart();
+    let seen = first["messages"].as_array().unwrap();
+    let events = server.run_to_end("notes", &post("t", seen, "hello", &json!({"list": [], "title": "untitled"}))).await;
+    assert_eq!(state(&events)["list"], json!(["agent"]));
 }
 
 #[tokio::test]
 async fn a_client_that_was_cut_before_the_first_snapshot_deletes_nothing() {
     let home = Home::with_agents(&[NOTES, BOARD]);
     let server = home.serve();
-    let first = post("t", &[], "hello", &json!({"note": "mine"}));
-    server.run_to_end("notes", &first).await;
+    let first = post("t", &[], "later", &json!({"note": "mine"}));
+    cut_run(&server, "notes", &first).await;
     let seen = first["messages"].as_array().unwrap();
     let events = server.run_to_end("notes", &post("t", seen, "hello", &json!({"note": "mine"}))).await;
-    assert_eq!(state(&events), json!({"note": "mine", "list": [], "title": "untitled"}));
+    assert_eq!(state(&events), json!({"note": "mine", "list": ["agent"], "title": "untitled"}));
     // The same where others had made the document: what was no evidence then is none now.
     server.run_to_end("board", &say("one", "u1", "add")).await;
     let made_up = json!({"owner": "me", "items": []});
-    let first = post("two", &[], "hello", &made_up);
-    server.run_to_end("board", &first).await;
+    let first = post("two", &[], "wait", &made_up);
+    let mut stream = server.run("board", &first).await;
+    stream.until("STATE_SNAPSHOT").await;
+    drop(stream);
+    server.stop("board", "two").await;
     let events =
         server.run_to_end("board", &post("two", first["messages"].as_array().unwrap(), "hello", &made_up)).await;
     assert_eq!(state(&events), json!({"owner": "nobody", "items": ["from the agent"]}));

@@ -14,6 +14,7 @@ use super::super::registry::OwnerId;
 use super::super::work::Step;
 use super::super::{ReadError, Services, StartError};
 use super::append::TEXT_DELAY;
+use super::audience::Audience;
 use super::chunk::Chunk;
 use super::live::{Ending, LiveRun};
 use super::load::Summary;
@@ -77,6 +78,24 @@ pub(super) struct RunNote {
     pub(super) edited: bool,
     pub(super) failed: bool,
     pub(super) interrupts: Vec<String>,
+    /// Whether everybody who followed it is known to have heard its end.
+    #[serde(default)]
+    pub(super) heard: bool,
+    /// Those who followed it, while that is not known.
+    #[serde(skip)]
+    pub(super) audience: Option<Arc<Audience>>,
+}
+
+impl RunNote {
+    /// Whether whoever knows of this run has heard its end: nobody who followed it left early.
+    pub(super) fn is_heard(&self) -> bool {
+        self.heard || self.audience.as_ref().is_some_and(|audience| audience.heard_everything())
+    }
+
+    /// The same with what is known by now, to be kept.
+    pub(super) fn settled(&self) -> Self {
+        Self { heard: self.is_heard(), audience: None, ..self.clone() }
+    }
 }
 
 impl From<&RunFacts> for RunNote {
@@ -94,6 +113,8 @@ impl From<&RunFacts> for RunNote {
             edited: false,
             failed: facts.status == RunStatus::Failed,
             interrupts: facts.interrupts.iter().map(|interrupt| interrupt.id.clone()).collect(),
+            heard: false,
+            audience: None,
         }
     }
 }
@@ -201,8 +222,12 @@ impl Thread {
                     Ok(()) => tracing::info!(thread = %self.name.id, "the end of a cut-off run is stored now"),
                     Err(error) => tracing::debug!(thread = %self.name.id, %error, "still no room for a run's end"),
                 },
-                Wake::Idle if self.services.threads.retire(&self.name, id) => return Ok(()),
-                Wake::Idle => {}
+                Wake::Idle => {
+                    Box::pin(self.keep_what_was_heard()).await;
+                    if self.services.threads.retire(&self.name, id) {
+                        return Ok(());
+                    }
+                }
             }
         }
     }

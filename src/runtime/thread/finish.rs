@@ -33,12 +33,14 @@ impl Thread {
         };
         let chunks = self.number(out);
         let live = self.live.take().expect("it was there at the start of this function");
+        let audience = Arc::clone(&live.audience);
         let (start, story) = live.into_story();
         let told = story.told();
         let facts = RunFacts::new(start, status, self.state_version, self.position, &told);
         let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);
         // Memory that the store does not follow is dropped with the thread.
         self.remember(&record.facts);
+        self.runs.last_mut().expect("the line above remembers it").audience = Some(audience);
         let stored = self.store_run(chunks, &record).await.map_err(Broken::from);
         if let Err(broken) = &stored {
             self.show_lost(broken);

@@ -18,6 +18,7 @@ use crate::store::{Limit, Seq, Store};
 use super::super::document::{Delta, DocumentHandle, Snapshot};
 use super::super::{ReadError, Services};
 use super::ThreadRef;
+use super::audience::Listener;
 use super::chunk::{Chunk, Reader};
 use super::live::LiveRun;
 use super::tail::{Found, Tail};
@@ -59,6 +60,8 @@ pub(crate) struct Follow {
     /// Found and not sent yet.
     ready: VecDeque<Bytes>,
     ended: bool,
+    /// Of a run that is live; who reads what is left of a finished one proves nothing by it.
+    listener: Option<Listener>,
 }
 
 impl Follow {
@@ -83,7 +86,10 @@ impl Follow {
         live: &LiveRun,
         dialect: Dialect,
     ) -> Self {
-        Self::new(services, thread, tail, Arc::clone(&live.document), dialect, live.start.first_position)
+        let document = Arc::clone(&live.document);
+        let mut follow = Self::new(services, thread, tail, document, dialect, live.start.first_position);
+        follow.listener = Some(live.audience.join());
+        follow
     }
 
     pub(super) fn new(
@@ -112,6 +118,7 @@ impl Follow {
             last_sent: None,
             ready: VecDeque::new(),
             ended: false,
+            listener: None,
         }
     }
 
@@ -142,6 +149,9 @@ impl Follow {
                 return Ok(Some(bytes));
             }
             if self.ended || self.last.is_some_and(|last| self.position >= last) {
+                if let Some(listener) = &mut self.listener {
+                    listener.hears_the_end();
+                }
                 return Ok(None);
             }
             if let Some(sent) = self.last_sent {

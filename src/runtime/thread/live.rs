@@ -12,6 +12,7 @@ use crate::agui::{Admission, Closing, Compactor, Event, IdKind, Json, Outcome, S
 use super::super::agents::Hosted;
 use super::super::document::{Author, DocumentHandle, Snapshot};
 use super::super::work::Work;
+use super::audience::Audience;
 use super::chunk::Chunk;
 use super::record::{RunStart, RunStatus, Spoken, Told};
 use super::transcript::Transcript;
@@ -35,6 +36,7 @@ pub(super) struct LiveRun {
     pub(super) snapshot: Snapshot,
     pub(super) work: Work,
     pub(super) text: StreamedText,
+    pub(super) audience: Arc<Audience>,
     story: Story,
 }
 
@@ -66,7 +68,7 @@ impl LiveRun {
         work: Work,
         story: Story,
     ) -> Self {
-        Self { start, agent, document, snapshot, work, text: StreamedText::default(), story }
+        Self { start, agent, document, snapshot, work, text: StreamedText::default(), audience: Arc::default(), story }
     }
 
     pub(super) fn story(&mut self) -> &mut Story {

@@ -35,6 +35,9 @@ pub(crate) struct Summary {
     pub(crate) archived: bool,
     pub(crate) created_at: String,
     pub(crate) updated_at: String,
+    /// Where the last run ends whose end nobody missed; 0 when there is none.
+    #[serde(default)]
+    pub(crate) heard_to: u64,
 }
 
 impl Summary {
@@ -48,6 +51,7 @@ impl Summary {
             archived: false,
             updated_at: created_at.clone(),
             created_at,
+            heard_to: 0,
         }
     }
 
@@ -104,6 +108,10 @@ impl Thread {
                 thread.growth.since += entry.body.len();
             }
         }
+        let heard_to = thread.summary.heard_to;
+        if let Some(note) = thread.runs.iter_mut().find(|note| note.last_position == heard_to) {
+            note.heard = true;
+        }
         thread.close_cut_off_run(&log).await?;
         Ok(thread)
     }
@@ -147,7 +155,8 @@ impl Thread {
     /// The append to the stream of runs that updates what lists show.
     pub(super) fn summary_append(&self) -> Append {
         let mut append = Append::to(self.name.runs(), self.runs_seq);
-        append.summary = Some(self.summary.encode());
+        let summary = Summary { heard_to: self.heard_to(), ..self.summary.clone() };
+        append.summary = Some(summary.encode());
         append
     }
 }

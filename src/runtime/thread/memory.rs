@@ -47,8 +47,27 @@ impl Thread {
     pub(super) fn memory(&self) -> Bytes {
         let (brought_by, messages) = self.transcript.turns().map(|(run, message)| (run, Arc::clone(message))).unzip();
         let asked = self.transcript.asked().cloned().collect();
-        let memory = Memory { runs: self.runs.clone(), messages, brought_by, asked };
+        let memory = Memory { runs: self.runs.iter().map(RunNote::settled).collect(), messages, brought_by, asked };
         serde_json::to_vec(&memory).expect("a memory is plain data").into()
+    }
+
+    /// Before the thread leaves memory: that nobody missed the end of its last run is known to no record.
+    pub(super) async fn keep_what_was_heard(&mut self) {
+        let heard_to = self.heard_to();
+        if heard_to == self.summary.heard_to {
+            return;
+        }
+        match self.services.store.commit(self.summary_append().into()).await {
+            Ok(_) => self.summary.heard_to = heard_to,
+            Err(error) => {
+                tracing::debug!(thread = %self.name.id, %error, "the next post counts as one that may have missed an end")
+            }
+        }
+    }
+
+    /// Where the last run ends that everybody heard to its end; 0 when there is none.
+    pub(super) fn heard_to(&self) -> u64 {
+        self.runs.iter().rev().find(|note| note.is_heard()).map_or(0, |note| note.last_position)
     }
 
     /// Takes over what was remembered at a position of the stream of runs, or nothing when it is not what this version

@@ -132,16 +132,18 @@ impl Thread {
 
     /// Which version of the document the client saw at least.
     ///
-    /// A client that was cut in a run sends back what it asked there, and what it had before: so only an agent's last
-    /// words, sent back whole, prove that the version they were said at was seen.
+    /// A client that was cut in a run sends back what it asked there, and what it had before. So a run's end counts as seen
+    /// where nobody left the run early; where somebody did, only the agent's last words prove something, sent back whole:
+    /// the version they were said at.
     fn evidence(&self, input: &RunAgentInput, resolved: &Resolved, document: &DocumentRef) -> Evidence {
         if let Some(exact) = seen_state_version(input) {
             return Evidence::Exact(exact);
         }
         let seen = || resolved.seen.iter().map(|seen| (seen, &self.runs[seen.run]));
         let on_document = || seen().filter(|(_, note)| note.document == *document);
-        let heard = on_document().filter(|(seen, _)| seen.whole).filter_map(|(seen, note)| {
-            note.last_words.as_ref().filter(|words| words.message_id == seen.message.id()).map(|words| words.version)
+        let heard = on_document().filter_map(|(seen, note)| {
+            let words = note.last_words.as_ref().filter(|words| seen.whole && words.message_id == seen.message.id());
+            if note.is_heard() { Some(note.state_end) } else { words.map(|words| words.version) }
         });
         if let Some(version) = heard.max() {
             return Evidence::AtLeast(version);
