@@ -35,6 +35,17 @@ impl Process {
         Self::start(command, frames)
     }
 
+    /// This program again, as a bare broadcaster over WebSockets.
+    pub(crate) fn broadcaster() -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--broadcaster").stdin(Stdio::null());
+        Self::start(command, &[])
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     fn start(mut command: Command, input: &[u8]) -> anyhow::Result<Self> {
         let mut child = command.stderr(Stdio::piped()).spawn()?;
         if let Some(mut stdin) = child.stdin.take() {

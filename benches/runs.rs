@@ -4,6 +4,7 @@
 //! `cargo bench`, or `cargo bench -- quick` for one short round. `cpu`, `memory`, `length` and `state` choose what is
 //! measured.
 
+mod live;
 mod process;
 
 use std::sync::Arc;
@@ -19,11 +20,14 @@ fn main() -> anyhow::Result<()> {
     if std::env::args().any(|argument| argument == "--pre-encoded") {
         return process::pre_encoded();
     }
+    if std::env::args().any(|argument| argument == "--broadcaster") {
+        return live::broadcaster();
+    }
     rustls::crypto::ring::default_provider().install_default().expect("no other TLS provider is installed before main");
     let quick = std::env::args().any(|argument| argument == "quick");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let parts = ["cpu", "memory", "length", "state"];
+        let parts = ["cpu", "memory", "length", "state", "live", "commits"];
         let chosen: Vec<String> = std::env::args().filter(|argument| parts.contains(&argument.as_str())).collect();
         let wants = |part: &str| chosen.is_empty() || chosen.iter().any(|chosen| chosen == part);
         let rounds = if quick { 1 } else { 3 };
@@ -38,6 +42,12 @@ fn main() -> anyhow::Result<()> {
         }
         if wants("state") {
             state_size(rounds, if quick { 100 } else { 400 }).await?;
+        }
+        if wants("live") {
+            live::fan_out(if quick { 500 } else { 5_000 }, 20).await?;
+        }
+        if wants("commits") {
+            live::durable_commits(Duration::from_secs(if quick { 1 } else { 5 })).await?;
         }
         Ok(())
     })

@@ -1,7 +1,8 @@
-//! The command line: `coagent serve | check`.
+//! The command line: `coagent serve | check | state`.
 
 mod check;
 mod serve;
+mod state;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,8 @@ enum Command {
     Serve(crate::config::Flags),
     /// Check agent definitions: exit 0 when they are clean, 1 with one `file:line:column: message` per error
     Check(check::Flags),
+    /// Read and change the documents of a running server
+    State(state::Flags),
 }
 
 /// Exit code for a configuration that cannot be used.
@@ -32,6 +35,7 @@ impl Cli {
         match self.command {
             Some(Command::Serve(flags)) => serve::run(flags),
             Some(Command::Check(flags)) => check::run(&flags),
+            Some(Command::State(flags)) => state::run(flags),
             // Parsed again, so that the environment counts.
             None => Self::parse_from(["coagent", "serve"]).run(),
         }

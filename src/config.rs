@@ -1,5 +1,7 @@
 //! The process's configuration: flags over environment over `coagent.toml` over defaults (docs/state-api.md §0).
 
+mod live;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,6 +9,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 use thiserror::Error;
+
+pub use live::LiveLimits;
 
 /// What can be given as flags and environment variables.
 #[derive(Debug, Clone, Default, Args)]
@@ -57,6 +61,8 @@ struct File {
     debug_events: Option<bool>,
     transcription_url: Option<String>,
     transcription_model: Option<String>,
+    #[serde(default)]
+    live: live::File,
 }
 
 /// A complete, checked configuration.
@@ -70,6 +76,7 @@ pub struct Config {
     pub cors_origins: CorsOrigins,
     pub max_connections: usize,
     pub debug_events: bool,
+    pub live: LiveLimits,
     /// Absent when speech is not transcribed.
     pub transcription: Option<Transcription>,
 }
@@ -119,6 +126,8 @@ pub enum ConfigError {
         "CORS origin `{given}` is not an origin such as https://app.example.com (scheme, host and port, nothing after them)"
     )]
     Origin { given: String },
+    #[error("live.{name} in coagent.toml must be at least {least}")]
+    Live { name: &'static str, least: u64 },
     #[error("transcription URL `{given}` is not the http(s) base URL of an API, such as https://api.openai.com/v1")]
     Transcription { given: String },
 }
@@ -140,6 +149,7 @@ impl Config {
             base_path: base_path(flags.base_path.or(file.base_path).as_deref().unwrap_or("/api/copilotkit"))?,
             cors_origins: cors_origins.as_deref().map_or(Ok(CorsOrigins::Loopback), CorsOrigins::parse)?,
             max_connections: flags.max_connections.or(file.max_connections).unwrap_or(16_384),
+            live: file.live.limits()?,
             debug_events: flags.debug_events || file.debug_events.unwrap_or(false),
             transcription: flags
                 .transcription_url

@@ -9,6 +9,7 @@ mod documents;
 mod janitor;
 mod keeping;
 mod live_runs;
+mod presence;
 mod registry;
 mod suggestion;
 mod thread;
@@ -17,10 +18,12 @@ mod view;
 mod work;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::access::Principal;
 use crate::agent::transcription::Transcriber;
@@ -32,6 +35,7 @@ pub use crate::agent::types::TypeSpec;
 pub use agents::{AgentView, Agents, Entry, Hosted, Unfit};
 pub use document::{
     Accepted, Delta, DocumentError, Evidence, Expects, Once, Origin, Proposal, Rejection, TogetherRefused, Write,
+    squashed,
 };
 pub use documents::{
     BatchAccepted, Difference, Document, DocumentItem, DocumentName, DocumentPage, Documents, Existing, Export,
@@ -39,6 +43,7 @@ pub use documents::{
     SnapshotReason, Standing, Subscription, Tag, Update,
 };
 pub use keeping::{Amendment, KeepingError, Naming};
+pub use presence::{Crowded, Presence, Room};
 pub use thread::StopOutcome;
 pub use types::DocumentTypes;
 pub use view::{ThreadItem, ThreadPage};
@@ -70,6 +75,8 @@ struct Services {
     types: Arc<DocumentTypes>,
     /// Cancelled when the process begins to end: nothing starts from then on.
     stopping: CancellationToken,
+    /// Sessions of clients, which say goodbye before the store closes.
+    sessions: TaskTracker,
 }
 
 /// A request to run an agent on a thread.
@@ -217,6 +224,7 @@ impl Runtime {
             live_runs: Arc::default(),
             types: Arc::new(DocumentTypes::new(agents.types())),
             stopping: CancellationToken::new(),
+            sessions: TaskTracker::new(),
         });
         for log in services.store.open_streams(Kind::Log).await? {
             let head = services.store.head(&log).await?;
@@ -270,6 +278,11 @@ impl Runtime {
     /// Cancelled when the runtime ends its runs: streams that would not end by themselves end with it.
     pub fn stopping(&self) -> CancellationToken {
         self.services.stopping.clone()
+    }
+
+    /// Where long sessions of clients are counted, so that [`close`](Self::close) waits for their goodbyes.
+    pub fn sessions(&self) -> &TaskTracker {
+        &self.services.sessions
     }
 
     /// Whether the store answers.
@@ -335,9 +348,16 @@ impl Runtime {
 
     /// Flushes and closes the store, when the last stream has read what it needs.
     pub async fn close(&self) -> Result<(), StoreError> {
+        self.services.sessions.close();
+        if tokio::time::timeout(GOODBYES, self.services.sessions.wait()).await.is_err() {
+            tracing::warn!("some clients did not take their goodbye in time and are cut");
+        }
         self.services.store.close().await
     }
 }
+
+/// How long clients have to take what is still sent to them.
+const GOODBYES: Duration = Duration::from_secs(4);
 
 const THREAD_ID_CHARACTERS: usize = 190;
 

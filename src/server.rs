@@ -5,14 +5,17 @@ mod agui;
 mod body;
 mod caller;
 mod copilotkit;
+mod counted;
 mod debug_feed;
 mod error;
 mod listen;
+mod live;
 mod origin;
 mod pages;
 mod state;
 mod stream;
 mod v1;
+mod ws;
 
 use std::io;
 use std::sync::Arc;
@@ -33,7 +36,7 @@ pub fn routes(config: &Config, runtime: &Arc<Runtime>) -> Router {
     Router::new()
         .merge(pages::routes(&config.base_path, Arc::clone(runtime)))
         .merge(copilotkit::routes(&config.base_path, config.debug_events, Arc::clone(runtime)))
-        .nest("/v1", v1::routes(Arc::clone(runtime)))
+        .nest("/v1", v1::routes(Arc::clone(runtime), &config.live))
         .fallback(|| async { Problem::not_found() })
         .layer(from_fn_with_state(origins, origin::guard))
 }

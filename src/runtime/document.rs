@@ -28,10 +28,11 @@ use crate::state::pointer::Pointer;
 use crate::state::schema::View;
 use crate::store::{Kind, Owner, Store, StreamKey, Tenant};
 
+use super::presence::Room;
 use super::registry::Registry;
 use super::types::{DocumentTypes, Names};
-pub use deltas::Delta;
 pub(crate) use deltas::DeltaTail;
+pub use deltas::{Delta, squashed};
 pub(crate) use load::Stamp;
 pub(crate) use past::Log;
 pub(crate) use restore::Restored;
@@ -229,6 +230,7 @@ pub(crate) struct DocumentHandle {
     /// Boxed, because a channel takes room for many at once.
     inbox: mpsc::Sender<Box<Command>>,
     seat: Arc<Seat>,
+    room: Arc<Room>,
 }
 
 pub(crate) type LiveDocuments = Registry<DocumentRef, DocumentHandle>;
@@ -251,12 +253,17 @@ impl DocumentHandle {
             let seat = Arc::new(Seat::new(name.clone(), log, Arc::clone(types)));
             let owner = actor::Owner { documents: Arc::clone(documents), name: name.clone(), id };
             documents.spawn_owner(name, id, actor::run(owner, Arc::clone(&seat), commands));
-            Self { inbox, seat }
+            Self { inbox, seat, room: Arc::default() }
         })
     }
 
     pub(crate) fn deltas(&self) -> &DeltaTail {
         self.seat.deltas()
+    }
+
+    /// Who is at the document; known as long as somebody holds this handle.
+    pub(crate) fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     /// Its commits in the store.

@@ -3,6 +3,7 @@
 //! CopilotKit's routes answer `{"error": …}` bodies as its client expects them (docs/copilotkit.md §2); routes under `/v1`
 //! answer [`problem`]s.
 
+pub(super) mod close;
 pub(super) mod problem;
 
 mod transcription;

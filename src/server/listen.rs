@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -13,8 +15,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
+use super::counted::Counted;
 use super::error;
+use super::live::Drained;
 
 /// A client that has not sent its request head by then is cut.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,7 +69,13 @@ pub(super) async fn serve(
             tokio::spawn(tokio::time::timeout(REFUSAL_WITHIN, refuse(stream)));
             continue;
         };
-        let service = TowerToHyperService::new(routes.clone());
+        let drained = Drained::default();
+        let told = drained.clone();
+        let routes = routes.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(told.clone());
+            request
+        });
+        let service = TowerToHyperService::new(routes);
         let (http1, http2, watcher, stop) = (http1.clone(), http2.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
             let first = tokio::select! {
@@ -76,7 +87,9 @@ pub(super) async fn serve(
                 Ok(Ok(true)) => http2,
                 Ok(Err(_)) | Err(_) => return tracing::debug!("a connection said nothing"),
             };
-            let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+            let connection = server
+                .serve_connection_with_upgrades(TokioIo::new(Counted::new(stream, drained)), service)
+                .into_owned();
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "a connection ended early");
             }

@@ -2,6 +2,7 @@
 
 pub(super) mod batch;
 pub(super) mod document;
+pub(super) mod events;
 pub(super) mod history;
 pub(super) mod list;
 pub(super) mod mutation;

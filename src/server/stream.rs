@@ -49,7 +49,8 @@ where
     response
 }
 
-fn kept_alive<E: Send + 'static>(
+/// With a comment wherever nothing comes for a while.
+pub(super) fn kept_alive<E: Send + 'static>(
     frames: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     tap: Option<Tap>,
 ) -> impl Stream<Item = Result<Bytes, E>> + Send + 'static {

@@ -5,16 +5,18 @@ pub(super) mod query;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 
+use crate::config::LiveLimits;
 use crate::runtime::Runtime;
 
 use super::error::problem::Problem;
-use super::state::{batch, document, history, list, rollback, tags, transfer, types};
-use super::{agents, agui};
+use super::live::Sessions;
+use super::state::{batch, document, events, history, list, rollback, tags, transfer, types};
+use super::{agents, agui, ws};
 
-pub(super) fn routes(runtime: Arc<Runtime>) -> Router {
+pub(super) fn routes(runtime: Arc<Runtime>, limits: &LiveLimits) -> Router {
     let document = get(document::read)
         .put(document::put)
         .patch(document::patch)
@@ -31,6 +33,8 @@ pub(super) fn routes(runtime: Arc<Runtime>) -> Router {
         .route("/state/{type}/{id}/diff", get(rollback::diff))
         .route("/state/{type}/{id}/rollback", post(rollback::rollback))
         .route("/state/{type}/{id}/tags", get(tags::tags).post(tags::tag))
+        .route("/state/{type}/{id}/events", get(events::one))
+        .route("/state/events", get(events::several))
         .route("/state:batch", post(batch::batch))
         .route("/state:export", get(transfer::export))
         .route("/state:import", post(transfer::import))
@@ -38,6 +42,7 @@ pub(super) fn routes(runtime: Arc<Runtime>) -> Router {
         .route("/types/{type}/schema", get(types::schema))
         .route("/types/{type}/types.ts", get(types::typescript))
         .route("/types/{type}/types.py", get(types::pydantic))
+        .route("/ws", get(ws::upgrade).layer(Extension(Sessions::new(limits.clone()))))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .with_state(runtime)

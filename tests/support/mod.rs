@@ -1,10 +1,13 @@
 //! What the suite shares.
 
 pub(crate) mod agents;
+pub(crate) mod chance;
 pub(crate) mod crash;
 pub(crate) mod documents;
 pub(crate) mod events;
 pub(crate) mod faulty;
+pub(crate) mod linear;
+pub(crate) mod live;
 pub(crate) mod model;
 pub(crate) mod random;
 pub(crate) mod server;

@@ -166,6 +166,18 @@ impl Server {
         }
     }
 
+    /// The exit code of a server that was told to stop.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let Process::Child(child) = &mut self.process else { panic!("this server has no process of its own") };
+        for _ in 0..600 {
+            if let Some(status) = child.try_wait().expect("the child can be waited for") {
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the server did not end within 12 s of SIGTERM")
+    }
+
     /// SIGTERM, without waiting for the end.
     pub(crate) fn begin_to_stop(&self) {
         let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();

@@ -207,6 +207,9 @@ impl Live {
             Proposal::Put(body) => self.document.decide(Mutation::Replace(body), terms),
             Proposal::UndoRun { run_id } => return self.undo_run(run_id, terms).await,
             Proposal::Delete => Ok(Decided::Changed(self.document.end())),
+            Proposal::Unreadable(rejection) => {
+                return Ok(Err(DocumentError::Unreadable(Box::new(rejection.clone()))));
+            }
             Proposal::Rollback { to } if *to == 0 || *to > head => {
                 return Ok(Err(DocumentError::VersionNotFound { version: *to, head }));
             }
@@ -329,7 +332,11 @@ fn born(proposal: &Proposal, spec: &TypeSpec, terms: &Terms<'_>) -> Option<Resul
         Proposal::Patch(ops) => scratch.decide(Mutation::Patch { ops, since }, &of_creation),
         Proposal::Merge(patch) => scratch.decide(Mutation::Merge { patch, since }, &of_creation),
         Proposal::Intents(intents) => scratch.decide(Mutation::Intents { intents, since }, &of_creation),
-        Proposal::Posted { .. } | Proposal::Delete | Proposal::Rollback { .. } | Proposal::UndoRun { .. } => {
+        Proposal::Posted { .. }
+        | Proposal::Delete
+        | Proposal::Rollback { .. }
+        | Proposal::UndoRun { .. }
+        | Proposal::Unreadable(_) => {
             return None;
         }
     };

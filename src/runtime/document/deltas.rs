@@ -91,29 +91,41 @@ impl Delta {
     }
 }
 
+/// Consecutive versions as one delta, in the same form; who made them last is said to have made it.
+pub fn squashed(deltas: &[Arc<Delta>]) -> Vec<u8> {
+    let (Some(first), Some(last)) = (deltas.first(), deltas.last()) else { return b"{}".to_vec() };
+    let ops = deltas.iter().flat_map(|delta| &delta.commit.ops).collect();
+    let (from, commit) = (first.version() - 1, &last.commit);
+    let told = Told { from, to: commit.version, ops, actor: &commit.actor, run_id: None, origin: None, at: &commit.at };
+    serde_json::to_vec(&told).expect("a commit is plain data")
+}
+
+/// A delta on the wire (docs/state-api.md §3).
+#[derive(Serialize)]
+struct Told<'c> {
+    from: u64,
+    to: u64,
+    ops: Vec<&'c Operation>,
+    actor: &'c str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<&'c str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin<'c>>,
+    at: &'c str,
+}
+
+#[derive(Serialize)]
+struct Origin<'c> {
+    client_id: &'c str,
+    mutation_id: u64,
+}
+
 fn encoded(commit: &Commit) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Told<'c> {
-        from: u64,
-        to: u64,
-        ops: &'c [Operation],
-        actor: &'c str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        run_id: Option<&'c str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        origin: Option<Origin<'c>>,
-        at: &'c str,
-    }
-    #[derive(Serialize)]
-    struct Origin<'c> {
-        client_id: &'c str,
-        mutation_id: u64,
-    }
     let origin = commit.client_id.as_deref().zip(commit.mutation_id);
     let told = Told {
         from: commit.version - 1,
         to: commit.version,
-        ops: &commit.ops,
+        ops: commit.ops.iter().collect(),
         actor: &commit.actor,
         run_id: commit.run_id.as_deref(),
         origin: origin.map(|(client_id, mutation_id)| Origin { client_id, mutation_id }),

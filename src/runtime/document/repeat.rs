@@ -131,7 +131,8 @@ impl Live {
                 changed: pending.decided.commit().is_some(),
                 conflicts: pending.decided.commit().map(|commit| commit.conflicts.clone()).unwrap_or_default(),
                 skipped: pending.skipped.clone(),
-                wants_data: pending.write.wants_data,
+                // The body that a dry run would have made is nowhere to be read again.
+                wants_data: pending.write.wants_data && !pending.write.dry_run,
             },
         };
         let is_refused = matches!(answer, Answer::Refused(_));

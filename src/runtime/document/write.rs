@@ -92,6 +92,8 @@ pub enum Proposal {
     Rollback { to: u64 },
     /// What it would be had a run not written, where nobody wrote since.
     UndoRun { run_id: String },
+    /// What could not be read as any of these: it is refused in its turn, so that a mutation takes its number.
+    Unreadable(Rejection),
 }
 
 /// What the document must be for a write to happen.
@@ -188,6 +190,9 @@ pub enum DocumentError {
     MutationGap { expect: u64 },
     #[error("nothing is remembered of this client or its mutation: compare what is pending with the head")]
     ClientUnknown,
+    /// The mutation is none.
+    #[error("{}", .0.message)]
+    Unreadable(Box<Rejection>),
     /// The same mutation was refused before, and is refused with the same words.
     #[error("{}", .0.message)]
     Before(Box<Rejection>),
@@ -243,7 +248,9 @@ impl DocumentError {
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::MutationGap { .. } => "mutation_gap",
             Self::ClientUnknown => "client_unknown",
-            Self::Before(rejection) => REMEMBERED.iter().find(|code| **code == rejection.code).unwrap_or(&"conflict"),
+            Self::Before(rejection) | Self::Unreadable(rejection) => {
+                REMEMBERED.iter().find(|code| **code == rejection.code).unwrap_or(&"conflict")
+            }
             Self::Overloaded => "rate_limited",
             Self::StorageFull => "storage_full",
             Self::Unavailable { .. } => "unavailable",
@@ -274,7 +281,7 @@ impl DocumentError {
 
     /// The refusal as clients of the sockets are told.
     pub fn rejection(&self) -> Rejection {
-        if let Self::Before(rejection) = self {
+        if let Self::Before(rejection) | Self::Unreadable(rejection) = self {
             return Rejection::clone(rejection);
         }
         let paths = match self {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::super::document::{Delta, DocumentError, DocumentHandle, Reader};
+use super::super::presence::Room;
 use super::{DocumentName, Documents, absence};
 
 /// A reader that is further behind than this gets a snapshot.
@@ -104,6 +105,29 @@ impl Documents<'_> {
 impl Subscription {
     pub fn epoch(&self) -> &Arc<str> {
         &self.epoch
+    }
+
+    /// The version the reader has; `None` before its first snapshot.
+    pub fn version(&self) -> Option<u64> {
+        match self.position {
+            Position::At(version) => Some(version),
+            Position::Nowhere(_) => None,
+        }
+    }
+
+    /// The people and agents at this document.
+    pub fn room(&self) -> &Arc<Room> {
+        self.live.room()
+    }
+
+    /// Bytes of the whole body as JSON.
+    pub async fn body_bytes(&self) -> Result<usize, DocumentError> {
+        Ok(self.live.head(Some(self.reader.clone())).await?.data.map_or(0, |data| data.get().len()))
+    }
+
+    /// The whole body, for a reader that did not keep up with the deltas it was given.
+    pub async fn start_over(&mut self) -> Result<Update, DocumentError> {
+        self.snapshot(SnapshotReason::Slow).await
     }
 
     /// Whether the reader has everything there is.

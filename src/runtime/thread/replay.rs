@@ -17,6 +17,9 @@ use super::load::PAGE;
 use super::record::{RecordError, RunRecord};
 use super::start::opening;
 
+/// Stands for whatever epoch the log has, in the positions that clients of the sockets count (docs/state-api.md §4).
+const ANY_LOG: &str = "*";
+
 /// The last run and this many before it are replayed with the state they ended with.
 const RUNS_WITH_STATE: usize = 21;
 
@@ -158,7 +161,8 @@ impl Thread {
     fn position_of(&self, id: &str) -> Option<u64> {
         let (epoch, position) = id.rsplit_once('.')?;
         let position = position.parse().ok()?;
-        (epoch == self.summary.log_epoch && position >= 1 && position <= self.position).then_some(position)
+        ((epoch == self.summary.log_epoch || epoch == ANY_LOG) && position >= 1 && position <= self.position)
+            .then_some(position)
     }
 
     /// For the last finished run the head, for those before it the versions they ended with, where they can be read.

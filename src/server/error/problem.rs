@@ -5,14 +5,13 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use crate::runtime::{DocumentError, ImportError, ImportRefused, ReadError, StartError};
+use crate::runtime::{DocumentError, ImportError, ImportRefused, ReadError, Rejection, StartError};
 use crate::state::document::Refusal;
 use crate::state::json::JsonError;
 use crate::state::patch::PatchError;
 
 /// The codes of docs/state-api.md §2: what a client may decide by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(dead_code, reason = "one table of all codes; the routes that answer them come one by one")]
 pub(in crate::server) enum Code {
     InvalidJson,
     InvalidPatch,
@@ -128,6 +127,28 @@ impl Problem {
         self
     }
 
+    /// The stable code.
+    pub(in crate::server) fn code(&self) -> &'static str {
+        self.code.row().1
+    }
+
+    /// What is said of it in words.
+    pub(in crate::server) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Whether what was sent has not the form of the call, as opposed to one that was understood and refused.
+    pub(in crate::server) fn is_about_form(&self) -> bool {
+        self.code == Code::InvalidBody
+    }
+
+    /// The same in the words of the sockets.
+    pub(in crate::server) fn rejection(&self) -> Rejection {
+        let path = self.more.get("path").and_then(Value::as_str);
+        let paths = path.map(str::to_owned).into_iter().collect();
+        Rejection { code: self.code().to_owned(), message: self.detail.clone(), version: None, paths }
+    }
+
     /// The body, for places that embed it.
     pub(in crate::server) fn body(&self) -> Value {
         let (status, code, title) = self.code.row();
@@ -215,7 +236,7 @@ impl From<DocumentError> for Problem {
             DocumentError::IdempotencyMismatch => Self::new(Code::IdempotencyMismatch, detail),
             DocumentError::MutationGap { expect } => Self::new(Code::MutationGap, detail).with("expect", expect),
             DocumentError::ClientUnknown => Self::new(Code::ClientUnknown, detail),
-            DocumentError::Before(rejection) => {
+            DocumentError::Before(rejection) | DocumentError::Unreadable(rejection) => {
                 Self::new(Code::Conflict, detail).with("refused_with", rejection.code).with("paths", rejection.paths)
             }
             DocumentError::Overloaded => {

@@ -39,6 +39,17 @@ impl Query {
     }
 }
 
+/// A parameter as it is in the query, still encoded.
+pub(in crate::server) fn raw<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+}
+
+/// A piece of a query, decoded; `+` is a space there.
+pub(in crate::server) fn decoded(piece: &str) -> String {
+    let escaped = piece.replace('&', "%26").replace('=', "%3D").replace('#', "%23");
+    Query::parse(Some(&format!("x={escaped}"))).get("x").unwrap_or_default().to_owned()
+}
+
 pub(in crate::server) fn refused(name: &str, expected: &str) -> Problem {
     Problem::new(Code::InvalidQuery, format!("`{name}` is {expected}")).with("parameter", name)
 }

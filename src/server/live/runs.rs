@@ -1,0 +1,125 @@
+//! Channels on threads: AG-UI runs, started, followed and stopped over the same session.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use crate::agui::sse::Decoder;
+use crate::agui::{Dialect, Encoding, RunAgentInput};
+use crate::runtime::{Connect, FrameStream, Hosted, ReadError, StartError, StartRun, StopOutcome};
+
+use super::super::error::problem::Problem;
+use super::feed::Running;
+use super::session::Session;
+use super::subscriptions::Channel;
+use super::told::{self, Told};
+
+impl<S> Session<S> {
+    pub(super) async fn start_run(&mut self, channel: u64, agent: &str, input: &[u8]) {
+        let Some(agent) = self.agent_for(channel, agent) else { return };
+        let input = match RunAgentInput::read(input) {
+            Ok(input) => input,
+            Err(error) => return self.complain("invalid_body", &error.to_string(), Some(channel)),
+        };
+        let principal = self.principal.clone();
+        let started =
+            self.runtime.run(StartRun { principal, agent, input, headers: Vec::new(), encoding: Encoding::Sse }).await;
+        match started {
+            Ok(frames) => self.open_run(channel, frames),
+            Err(StartError::Busy { run_id }) => {
+                let problem = Problem::from(StartError::Busy { run_id: run_id.clone() });
+                let (code, message) = (problem.code(), problem.detail());
+                let error = Told::Error { code, message, channel: Some(channel), run_id: Some(&run_id) };
+                self.outbox.push(error.message());
+            }
+            Err(error) => self.complain_of(&error.into(), Some(channel)),
+        }
+    }
+
+    /// Sees a thread from its beginning, or from where the client was cut, to the end of its live run.
+    pub(super) async fn follow(&mut self, channel: u64, thread_id: String, agent: &str, after: Option<String>) {
+        let Some(agent) = self.agent_for(channel, agent) else { return };
+        let connect = Connect {
+            principal: self.principal.clone(),
+            agent,
+            thread_id,
+            run_id: uuid::Uuid::now_v7().to_string(),
+            dialect: Dialect::V1,
+            last_event_id: after,
+        };
+        match self.runtime.connect(connect).await {
+            Ok(frames) => self.open_run(channel, frames),
+            Err(error) => self.complain_of(&error.into(), Some(channel)),
+        }
+    }
+
+    pub(super) async fn stop_run(&mut self, thread: &str, agent: &str, run_id: Option<String>) {
+        if self.runtime.agents().find(agent).is_none() {
+            return self.complain("not_found", &format!("agent `{agent}` does not exist"), None);
+        }
+        match self.runtime.stop(&self.principal, thread, run_id.as_deref()).await {
+            Ok(StopOutcome::Stopped) => {}
+            Ok(StopOutcome::NothingRunning | StopOutcome::OtherRun) => {
+                self.complain("not_found", "this run is not live on this thread", None);
+            }
+            Err(error) => self.complain_of(&error.into(), None),
+        }
+    }
+
+    fn agent_for(&mut self, channel: u64, agent: &str) -> Option<Arc<Hosted>> {
+        if self.is_full(channel) {
+            self.complain("overloaded", "this socket has as many channels as it may", Some(channel));
+            return None;
+        }
+        let found = self.runtime.agents().find(agent);
+        if found.is_none() {
+            self.complain("not_found", &format!("agent `{agent}` does not exist"), Some(channel));
+        }
+        found
+    }
+
+    fn complain_of(&mut self, problem: &Problem, channel: Option<u64>) {
+        self.complain(problem.code(), problem.detail(), channel);
+    }
+
+    fn open_run(&mut self, channel: u64, frames: FrameStream) {
+        self.channels.remove(&channel);
+        let decoder = Decoder::new(usize::MAX);
+        let events = self.feeds.run(channel, Box::new(Running { frames, decoder, seq: 0, last: String::new() }));
+        self.channels.insert(channel, Channel::Run { events });
+    }
+
+    /// Passes on what came of a thread; at the end the channel is closed.
+    pub(super) fn events(&mut self, channel: u64, mut running: Box<Running>, frames: Option<Result<Bytes, ReadError>>) {
+        let reason = match frames {
+            Some(Ok(bytes)) => {
+                running.decoder.push(&bytes);
+                while let Some(Ok(frame)) = running.decoder.next_frame() {
+                    let position = frame.id.as_deref().and_then(|id| id.rsplit_once('.')?.1.parse().ok());
+                    running.seq = position.unwrap_or(running.seq);
+                    self.outbox.push(told::event(channel, running.seq, frame.id.as_deref(), &frame.data));
+                    running.last = frame.data;
+                }
+                let tap = self.feeds.run(channel, running);
+                if let Some(Channel::Run { events }) = self.channels.get_mut(&channel) {
+                    *events = tap;
+                }
+                return;
+            }
+            Some(Err(_)) => "lost",
+            None if is_error(&running.last) => "failed",
+            None => "finished",
+        };
+        self.channels.remove(&channel);
+        self.outbox.push(Told::End { channel, reason }.message());
+    }
+}
+
+fn is_error(event: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Typed {
+        r#type: String,
+    }
+    serde_json::from_str::<Typed>(event).is_ok_and(|event| event.r#type == "RUN_ERROR")
+}

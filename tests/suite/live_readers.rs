@@ -1,0 +1,148 @@
+//! Readers that are slow, stalled or gone: nobody else notices, and those that come back catch up.
+
+use std::time::{Duration, Instant};
+
+use coagent_runtime::state::limits::Limits;
+use coagent_runtime::state::patch;
+use serde_json::{Value, json};
+
+use crate::support::documents::JSON_PATCH;
+use crate::support::live::Socket;
+use crate::support::server::{Home, Options, Server};
+
+/// More than kernel buffers hold for one connection, in this many versions.
+const VERSIONS: u64 = 120;
+const VALUE_BYTES: usize = 50 << 10;
+
+async fn fill(writer: &mut Socket, versions: u64) -> Vec<Duration> {
+    let mut took = Vec::new();
+    for id in 1..=versions {
+        let value = format!("{id:0>width$}", width = VALUE_BYTES);
+        let began = Instant::now();
+        let patch = json!([{"op": "add", "path": "/value", "value": value}]);
+        writer.say(&json!({"type": "mutate", "channel": 1, "mutation_id": id, "patch": patch})).await;
+        writer.until("ack").await;
+        took.push(began.elapsed());
+    }
+    took
+}
+
+/// What a reader holds after everything it was told up to a version, and in how many frames.
+async fn catch_up(socket: &mut Socket, mut body: Value, mut version: u64, to: u64) -> (Value, usize) {
+    let mut frames = 0;
+    while version < to {
+        let frame = socket.hear().await;
+        match frame["type"].as_str() {
+            Some("delta") => {
+                assert_eq!(frame["from"], version, "no gap and no repetition");
+                let ops = patch::read(frame["ops"].clone(), &Limits::default()).expect("operations");
+                patch::apply(&mut body, &ops, &Limits::default()).expect("a delta applies");
+                version = frame["to"].as_u64().unwrap();
+            }
+            Some("snapshot") => {
+                assert_eq!(frame["reason"], "slow", "{}", frame["version"]);
+                (body, version) = (frame["data"].clone(), frame["version"].as_u64().unwrap());
+            }
+            other => panic!("{other:?}"),
+        }
+        frames += 1;
+    }
+    (body, frames)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_stalls_slows_nobody_and_catches_up_in_few_steps() {
+    let home = Home::with_agents(&[]);
+    let server = home.serve_in_memory();
+    server.put_document("shared/a", &json!({}), &[]).await;
+    let mut writer = Socket::open(&server, "writer").await;
+    writer.subscribe(1, "shared/a").await;
+    let mut reader = Socket::open(&server, "reader").await;
+    let body = reader.subscribe(1, "shared/a").await["data"].clone();
+    let alone = fill(&mut writer, 20).await;
+    let (body, frames) = catch_up(&mut reader, body, 1, 21).await;
+    assert_eq!(frames, 20, "a reader that keeps up sees every version");
+
+    let mut stalled = Vec::new();
+    for n in 0..4 {
+        let mut socket = Socket::narrow(&server, &format!("stalled-{n}")).await;
+        let body = socket.subscribe(1, "shared/a").await["data"].clone();
+        stalled.push((socket, body));
+    }
+    let mut second = Socket::open(&server, "second").await;
+    second.subscribe(1, "shared/a").await;
+    let following = tokio::spawn(async move { catch_up(&mut reader, body, 21, 21 + VERSIONS).await });
+    let beside = fill(&mut second, VERSIONS).await;
+    let (expected, _) = tokio::time::timeout(Duration::from_secs(30), following).await.expect("in time").unwrap();
+    let median = |mut took: Vec<Duration>| {
+        took.sort();
+        took[took.len() / 2]
+    };
+    let (alone, beside) = (median(alone), median(beside));
+    assert!(beside < alone * 10 + Duration::from_millis(20), "alone {alone:?}, beside stalled readers {beside:?}");
+    for (socket, body) in &mut stalled {
+        let (caught_up, frames) = catch_up(socket, body.take(), 21, 21 + VERSIONS).await;
+        assert!(caught_up == expected, "it holds what the others hold");
+        assert!(frames < VERSIONS as usize, "{frames} frames: what it missed was put together");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_is_let_go_with_4408() {
+    let home = Home::with_agents(&[]);
+    let file = home.path().join("coagent.toml");
+    std::fs::write(&file, "[live]\nstalled_after_ms = 2000\n").unwrap();
+    let flags = vec!["--config".to_owned(), file.display().to_string()];
+    let server = Server::start(Options { flags, store: "memory:".to_owned(), ..home.options() });
+    server.put_document("shared/a", &json!({}), &[]).await;
+    let mut watcher = Socket::open(&server, "watcher").await;
+    watcher.say(&json!({"type": "subscribe", "channel": 1, "doc": "shared/a", "presence": true})).await;
+    let mut stalled = Socket::narrow(&server, "stalled").await;
+    stalled.subscribe(1, "shared/a").await;
+    stalled.say(&json!({"type": "presence", "channel": 1, "data": {}})).await;
+    while watcher.until("presence").await["peers"] == json!({}) {}
+    let mut writer = Socket::open(&server, "writer").await;
+    writer.subscribe(1, "shared/a").await;
+    let filling = tokio::spawn(async move { fill(&mut writer, VERSIONS).await });
+    while watcher.until("presence").await["peers"] != json!({}) {}
+    // It reads on just in time to hear why.
+    let (code, _) = stalled.closed().await;
+    assert_eq!(code, 4408);
+    filling.await.expect("the writer did not notice");
+}
+
+#[tokio::test]
+async fn squashed_deltas_lead_from_where_the_reader_is_to_the_head() {
+    let home = Home::with_agents(&[]);
+    let server = home.serve_in_memory();
+    // The body is larger than all the small changes together, so that these are the shorter way.
+    let padding = "x".repeat(8 << 20);
+    server.put_document("shared/a", &json!({"padding": padding, "n": 0}), &[]).await;
+    let mut stalled = Socket::narrow(&server, "stalled").await;
+    stalled.say(&json!({"type": "subscribe", "channel": 1, "doc": "shared/a"})).await;
+    for n in 1..=200 {
+        let patch = json!([{"op": "add", "path": "/n", "value": n}]);
+        assert_eq!(server.patch_document("shared/a", JSON_PATCH, &patch, &[]).await.status, 200);
+    }
+    let snapshot = stalled.hear_a("snapshot").await;
+    let (mut body, version) = (snapshot["data"].clone(), snapshot["version"].as_u64().unwrap());
+    body.as_object_mut().unwrap().remove("padding");
+    let mut frames = Vec::new();
+    while frames.last().is_none_or(|frame: &Value| frame["to"] != 201) {
+        let frame = stalled.hear().await;
+        if frame["type"] == "delta" {
+            frames.push(frame);
+        }
+    }
+    assert!(
+        frames.len() < 200 && frames.iter().any(|frame| frame["to"].as_u64() > frame["from"].as_u64().map(|v| v + 1))
+    );
+    let mut at = version;
+    for frame in frames {
+        assert_eq!(frame["from"], at);
+        let ops = patch::read(frame["ops"].clone(), &Limits::default()).expect("operations");
+        patch::apply(&mut body, &ops, &Limits::default()).expect("a delta applies");
+        at = frame["to"].as_u64().unwrap();
+    }
+    assert_eq!(body, json!({"n": 200}));
+}
