@@ -127,7 +127,8 @@ async fn thread_length(last: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// CPU that 20 deltas add to a run, by the size of the state they change.
+/// CPU that 20 more deltas add to a run that makes one, by the size of the state they change. The first one of each run
+/// makes the next run's snapshot a new one, which is as long as the state.
 async fn state_size(rounds: usize, runs: usize) -> anyhow::Result<()> {
     for kilobytes in [1, 100, 1024] {
         let server = Process::coagent("memory:")?;
@@ -137,9 +138,10 @@ async fn state_size(rounds: usize, runs: usize) -> anyhow::Result<()> {
         events_of(&server, "deltas_20", &seed).await?;
         let mut micros = [Vec::new(), Vec::new()];
         for round in 0..rounds {
-            for (text, micros) in ["nothing", "deltas"].into_iter().zip(&mut micros) {
+            for (texts, micros) in [&["even", "odd"][..], &["deltas"]].into_iter().zip(&mut micros) {
                 let before = server.cpu();
                 for n in 0..runs {
+                    let text = texts[n % texts.len()];
                     let id = format!("{text}-{round}-{n}");
                     let message = json!({"id": id, "role": "user", "content": text});
                     server.drain("deltas_20", &input("state", &[message])).await?;
@@ -147,10 +149,10 @@ async fn state_size(rounds: usize, runs: usize) -> anyhow::Result<()> {
                 micros.push((server.cpu() - before).as_secs_f64() * 1e6 / runs as f64);
             }
         }
-        let [without, with] = micros.map(median);
+        let [one, with] = micros.map(median);
         println!(
-            "20 deltas on a {kilobytes} KB state: {:.1} µs a delta (a run without: {without:.0} µs)",
-            (with - without) / 20.0
+            "20 deltas on a {kilobytes} KB state: {:.1} µs a delta (a run with one: {one:.0} µs)",
+            (with - one) / 20.0
         );
     }
     Ok(())

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::str::Utf8Error;
 
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use crate::agui::event::{Event, EventType};
 
@@ -17,10 +17,10 @@ pub fn write_frame(out: &mut Vec<u8>, event: &Event, id: Option<(&str, u64)>) {
     Frames::onto(out).push(event);
 }
 
-/// As [`write_frame`] for a `STATE_SNAPSHOT` without id; a state can be large, and is copied once.
-pub fn write_state_snapshot(out: &mut Vec<u8>, snapshot: &RawValue) {
+/// As [`write_frame`] for a `STATE_SNAPSHOT` without id; a state can be large, and is written straight from its tree.
+pub fn write_state_snapshot(out: &mut Vec<u8>, snapshot: &Value) {
     out.extend_from_slice(br#"data: {"type":"STATE_SNAPSHOT","snapshot":"#);
-    out.extend_from_slice(snapshot.get().as_bytes());
+    serde_json::to_writer(&mut *out, snapshot).expect("a value is JSON, and memory takes it");
     out.extend_from_slice(b"}\n\n");
 }
 
@@ -289,9 +289,9 @@ mod tests {
 
     #[test]
     fn a_state_snapshot_is_written_as_its_event_is() {
-        let snapshot = crate::agui::to_json(&serde_json::json!({"a": [1, "two\n"]}));
+        let snapshot = serde_json::json!({"a": [1, "two\n"]});
         let (mut as_event, mut short) = (Vec::new(), Vec::new());
-        write_frame(&mut as_event, &Event::state_snapshot(snapshot.clone()), None);
+        write_frame(&mut as_event, &Event::state_snapshot(crate::agui::to_json(&snapshot)), None);
         write_state_snapshot(&mut short, &snapshot);
         assert_eq!(short, as_event);
     }

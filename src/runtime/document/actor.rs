@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::StateError;
@@ -283,10 +282,10 @@ impl Live {
         let (version, body) = (self.document.version(), self.document.body());
         let exists = self.document.exists();
         if view.is_some_and(|view| !view.sees_all()) {
-            return Snapshot { exists, ..snapshot(version, &shown(view, body)) };
+            return Snapshot { exists, ..snapshot(version, 0, &shown(view, body)) };
         }
-        let json = self.json.get_or_insert_with(|| text(body));
-        self.snapshot.get_or_insert_with(|| Snapshot { exists, ..snapshot(version, json) }).clone()
+        let size = self.document.size();
+        self.snapshot.get_or_insert_with(|| Snapshot { exists, ..snapshot(version, size, body) }).clone()
     }
 
     /// In the order asked; `None` for versions that are too far back to be read for this.
@@ -294,7 +293,7 @@ impl Live {
         let head = self.head_snapshot(view);
         let older = versions.iter().copied().filter(|&version| version < head.version).collect();
         let older = self.bodies(older).await?;
-        let shown: Vec<_> = older.iter().map(|(version, body)| snapshot(*version, &shown(view, body))).collect();
+        let shown: Vec<_> = older.iter().map(|(version, body)| snapshot(*version, 0, &shown(view, body))).collect();
         let find = |wanted: &u64| match *wanted < head.version {
             true => shown.iter().find(|found| found.version == *wanted).cloned(),
             false => Some(head.clone()),
@@ -346,9 +345,9 @@ fn seen<'b>(view: Option<&View>, body: &'b Value) -> Option<Cow<'b, Value>> {
     view.map_or(Some(Cow::Borrowed(body)), |view| view.value(body))
 }
 
-/// The same as text; what is hidden as a whole is an empty object.
-fn shown(view: Option<&View>, body: &Value) -> Arc<RawValue> {
-    seen(view, body).map_or_else(|| text(Document::absent().body()), |body| text(&body))
+/// The same, where what is hidden as a whole is an empty object.
+fn shown<'b>(view: Option<&View>, body: &'b Value) -> Cow<'b, Value> {
+    seen(view, body).unwrap_or_else(|| Cow::Owned(Document::absent().into_body()))
 }
 
 /// A write by one whose state the document is.
@@ -356,9 +355,10 @@ fn bound(proposal: Proposal) -> Write {
     Write { creates: true, is_bound: true, ..Write::new(proposal) }
 }
 
-fn snapshot(version: u64, json: &RawValue) -> Snapshot {
-    let mut frame = Vec::with_capacity(json.get().len() + 64);
-    sse::write_state_snapshot(&mut frame, json);
+/// `size` is about how many bytes the body takes, 0 where nobody counted.
+fn snapshot(version: u64, size: usize, body: &Value) -> Snapshot {
+    let mut frame = Vec::with_capacity(size + 64);
+    sse::write_state_snapshot(&mut frame, body);
     Snapshot { version, exists: version > 0, frame: frame.into() }
 }
 
