@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::definition::{DEFINITION_EXTENSIONS, Definition, Problem, Source, is_id};
 
 /// Folders of the format that this version does not read.
-const NOT_YET: &[&str] = &["_types", "_shared"];
+const NOT_YET: &[&str] = &["_shared"];
 
 /// The folder that holds the definitions.
 #[derive(Debug, Clone, Copy)]

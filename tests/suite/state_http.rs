@@ -307,6 +307,26 @@ async fn a_patch_bomb_costs_nothing() {
 }
 
 #[tokio::test]
+async fn parents_that_intents_create_nest_no_deeper_than_a_document_may() {
+    let (_home, server) = server();
+    server.put_document("shared/a", &json!({}), &[]).await;
+    for depth in [65, 5_000, 200_000] {
+        for intent in
+            [json!({"op": "inc", "by": 1}), json!({"op": "append", "value": 1}), json!({"op": "set", "value": 1})]
+        {
+            let mut intent = intent;
+            intent["path"] = "/m".repeat(depth).into();
+            let refused = server.patch_document("shared/a", INTENTS, &json!([intent]), &[]).await;
+            assert_eq!(refused.refusal(), (400, "invalid_json"), "{depth}");
+        }
+    }
+    let kept = server.get_v1("/state/shared/a").await;
+    assert_eq!((kept.version(), &kept.body["data"]), (1, &json!({})), "nothing is applied by halves");
+    let deepest = json!([{"op": "inc", "path": "/m".repeat(64), "by": 1}]);
+    assert_eq!(server.patch_document("shared/a", INTENTS, &deepest, &[]).await.status, 200);
+}
+
+#[tokio::test]
 async fn roots_of_agents_and_tasks_are_objects() {
     let (_home, server) = server();
     for body in [json!([1]), json!("text"), json!(null), json!(3)] {

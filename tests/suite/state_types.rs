@@ -38,7 +38,8 @@ fn with_types(types: &[(&str, &str)], agents: &[(&str, &str)]) -> (Home, Server)
 
 #[tokio::test]
 async fn every_write_ends_in_what_the_schema_allows() {
-    let (_home, server) = with_types(&[("board.yaml", BOARD)], &[]);
+    let (home, server) = with_types(&[("board.yaml", BOARD)], &[]);
+    assert_eq!(home.check(), "0 agents, no errors\n", "a folder of types is nothing to complain of");
     let created = server.put_document("board/a", &json!({}), &[("prefer", "return=representation")]).await;
     assert_eq!((created.status, &created.body["data"]), (201, &json!({"title": "untitled", "phase": "open"})));
     let merge = async |body: Value| server.patch_document("board/a", MERGE_PATCH, &body, &[]).await;

@@ -240,6 +240,9 @@ impl Editor<'_> {
                 return Err(self.gone(path));
             }
             let parent = Pointer::from_tokens(parents.iter().cloned());
+            if depth >= self.limits.max_depth {
+                return Err(PatchError::TooDeep { index: self.index, path: parent, max_depth: self.limits.max_depth });
+            }
             self.write(&parent, Value::Object(Map::new()), Write::Add)?;
         }
         Ok(())
