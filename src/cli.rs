@@ -1,6 +1,7 @@
-//! The command line: `coagent serve | check | state`.
+//! The command line: `coagent serve | check | schema | state`.
 
 mod check;
+mod schema;
 mod serve;
 mod state;
 
@@ -25,6 +26,8 @@ enum Command {
     Check(check::Flags),
     /// Read and change the documents of a running server
     State(state::Flags),
+    /// Print the JSON Schema of a file's format, for editors
+    Schema(schema::Flags),
 }
 
 /// Exit code for a configuration that cannot be used.
@@ -36,6 +39,7 @@ impl Cli {
             Some(Command::Serve(flags)) => serve::run(flags),
             Some(Command::Check(flags)) => check::run(&flags),
             Some(Command::State(flags)) => state::run(flags),
+            Some(Command::Schema(flags)) => schema::run(&flags),
             // Parsed again, so that the environment counts.
             None => Self::parse_from(["coagent", "serve"]).run(),
         }

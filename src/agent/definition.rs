@@ -3,8 +3,12 @@
 //! It reads and checks the file; it starts nothing and opens no connection.
 
 mod fields;
-mod glob;
+#[expect(dead_code, reason = "types that say a format and are never filled")]
+mod format;
+pub(super) mod glob;
+mod grammar;
 mod llm;
+pub(super) mod paths;
 mod placeholder;
 mod problem;
 mod reader;
@@ -14,6 +18,7 @@ mod source;
 mod span;
 mod tools;
 mod tree;
+mod trigger;
 mod types;
 
 use std::fmt;
@@ -23,12 +28,16 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::Value;
 
+use crate::state::schema::Schema;
+
+pub use format::schema as schema_of_the_format;
 pub use llm::{Api, ClientSystem, History, Instructions, Llm, ModelTimeouts, Output, Params};
 pub use problem::Problem;
 pub use secret::Secret;
 pub(crate) use source::{EXTENSIONS as DEFINITION_EXTENSIONS, Source};
 pub(crate) use span::parse as parse_duration;
 pub use tools::{ClientTools, StateTools, Tools};
+pub use trigger::{Trigger, TriggerKind};
 pub(crate) use types::TypeSource;
 
 /// The longest id of an agent, in characters.
@@ -50,6 +59,7 @@ pub struct Definition {
     pub kind: Kind,
     pub state: StateSpec,
     pub tools: Tools,
+    pub triggers: Vec<Trigger>,
     /// The file it was read from.
     pub source: PathBuf,
     /// SHA-256 of the file, in lower-case hex: what a run keeps to know what it was started with.
@@ -191,6 +201,22 @@ impl Definition {
         Problem { path: Some(path.to_owned()), ..problem }
     }
 
+    /// A problem with a variable of the instructions, at the first place that names it.
+    pub(super) fn instructions_problem(&self, variable: &str, message: impl Into<String>) -> Problem {
+        let problem = self.problem("instructions", message);
+        let Kind::Llm(llm) = &self.kind else { return problem };
+        let text = &llm.instructions.text;
+        let stands_alone = |at: &usize| !text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.');
+        let Some(at) = text.match_indices(variable).map(|(at, _)| at).find(stands_alone) else { return problem };
+        let before = &llm.instructions.text[..at];
+        let line = llm.instructions.first_line + u32::try_from(before.matches('\n').count()).unwrap_or(0);
+        let in_body = self.source.extension().is_some_and(|extension| extension == "md");
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = in_body.then(|| u32::try_from(before[start..].chars().count() + 1).unwrap_or(1));
+        // A text among other fields begins somewhere on its line.
+        if in_body { Problem { line: Some(line), column, ..problem } } else { problem }
+    }
+
     /// A problem with the member of `agent.config` at `path` (dotted: `turns[0].do`), with its place in the file.
     pub fn config_problem(&self, path: &str, message: &str) -> Problem {
         let separator = if path.is_empty() || path.starts_with('[') { "" } else { "." };
@@ -202,12 +228,32 @@ impl Definition {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StateSpec {
     pub scope: Scope,
+    pub schema: Option<StateSchema>,
     /// What a new document begins with; an object.
     pub initial: Value,
     /// Pointers to what the agent gets; `None` is everything.
     pub read: Option<Vec<String>>,
     /// Pointers below which the agent may write; `None` is everywhere.
     pub write: Option<Vec<String>>,
+}
+
+/// What describes the document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StateSchema {
+    pub form: SchemaForm,
+    /// `None` until a declared type is looked up.
+    pub schema: Option<Schema>,
+}
+
+/// Where a schema is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaForm {
+    /// In the definition.
+    Inline,
+    /// In this file beside it.
+    File(String),
+    /// With the declared type of this name.
+    Declared(String),
 }
 
 /// Who shares the document.
@@ -234,6 +280,15 @@ impl fmt::Display for Scope {
 }
 
 impl Scope {
+    /// The keys of all documents that an agent may have, with `*` for any characters.
+    pub(super) fn document_pattern(&self, agent: &str) -> String {
+        match self {
+            Self::Thread => format!("agent/{agent}:*"),
+            Self::Agent => format!("agent/{agent}"),
+            Self::Shared(template) => format!("shared/{}", template.replace(schema::THREAD, "*")),
+        }
+    }
+
     /// The key of the document, as `type/id`.
     pub fn document_key(&self, agent: &str, thread: &str) -> String {
         match self {
@@ -241,6 +296,25 @@ impl Scope {
             Self::Agent => format!("agent/{agent}"),
             Self::Shared(template) => format!("shared/{}", template.replace(schema::THREAD, thread)),
         }
+    }
+}
+
+/// A file of fields as the value it holds, in any of the formats of definitions.
+pub(super) struct Tree;
+
+impl Tree {
+    pub(super) fn read(path: &std::path::Path) -> Result<Value, String> {
+        let format = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => tree::Format::Json,
+            Some("yaml" | "yml") => tree::Format::Yaml,
+            Some("toml") => tree::Format::Toml,
+            _ => return Err("write .json, .yaml or .toml".to_owned()),
+        };
+        let text = source::read_text(path)?;
+        tree::Node::parse(&text, format, 1).map(|root| root.to_value()).map_err(|error| match error.at {
+            Some(at) => format!("line {}, column {}: {}", at.line, at.column, error.message),
+            None => error.message,
+        })
     }
 }
 

@@ -1,10 +1,15 @@
 //! The folder of definitions: which files are agents, and what each of them says. One bad file disables one agent.
 
-use std::collections::BTreeMap;
+mod check;
+mod cycles;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::definition::{DEFINITION_EXTENSIONS, Definition, Problem, Source, is_id};
+use super::types::Types;
 
 /// Folders of the format that this version does not read.
 const NOT_YET: &[&str] = &["_shared"];
@@ -22,6 +27,28 @@ pub struct Loaded {
     pub broken: Vec<Broken>,
     /// By file and place.
     pub problems: Vec<Problem>,
+    /// What works, and perhaps not as it was meant.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something to look at; it prints as one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// Agents that start each other in a circle: the first one again at the end.
+    Cycle(Vec<String>),
+    At(Problem),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cycle(ids) => write!(f, "cycle: {}", ids.join(" -> ")),
+            Self::At(problem) => {
+                let message = format!("warning: {}", problem.message);
+                Problem { message, ..problem.clone() }.fmt(f)
+            }
+        }
+    }
 }
 
 /// What is known of an agent whose definition cannot be served.
@@ -66,8 +93,44 @@ impl Folder {
                 problems.push(Problem::of_file(path, message).of_agent(&id));
             }
         }
-        problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-        Loaded { definitions, broken, problems }
+        let mut loaded = Loaded { definitions, broken, problems, warnings: Vec::new() };
+        let (types, type_problems) = Types::load_with(dir, variable);
+        loaded.problems.extend(type_problems);
+        loaded.check(&types);
+        loaded
+    }
+}
+
+impl Loaded {
+    /// Holds every definition against its schema and against the others; what fails is a problem of its agent only.
+    fn check(&mut self, types: &Types) {
+        for definition in &mut self.definitions {
+            let found = check::against_schema(definition, types);
+            self.problems.extend(found);
+        }
+        let known: Vec<&str> = self.definitions.iter().map(|definition| definition.id.as_str()).collect();
+        let known: Vec<&str> = known.into_iter().chain(self.broken.iter().map(|broken| broken.id.as_str())).collect();
+        for definition in &self.definitions {
+            self.problems.extend(check::triggers(definition, &self.definitions, &known, types));
+        }
+        let failed: BTreeSet<String> = self.problems.iter().filter_map(|problem| problem.agent.clone()).collect();
+        let (bad, good) = std::mem::take(&mut self.definitions).into_iter().partition(|one| failed.contains(&one.id));
+        self.definitions = good;
+        let bad: Vec<Definition> = bad;
+        let sketch = |one: &Definition| Broken {
+            id: one.id.clone(),
+            kind: Some(one.kind.as_str().to_owned()),
+            hash: one.hash.clone(),
+        };
+        self.broken.extend(bad.iter().map(sketch));
+        for definition in &self.definitions {
+            for index in 0..definition.triggers.len() {
+                let message = "this version does not fire triggers yet: the agent runs only when somebody asks it to";
+                self.warnings.push(Warning::At(definition.problem(&format!("triggers[{index}]"), message)));
+            }
+        }
+        self.warnings.extend(cycles::cycles(&self.definitions).into_iter().map(Warning::Cycle));
+        self.problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     }
 }
 

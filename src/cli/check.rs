@@ -12,6 +12,9 @@ pub(super) struct Flags {
     /// Folder with agent definitions
     #[arg(long, env = "COAGENT_AGENTS", value_name = "DIR", default_value = "./agents")]
     agents: PathBuf,
+    /// Fail on warnings, too
+    #[arg(long)]
+    deny_warnings: bool,
 }
 
 pub(super) fn run(flags: &Flags) -> ExitCode {
@@ -20,7 +23,11 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
     for problem in &problems {
         println!("{problem}");
     }
-    if problems.is_empty() {
+    let warnings = agents.warnings();
+    for warning in &warnings {
+        println!("{warning}");
+    }
+    if problems.is_empty() && (warnings.is_empty() || !flags.deny_warnings) {
         println!("{} agents, no errors", agents.all().len());
         ExitCode::SUCCESS
     } else {

@@ -55,6 +55,9 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     for problem in agents.problems() {
         tracing::error!("{problem}");
     }
+    for warning in agents.warnings() {
+        tracing::warn!("{warning}");
+    }
     let transcriber = config.transcription.clone().map(transcriber).transpose()?;
     let runtime = Runtime::start(store, agents).await.context("the store could not be read")?;
     let runtime = Arc::new(runtime.with_transcriber(transcriber));

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use crate::agent::definition::{Definition, Problem};
-use crate::agent::folder::{self, Folder, Loaded};
+use crate::agent::folder::{self, Folder, Loaded, Warning};
 use crate::agent::types::Types;
 
 pub use entry::{AgentView, Entry, Unfit};
@@ -25,7 +25,6 @@ use used::Used;
 pub struct Agents {
     folder: PathBuf,
     types: Types,
-    type_problems: Vec<Problem>,
     /// A lock, because every request reads which agents there are while the folder's watcher swaps all of them at once;
     /// never held across an await.
     current: RwLock<Arc<Hosting>>,
@@ -38,14 +37,16 @@ struct Hosting {
     /// The id that answers for `default`, when no definition is called that.
     default: Option<String>,
     problems: Vec<Problem>,
+    warnings: Vec<Warning>,
 }
 
 impl Agents {
     /// Reads a folder of definitions. A bad file disables its agent only and becomes a problem.
     pub fn load(folder: &Path) -> Self {
         let hosting = Hosting::of(Folder::load(folder), &Hosting::default());
-        let (types, type_problems) = Types::load(folder);
-        Self { folder: folder.to_owned(), types, type_problems, current: RwLock::new(Arc::new(hosting)) }
+        // What is wrong with them is among the problems of the folder.
+        let (types, _) = Types::load(folder);
+        Self { folder: folder.to_owned(), types, current: RwLock::new(Arc::new(hosting)) }
     }
 
     /// Reads the folder anew and swaps all agents at once. An agent whose file is broken now stays as it was. Answers
@@ -71,7 +72,12 @@ impl Agents {
 
     /// What is wrong with the files as they are now.
     pub fn problems(&self) -> Vec<Problem> {
-        self.current().problems.iter().chain(&self.type_problems).cloned().collect()
+        self.current().problems.clone()
+    }
+
+    /// What works, and perhaps not as it was meant.
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.current().warnings.clone()
     }
 
     /// The agent of an id, if it can run; `default` is an alias where no definition has that id.
@@ -105,7 +111,7 @@ impl Agents {
 
 impl Hosting {
     fn of(loaded: Loaded, before: &Self) -> Self {
-        let mut hosting = Self { problems: loaded.problems, ..Self::default() };
+        let mut hosting = Self { problems: loaded.problems, warnings: loaded.warnings, ..Self::default() };
         for definition in loaded.definitions {
             hosting.host(Arc::new(definition), before);
         }

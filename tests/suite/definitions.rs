@@ -1,5 +1,6 @@
 //! Definitions as the people who write them meet them: what the binary accepts, refuses, and makes of each field.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -149,4 +150,179 @@ async fn a_folder_that_comes_later_is_read_when_it_comes() {
     until(&server, "a", |agent| agent["status"] == "ready").await;
     home.write_agent("b.yaml", &saying("there"));
     until(&server, "b", |agent| agent["status"] == "ready").await;
+}
+
+/// What `coagent check` says of these files, folders aside, and its exit code.
+fn check(files: &[(&str, &str)], flags: &[&str]) -> (i32, Vec<String>) {
+    let home = Home::with_agents(&[]);
+    for (name, text) in files {
+        let path = home.path().join("agents").join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coagent"));
+    let output = command.arg("check").arg("--agents").arg(home.path().join("agents")).args(flags).output();
+    let output = output.expect("the binary runs");
+    let said = String::from_utf8(output.stdout).expect("text");
+    let folder = format!("{}/", home.path().join("agents").display());
+    (output.status.code().expect("an exit code"), said.lines().map(|line| line.replace(&folder, "")).collect())
+}
+
+#[test]
+fn paths_are_held_against_the_schema_of_the_state() {
+    let schema = r#"{"type": "object", "properties": {
+        "trip": {"type": "object", "properties": {"days": {"type": "array", "items": {"type": "object", "properties": {"city": {"type": "string"}}}}}},
+        "user": {"type": "object", "properties": {"name": {"type": "string"}}}}}"#;
+    let native = "agent: { kind: native, name: planner }\n";
+    let good = format!(
+        "{native}state:\n  schema: state.schema.json\n  initial: {{ trip: {{ days: [] }} }}\n  read: [/trip, /user/name, \"\"]\n  write: [/trip/days/0/city]\n"
+    );
+    assert_eq!(
+        check(&[("a/agent.yaml", &good), ("a/state.schema.json", schema)], &[]),
+        (0, vec!["1 agents, no errors".to_owned()])
+    );
+
+    let bad = good.replace("/user/name", "/usr").replace("0/city", "0/town").replace("days: [] }", "days: 3 }");
+    let (code, said) = check(&[("a/agent.yaml", &bad), ("a/state.schema.json", schema), ("b.yaml", native)], &[]);
+    assert_eq!(code, 1);
+    assert!(
+        said[0].starts_with("a/agent.yaml:4:12: `state.initial` does not fit `state.schema` at `/trip/days`"),
+        "{said:#?}"
+    );
+    assert_eq!(
+        said[1..],
+        [
+            "a/agent.yaml:5:17: `/usr` does not exist in `state.schema`",
+            "a/agent.yaml:6:11: `/trip/days/0/town` does not exist in `state.schema`",
+        ]
+    );
+
+    let inline = format!("{native}state: {{ schema: {schema}, write: [/tirp] }}\n")
+        .replace('\n', " ")
+        .replace("} state:", "}\nstate:");
+    let (code, said) = check(&[("a.yaml", &inline)], &[]);
+    assert_eq!(code, 1);
+    assert!(said[0].ends_with("`/tirp` does not exist in `state.schema`"), "{said:#?}");
+}
+
+#[test]
+fn variables_of_instructions_are_held_against_the_schema_and_what_templates_see() {
+    let agent = |body: &str| {
+        format!(
+            "---\nagent: {{ kind: llm, model: scripted/echo }}\nstate: {{ schema: {{ properties: {{ user: {{ type: object, properties: {{ name: {{ type: string }} }} }} }} }} }}\n---\n{body}\n"
+        )
+    };
+    let good = agent(
+        "Hello {{ state.user.name }}, {{ props.tone }}, {{ thread }}, {{ agent.name }}.\n{% for entry in context %}{{ entry.value }}{% endfor %}{% set x = 1 %}{{ x }}{{ range(3) }}",
+    );
+    assert_eq!(check(&[("a.md", &good)], &[]).0, 0, "{:#?}", check(&[("a.md", &good)], &[]));
+    let bad = agent("Hello {{ state.user.name }},\n\nyou are {{ state.usr.age }} and {{ usr }}.");
+    assert_eq!(
+        check(&[("a.md", &bad)], &[]),
+        (
+            1,
+            vec![
+                "a.md:7:12: `state.usr.age` does not exist in `state.schema`".to_owned(),
+                "a.md:7:36: unknown variable `usr`: instructions see state, props, context, thread, agent".to_owned(),
+            ]
+        )
+    );
+}
+
+#[test]
+fn circles_of_triggers_are_warnings_that_may_be_denied() {
+    let agent = |rest: &str| format!("agent: {{ kind: native, name: planner }}\n{rest}\n");
+    let a = agent("triggers: [ { type: agent, agent: b } ]");
+    let b = agent("triggers: [ { type: state, doc: \"agent/a:*\", path: /plan } ]\nstate: { write: [/other] }");
+    let files = [("a.yaml", a.as_str()), ("b.yaml", b.as_str()), ("c.yaml", &agent(""))];
+    let (code, said) = check(&files, &[]);
+    assert_eq!(code, 0, "{said:#?}");
+    assert!(said.contains(&"cycle: a -> b -> a".to_owned()), "{said:#?}");
+    assert!(
+        said.iter().any(|line| line.starts_with("a.yaml:2:13: warning: this version does not fire triggers yet")),
+        "{said:#?}"
+    );
+    assert_eq!(check(&files, &["--deny-warnings"]).0, 1);
+
+    // What is not written, is not listened to, or comes from oneself makes no circle.
+    for (first, second) in [
+        (
+            "state: { write: [/other] }\ntriggers: [ { type: agent, agent: b } ]",
+            "triggers: [ { type: state, doc: \"agent/a:*\", path: /plan } ]",
+        ),
+        ("triggers: [ { type: agent, agent: b } ]", "triggers: [ { type: state, doc: \"agent/a:*\", from: [user] } ]"),
+        ("", "triggers: [ { type: state, doc: \"agent/b:*\" } ]"),
+        ("triggers: [ { type: agent, agent: b } ]", "triggers: [ { type: start }, { type: interval, every: 1m } ]"),
+    ] {
+        let (_, said) = check(&[("a.yaml", &agent(first)), ("b.yaml", &agent(second))], &[]);
+        assert!(!said.iter().any(|line| line.starts_with("cycle")), "{first} {second}: {said:#?}");
+    }
+    let alone = agent("triggers: [ { type: state, doc: \"agent/a:*\", from: [\"agent:a\"] } ]");
+    assert!(check(&[("a.yaml", &alone)], &[]).1.contains(&"cycle: a -> a".to_owned()));
+    let three = |of: &str| agent(&format!("triggers: [ {{ type: agent, agent: {of} }} ]"));
+    let (_, said) = check(&[("a.yaml", &three("c")), ("b.yaml", &three("a")), ("c.yaml", &three("b"))], &[]);
+    assert_eq!(said.iter().filter(|line| line.starts_with("cycle")).collect::<Vec<_>>(), ["cycle: a -> b -> c -> a"]);
+}
+
+#[test]
+fn triggers_name_agents_and_paths_that_exist() {
+    let schema = "state: { schema: { properties: { status: { type: string } } } }";
+    let a = format!("agent: {{ kind: native, name: planner }}\n{schema}\n");
+    let b = "agent: { kind: native, name: planner }\ntriggers:\n  - { type: agent, agent: nobody }\n  - { type: state, doc: \"agent/a:*\", path: /stauts, from: [\"agent:none\"] }\n  - { type: state, doc: \"agent/a:*\", path: /status }\n";
+    let (code, said) = check(&[("a.yaml", &a), ("b.yaml", b)], &[]);
+    assert_eq!(code, 1);
+    assert_eq!(
+        said,
+        [
+            "b.yaml:3:27: agent `nobody` does not exist",
+            "b.yaml:4:44: `/stauts` does not exist in the schema of `agent/a:*`",
+            "b.yaml:4:60: agent `none` does not exist",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn variables_and_files_stand_in_for_their_placeholders_where_agents_are_asked() {
+    let upstream = Upstream::start(events(&FINISHED.lines().collect::<Vec<_>>())).await;
+    let text = format!(
+        "agent:\n  kind: remote\n  url: ${{env:COAGENT_TEST_UNSET:-{}}}\n  headers: {{ X-Token: \"Bearer ${{file:token}}\" }}\n",
+        upstream.url
+    );
+    let home = Home::with_agents(&[]);
+    std::fs::create_dir(home.path().join("agents/remote")).expect("a folder");
+    home.write_agent("remote/agent.yaml", &text);
+    home.write_agent("remote/token", "s3cret\n");
+    home.write_agent("unset.yaml", "agent: { kind: remote, url: \"${env:COAGENT_TEST_UNSET}\" }\n");
+    let server = home.serve_in_memory();
+    server.run_to_end("remote", &say("t1", "u1", "hi")).await;
+    assert!(upstream.last_head().to_lowercase().contains("x-token: bearer s3cret\r\n"), "{}", upstream.last_head());
+    let unset = agent(&server, "unset").await;
+    assert_eq!(
+        (&unset["status"], &unset["errors"][0]["line"], &unset["errors"][0]["column"]),
+        (&json!("invalid"), &json!(1), &json!(29))
+    );
+    assert!(
+        unset["errors"][0]["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("`COAGENT_TEST_UNSET` is not set"))
+    );
+    assert!(!agent(&server, "remote").await.to_string().contains("s3cret"));
+}
+
+#[test]
+fn the_schema_for_editors_is_the_committed_one() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_coagent")).args(["schema", "agent"]).output().expect("the binary runs");
+    assert!(output.status.success());
+    let printed = String::from_utf8(output.stdout).expect("text");
+    let target = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/agent.schema.json");
+    if std::env::var_os("REGENERATE").is_some() {
+        std::fs::write(&target, &printed).expect("the folder is writable");
+    }
+    let committed = std::fs::read_to_string(&target).expect("the schema is readable");
+    assert!(
+        committed == printed,
+        "docs/agent.schema.json is not what `coagent schema agent` prints; run\n\
+         REGENERATE=1 cargo test --test all the_schema_for_editors_is_the_committed_one"
+    );
 }

@@ -37,9 +37,19 @@ impl Place {
     /// The fields that are accepted here, in the order the format lists them.
     pub(crate) fn accepted(self) -> &'static [&'static str] {
         match self {
-            Self::Root => {
-                &["version", "name", "description", "enabled", "default", "agent", "state", "tools", "instructions"]
-            }
+            Self::Root => &[
+                "version",
+                "name",
+                "description",
+                "enabled",
+                "default",
+                "agent",
+                "state",
+                "tools",
+                "triggers",
+                "hitl",
+                "instructions",
+            ],
             Self::LlmAgent => &[
                 "kind", "model", "base_url", "api_key", "api", "headers", "params", "fallback", "timeouts", "output",
                 "history",
@@ -66,7 +76,7 @@ impl Place {
             Self::Type => &["schema", "put", "retention", "limits", "initial", "durability"],
             Self::TypeLimits => &["document_bytes", "depth", "operations"],
             Self::TypeRetention => &["versions", "days"],
-            Self::State => &["scope", "initial", "read", "write"],
+            Self::State => &["scope", "schema", "initial", "read", "write"],
             Self::StateTools => &["read", "patch"],
             Self::ClientTools => &["type", "allow"],
         }
@@ -74,8 +84,8 @@ impl Place {
 
     fn not_yet(self) -> &'static [&'static str] {
         match self {
-            Self::Root => &["documents", "handoffs", "triggers", "run", "hitl"],
-            Self::State => &["schema", "predict"],
+            Self::Root => &["documents", "handoffs", "run"],
+            Self::State => &["predict"],
             Self::LlmAgent
             | Self::LlmParams
             | Self::LlmTimeouts

@@ -97,6 +97,18 @@ impl<'a> Reader<'a> {
         placeholder::secret(text, self.from).map_err(|message| self.note(at, &path, message)).ok()
     }
 
+    /// Notes a text that is not one placeholder.
+    pub(crate) fn hold_secret(&mut self, text: &str, node: &Node, path: &str) {
+        if let Err(message) = placeholder::secret(text, self.from) {
+            self.note(node.at, path, message);
+        }
+    }
+
+    /// A file that the definition names, relative to its folder.
+    pub(crate) fn neighbour(&self, name: &str) -> std::path::PathBuf {
+        self.from.folder.join(name)
+    }
+
     pub(crate) fn bool_or(&mut self, fields: &Fields<'_>, name: &str, default: bool) -> bool {
         self.bool(fields, name).unwrap_or(default)
     }

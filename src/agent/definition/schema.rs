@@ -4,15 +4,18 @@ mod llm;
 mod remote;
 mod state;
 mod tools;
+mod triggers;
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::fields::Place;
+use super::grammar::{ATTACHED, DOCUMENTS, HANDOFFS, RUN};
 use super::reader::{Fields, Reader};
 use super::tree::Node;
 use super::{Definition, Instructions, Kind, Native, Places};
+pub(super) use state::is_pointer;
 
 /// What stands for the thread's id in the template of a shared document.
 pub(super) const THREAD: &str = "{{thread}}";
@@ -35,6 +38,8 @@ pub(super) fn definition(
     let default = reader.bool_or(&fields, "default", false);
     let state = state::state(reader, &fields);
     let tools = tools::tools(reader, &fields);
+    let triggers = triggers::triggers(reader, &fields);
+    hold_the_rest(reader, &fields);
     let kind = kind(reader, &fields, body)?;
     Some(Definition {
         id: id.to_owned(),
@@ -45,10 +50,24 @@ pub(super) fn definition(
         kind,
         state: state?,
         tools,
+        triggers,
         source: source.to_owned(),
         places: Places(root.clone()),
         hash,
     })
+}
+
+/// Parts that are held against their rules whether they are served or not.
+fn hold_the_rest(reader: &mut Reader<'_>, root: &Fields<'_>) {
+    for (name, rule) in [("documents", DOCUMENTS), ("handoffs", HANDOFFS), ("run", RUN)] {
+        if let Some(node) = root.get(name) {
+            reader.hold(node, name, &rule);
+        }
+    }
+    if reader.word(root, "hitl", &[("deny", true), ("interrupt", false)]) == Some(true) {
+        let (_, at) = reader.text(root, "hitl").expect("it was read as a word");
+        reader.note(at, "hitl", "`hitl: deny` is not supported by this version yet");
+    }
 }
 
 fn version(reader: &mut Reader<'_>, fields: &Fields<'_>) {
@@ -83,6 +102,7 @@ fn kind(reader: &mut Reader<'_>, root: &Fields<'_>, body: Option<Instructions>) 
         "remote" => remote::remote(reader, &agent).map(Kind::Remote),
         "native" => native(reader, &agent).map(Kind::Native),
         "attached" => {
+            reader.hold_members(&agent, "agent", ATTACHED);
             let message = format!("kind `{kind}` is not supported by this version yet: write llm, remote or native");
             reader.note(at, "agent.kind", message);
             None

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::reader::Reader;
 use super::schema;
 use super::tree::{Format, Node, Position};
-use super::{Definition, Instructions};
+use super::{Definition, Instructions, SchemaForm, StateSchema};
 
 /// The most bytes a definition may have.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -59,7 +59,7 @@ impl Source {
         }
         let definition = schema::definition(&mut reader, &root, &self.id, body, &self.path, hash(text));
         match definition {
-            Some(definition) if reader.problems.is_empty() => Ok(definition),
+            Some(definition) if reader.problems.is_empty() => Ok(with_schema_file(definition)),
             _ => {
                 let mut problems = reader.problems;
                 problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -73,7 +73,7 @@ impl Source {
     }
 
     /// The fields of the file, and the text below them.
-    fn parse(&self, text: &str) -> Result<(Node, Option<Instructions>), Problem> {
+    pub(super) fn parse(&self, text: &str) -> Result<(Node, Option<Instructions>), Problem> {
         let whole = |message: &str| Problem::of_file(&self.path, message).of_agent(&self.id);
         let mut body = None;
         let (fields, first_line, format) = match self.path.extension().and_then(|extension| extension.to_str()) {
@@ -93,6 +93,14 @@ impl Source {
         })?;
         Ok((root, body))
     }
+}
+
+/// The schema beside a definition is part of what a run starts with.
+fn with_schema_file(mut definition: Definition) -> Definition {
+    if let Some(StateSchema { form: SchemaForm::File(_), schema: Some(schema) }) = &definition.state.schema {
+        definition.hash = hash(&format!("{}{}", definition.hash, schema.source()));
+    }
+    definition
 }
 
 fn hash(text: &str) -> String {

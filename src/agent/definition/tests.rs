@@ -17,8 +17,19 @@ fn read(name: &str, text: &str) -> Result<Definition, Vec<Problem>> {
     Source { id: "a".to_owned(), path: PathBuf::from(name) }.check(text, &from)
 }
 
+/// What the reader accepts, the schema for editors accepts too.
 fn accepted(name: &str, text: &str) -> Definition {
+    let source = Source { id: "a".to_owned(), path: PathBuf::from(name) };
+    if let Ok((root, _)) = source.parse(text) {
+        let faults: Vec<_> = editors().iter_errors(&root.to_value()).map(|error| error.to_string()).collect();
+        assert!(faults.is_empty(), "{text}\n{faults:#?}");
+    }
     read(name, text).unwrap_or_else(|problems| panic!("{name}: {text}\n{problems:#?}"))
+}
+
+fn editors() -> jsonschema::Validator {
+    let schema = serde_json::from_str(&schema_of_the_format()).expect("a schema is JSON");
+    jsonschema::validator_for(&schema).expect("a schema")
 }
 
 /// Checks the problems of a file, as they are printed.
@@ -55,7 +66,10 @@ fn the_smallest_definitions_have_the_documented_defaults() {
     let definition = accepted("a.yaml", text);
     assert_eq!((definition.name.as_str(), definition.description.as_str()), ("a", ""));
     assert_eq!((definition.enabled, definition.default), (true, false));
-    assert_eq!(definition.state, StateSpec { scope: Scope::Thread, initial: json!({}), read: None, write: None });
+    assert_eq!(
+        definition.state,
+        StateSpec { scope: Scope::Thread, schema: None, initial: json!({}), read: None, write: None }
+    );
     assert_eq!(
         remote(&definition),
         &Remote {
@@ -281,20 +295,40 @@ fn an_unknown_field_is_told_with_what_is_accepted() {
 #[test]
 fn what_this_version_does_not_serve_is_refused_by_name() {
     let native = "agent: { kind: native, name: x }";
-    for field in ["documents", "handoffs", "triggers", "run", "hitl"] {
+    for (field, value) in [
+        ("documents", "{ read: [\"task/*\"], write: [\"task/*#/status\", shared/board] }"),
+        ("handoffs", "[booker]"),
+        ("run", "{ budget: { steps: 20, cost_usd: 0.5, wall: 10m }, chain: { max_depth: 8 }, durable: steps }"),
+    ] {
         let refusal = format!("a.yaml:2:1: `{field}` is not supported by this version yet");
-        check("a.yaml", &format!("{native}\n{field}: x"), &[&refusal]);
+        check("a.yaml", &format!("{native}\n{field}: {value}"), &[&refusal]);
     }
-    for kind in ["mcp", "http", "agent"] {
+    check(
+        "a.yaml",
+        &format!("{native}\nhitl: deny"),
+        &["a.yaml:2:7: `hitl: deny` is not supported by this version yet"],
+    );
+    accepted("a.yaml", &format!("{native}\nhitl: interrupt"));
+    for (kind, more) in [
+        ("mcp", "url: https://mcp.example/mcp, allow: [search], timeout: 20s"),
+        ("mcp", "command: [npx, -y, server-fs], env: {}"),
+        ("http", "method: GET, url: \"https://api.example/{{ args.ccy }}\", input: {}, output_pointer: /rate"),
+        ("agent", "agent: critic, input: {}, state: isolated"),
+    ] {
         let refusal = format!("a.yaml:2:21: tools of type `{kind}` are not supported by this version yet");
-        check("a.yaml", &format!("{native}\ntools: {{ x: {{ type: {kind}, url: x }} }}"), &[&refusal]);
+        check("a.yaml", &format!("{native}\ntools: {{ x: {{ type: {kind}, {more} }} }}"), &[&refusal]);
     }
-    for field in ["schema", "predict"] {
-        let refusal = format!("a.yaml:2:10: `state.{field}` is not supported by this version yet");
-        check("a.yaml", &format!("{native}\nstate: {{ {field}: x }}"), &[&refusal]);
-    }
+    check(
+        "a.yaml",
+        &format!("{native}\nstate: {{ predict: [{{ tool: write_plan, argument: days, path: /trip/days }}] }}"),
+        &["a.yaml:2:10: `state.predict` is not supported by this version yet"],
+    );
     let refusal = "a.yaml:1:16: kind `attached` is not supported by this version yet";
-    check("a.yaml", "agent: { kind: attached, token: x }", &[refusal]);
+    check(
+        "a.yaml",
+        "agent: { kind: attached, token: \"${env:KEY}\", max_inflight: 4, lease: 30s, absent: queue }",
+        &[refusal],
+    );
     check(
         "a.yaml",
         &format!("{native}\nstate: {{ scope: trigger }}"),
@@ -448,5 +482,182 @@ fn an_id_has_at_most_64_small_letters_digits_and_dashes() {
     }
     for id in ["", "-a", "_a", "A", "a.b", "é", "a b", &"x".repeat(65)] {
         assert!(!is_id(id), "{id}");
+    }
+}
+
+#[test]
+fn what_is_not_served_yet_is_still_held_against_the_format() {
+    let native = "agent: { kind: native, name: x }";
+    for (line, refusals) in [
+        (
+            "documents: { read: [task] }",
+            &["a.yaml:2:1: `documents` is not", "a.yaml:2:21: `task` is not a document"][..],
+        ),
+        (
+            "documents: { write: [\"task/*#x\"] }",
+            &["a.yaml:2:1:", "a.yaml:2:22: `task/*#x` is not a place of documents"],
+        ),
+        ("handoffs: [A]", &["a.yaml:2:1:", "a.yaml:2:12: `A` is not an id"]),
+        (
+            "run: { budget: { step: 3 } }",
+            &["a.yaml:2:1:", "a.yaml:2:18: unknown field `run.budget.step`: accepted here are steps,"],
+        ),
+        (
+            "run: { budget: { wall: 0s } }",
+            &["a.yaml:2:1:", "a.yaml:2:24: `run.budget.wall` must be longer than nothing"],
+        ),
+        (
+            "run: { budget: { cost_usd: -1 } }",
+            &["a.yaml:2:1:", "a.yaml:2:28: `run.budget.cost_usd` must be a number from 0"],
+        ),
+        (
+            "run: { concurrency: { on_conflict: wait } }",
+            &["a.yaml:2:1:", "a.yaml:2:36: `run.concurrency.on_conflict` cannot be `wait`: write reject, enqueue"],
+        ),
+        ("tools: { x: { type: http } }", &["a.yaml:2:13: `tools.x.url` is missing", "a.yaml:2:21: tools of type"]),
+        (
+            "tools: { x: { type: mcp } }",
+            &["a.yaml:2:13: `tools.x` needs either `url` or `command`", "a.yaml:2:21: tools of type"],
+        ),
+        (
+            "state: { predict: [{ tool: t, argument: a }] }",
+            &["a.yaml:2:10: `state.predict`", "a.yaml:2:20: `state.predict[0].path` is missing: it is a JSON Pointer"],
+        ),
+    ] {
+        check("a.yaml", &format!("{native}\n{line}"), refusals);
+    }
+    for (trigger, refusal) in [
+        ("{}", "a.yaml:2:13: `triggers[0].type` is missing: write state, cron"),
+        ("{ type: alarm }", "a.yaml:2:21: `triggers[0].type` cannot be `alarm`"),
+        ("{ type: state }", "a.yaml:2:13: `triggers[0].doc` is missing"),
+        ("{ type: state, doc: task }", "a.yaml:2:33: `task` is not a document"),
+        ("{ type: state, doc: \"task/*\", path: status }", "a.yaml:2:49: `status` is not a JSON Pointer"),
+        ("{ type: state, doc: \"task/*\", when: \"new ==\" }", "a.yaml:2:49: `new ==` is not an expression"),
+        ("{ type: state, doc: \"task/*\", from: [robot] }", "a.yaml:2:50: `robot` is not a writer"),
+        ("{ type: state, doc: \"task/*\", debounce: 5 }", "a.yaml:2:53: `triggers[0].debounce` must be a duration"),
+        (
+            "{ type: cron, expr: \"0 8 * *\" }",
+            "a.yaml:2:33: `0 8 * *` is not a cron expression such as \"0 8 * * 1-5\": it has 4 fields",
+        ),
+        ("{ type: interval, every: 0s }", "a.yaml:2:38: `triggers[0].every` must be longer"),
+        (
+            "{ type: webhook, name: github, verify: { hmac_sha256: literal, header: X } }",
+            "a.yaml:2:67: a secret is never written",
+        ),
+        ("{ type: agent, agent: intake, outcome: maybe }", "a.yaml:2:52: `triggers[0].outcome` cannot be `maybe`"),
+        ("{ type: start, every: 5s }", "a.yaml:2:28: unknown field `triggers[0].every`"),
+    ] {
+        check("a.yaml", &format!("{native}\ntriggers: [ {trigger} ]"), &[refusal]);
+    }
+}
+
+#[test]
+fn every_trigger_is_read() {
+    let definition = accepted(
+        "a.yaml",
+        r#"
+agent: { kind: native, name: x }
+triggers:
+  - { type: state, doc: "task/*", path: /status, when: "new == 'ready'", debounce: 500ms, from: [user, "agent:intake"] }
+  - { type: cron, expr: "0 8 * * 1-5", tz: Europe/Paris, overlap: skip, catchup: 1h, prompt: "Morning check." }
+  - { type: interval, every: 30s, overlap: skip, catchup: 0 }
+  - { type: webhook, name: github, verify: { hmac_sha256: "${env:KEY}", header: X-Hub-Signature-256 }, idempotency: "header:X-GitHub-Delivery", map: { /inbox/-: body } }
+  - { type: agent, agent: intake, outcome: success }
+  - { type: start }
+"#,
+    );
+    let kinds: Vec<_> = definition.triggers.iter().map(|trigger| &trigger.kind).collect();
+    let state = TriggerKind::State {
+        doc: "task/*".to_owned(),
+        path: Some("/status".to_owned()),
+        from: Some(vec!["user".to_owned(), "agent:intake".to_owned()]),
+    };
+    let agent = TriggerKind::Agent { agent: "intake".to_owned() };
+    assert_eq!(
+        kinds,
+        [&state, &TriggerKind::Cron, &TriggerKind::Interval, &TriggerKind::Webhook, &agent, &TriggerKind::Start]
+    );
+    assert_eq!(definition.triggers[3].written["verify"]["hmac_sha256"], "${env:KEY}", "secrets stay placeholders");
+}
+
+#[test]
+fn a_schema_that_cannot_be_used_is_told_where_it_stands() {
+    let native = "agent: { kind: native, name: x }";
+    for (schema, refusal) in [
+        ("3", "a.yaml:2:18: `state.schema` must be a JSON Schema, the name of a file or a type, found a number 3"),
+        ("{ type: objet }", "a.yaml:2:26: not a JSON Schema that can be used"),
+        ("./nowhere.json", "a.yaml:2:18: `./nowhere.json`: cannot be read"),
+        ("schema.txt", "a.yaml:2:18: `schema.txt`: write .json, .yaml or .toml"),
+        ("\"rust:Trip\"", "a.yaml:2:18: no Rust type `Trip` describes a state in this version"),
+    ] {
+        check("a.yaml", &format!("{native}\nstate: {{ schema: {schema} }}"), &[refusal]);
+    }
+}
+
+#[test]
+fn editors_know_every_field_of_the_format_and_no_other() {
+    let everything = r#"
+version: 1
+name: Trip planner
+description: Plans trips
+enabled: true
+default: false
+agent: { kind: llm, model: m, base_url: http://x, api_key: "${env:KEY}", api: chat, headers: {}, params: {}, fallback: [], timeouts: {}, output: { schema: {} }, history: {} }
+state: { scope: thread, schema: {}, initial: {}, read: [], write: [], predict: [{ tool: t, argument: a, path: /p }] }
+documents: { read: ["task/*"], write: ["task/*#/status"] }
+tools:
+  state: { read: true, patch: true }
+  web: { type: mcp, url: https://mcp.example/mcp, headers: {}, allow: [search], timeout: 20s }
+  fs: { type: mcp, command: [npx, -y, server-fs, ./data], env: {} }
+  rates: { type: http, method: GET, url: "https://api.example/rates/{{ args.ccy }}", input: {}, output_pointer: /rate }
+  critic: { type: agent, agent: critic, input: {}, state: isolated }
+  client: { type: client, allow: ["*"] }
+handoffs: [booker]
+triggers:
+  - { type: state, doc: "task/*", path: /status, when: "new == 'ready'", debounce: 500ms, from: [user, "agent:intake"] }
+  - { type: cron, expr: "0 8 * * 1-5", tz: Europe/Paris, overlap: skip, catchup: 1h, prompt: "Morning check." }
+  - { type: interval, every: 30s, overlap: skip, catchup: 0 }
+  - { type: webhook, name: github, verify: { hmac_sha256: "${env:HOOK}", header: X-Hub-Signature-256 }, idempotency: "header:X", map: { /inbox/-: body } }
+  - { type: agent, agent: intake, outcome: success }
+  - { type: start }
+run:
+  concurrency: { per_thread: 1, per_agent: 8, on_conflict: reject, queue_max: 100 }
+  budget: { steps: 20, tool_calls: 50, tokens: 200000, cost_usd: 0.50, wall: 10m, no_progress: 2m }
+  daily: { runs: 500, cost_usd: 20 }
+  chain: { max_depth: 8, max_runs: 32 }
+  retry: { attempts: 3, base: 2s, max: 5m }
+  durable: steps
+  dead_letter: keep
+hitl: deny
+instructions: You plan trips.
+"#;
+    let source = Source { id: "a".to_owned(), path: PathBuf::from("a.yaml") };
+    let (root, _) = source.parse(everything).expect("YAML");
+    let faults: Vec<_> = editors().iter_errors(&root.to_value()).map(|error| error.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+    // The reader refuses what is not served yet, and nothing else.
+    let refused = read("a.yaml", everything).expect_err("parts are not served yet");
+    assert!(refused.iter().all(|problem| problem.message.contains("supported by this version yet")), "{refused:#?}");
+
+    let native = "agent: { kind: native, name: x }";
+    for wrong in [
+        "nmae: x",
+        "state: { skope: thread }",
+        "tools: { x: { type: shell } }",
+        "triggers: [ { type: start, every: 5s } ]",
+        "run: { budget: { step: 3 } }",
+        "hitl: ask",
+        "version: 2",
+    ] {
+        let text = format!("{native}\n{wrong}");
+        let (root, _) = source.parse(&text).expect("YAML");
+        assert!(!editors().is_valid(&root.to_value()), "editors accept {wrong}");
+        assert!(read("a.yaml", &text).is_err(), "the reader accepts {wrong}");
+    }
+    for agent in
+        ["{ kind: llm }", "{ kind: llm, model: m, api_key: sk-1 }", "{ kind: remote, url: http://x, model: m }"]
+    {
+        let (root, _) = source.parse(&format!("agent: {agent}")).expect("YAML");
+        assert!(!editors().is_valid(&root.to_value()), "editors accept {agent}");
     }
 }

@@ -101,9 +101,26 @@ fn names_that_cannot_be_agents_are_told() {
 #[test]
 fn shared_files_that_this_version_does_not_read_are_told() {
     check(
-        &[("_shared/models.yaml", ""), ("_types/trip.yaml", ""), ("a.yaml", NATIVE)],
+        &[("_shared/models.yaml", ""), ("a.yaml", NATIVE)],
         &["a"],
         &["_shared: the folder `_shared` is not supported"],
+    );
+}
+
+#[test]
+fn a_state_may_be_of_a_declared_type() {
+    let of = |name: &str| format!("{NATIVE}state: {{ schema: {name}, write: [/days] }}\n");
+    let trip = "schema: { type: object, properties: { days: { type: array } } }\n";
+    let (good, bad, none) = (of("trip"), of("trip").replace("/days", "/dyas"), of("nothing"));
+    check(
+        &[("_types/trip.yaml", trip), ("a.yaml", &good), ("b.yaml", &bad), ("c.yaml", &none)],
+        &["a"],
+        &["b.yaml:2:32: `/dyas` does not exist in `state.schema`", "c.yaml:2:18: type `nothing` is not declared"],
+    );
+    check(
+        &[("_types/trip.yaml", "schema: { type: objekt }\n"), ("a.yaml", &good)],
+        &[],
+        &["_types/trip.yaml:1:", "a.yaml:2:18: type `trip` is declared, and its file cannot be used"],
     );
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::agent::definition::{Definition, Problem};
+use crate::agent::definition::{Definition, Problem, StateSpec};
 use crate::agent::folder::Broken;
 
 use super::hosted::Hosted;
@@ -125,8 +125,8 @@ impl Entry {
             },
             errors: self.errors.iter().map(ErrorView::of).collect(),
             hash,
-            state: definition.map(|definition| StateView { scope: definition.state.scope.to_string(), schema: None }),
-            triggers: Vec::new(),
+            state: definition.map(|definition| StateView::of(&definition.state)),
+            triggers: definition.iter().flat_map(|it| &it.triggers).map(|trigger| trigger.written.clone()).collect(),
             usage: self.used.view(),
         }
     }
@@ -149,6 +149,13 @@ impl Entry {
             Standing::Disabled(definition) | Standing::Unbuilt(definition) => Some(definition),
             Standing::Invalid(_) => None,
         }
+    }
+}
+
+impl StateView {
+    fn of(state: &StateSpec) -> Self {
+        let schema = state.schema.as_ref().and_then(|form| form.schema.as_ref());
+        Self { scope: state.scope.to_string(), schema: schema.map(|schema| schema.source().clone()) }
     }
 }
 

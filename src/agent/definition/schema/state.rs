@@ -3,10 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::super::fields::Place;
+use super::super::grammar::PREDICT;
 use super::super::reader::{Fields, Reader};
-use super::super::tree::Position;
-use super::super::{Scope, StateSpec};
+use super::super::tree::{Node, Position, Shape};
+use super::super::{SchemaForm, Scope, StateSchema, StateSpec, Tree};
 use super::THREAD;
+use crate::state::schema::Schema;
 
 pub(super) fn state(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<StateSpec> {
     let initial = || Value::Object(Map::new());
@@ -19,6 +21,10 @@ pub(super) fn state(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<StateS
         Some((text, at)) => scope(reader, text, at)?,
         None => Scope::default(),
     };
+    if let Some(node) = fields.get("predict") {
+        reader.hold(node, "state.predict", &PREDICT);
+    }
+    let schema = schema(reader, &fields);
     let initial = match fields.get("initial") {
         Some(node) => {
             reader.any_fields(node, "state.initial")?;
@@ -28,7 +34,53 @@ pub(super) fn state(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<StateS
     };
     let read = pointers(reader, &fields, "read");
     let write = pointers(reader, &fields, "write");
-    Some(StateSpec { scope, initial, read, write })
+    Some(StateSpec { scope, schema, initial, read, write })
+}
+
+/// What describes the state: a schema in place or in a file is compiled now, a declared type when all are known.
+fn schema(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<StateSchema> {
+    let node = fields.get("schema")?;
+    let text = match &node.shape {
+        Shape::Text(text) => text.as_str(),
+        Shape::Map(_) | Shape::Bool(_) => {
+            let schema = compile(reader, node, node.to_value(), "state.schema", "");
+            return schema.map(|schema| StateSchema { form: SchemaForm::Inline, schema: Some(schema) });
+        }
+        _ => return reader.expected("a JSON Schema, the name of a file or a type", node, "state.schema"),
+    };
+    if let Some(name) = text.strip_prefix("rust:") {
+        let message = format!(
+            "no Rust type `{name}` describes a state in this version: write the schema, a file or a declared type"
+        );
+        reader.note(node.at, "state.schema", message);
+        return None;
+    }
+    if !text.contains(['.', '/']) {
+        return Some(StateSchema { form: SchemaForm::Declared(text.to_owned()), schema: None });
+    }
+    let value = match Tree::read(&reader.neighbour(text)) {
+        Ok(value) => value,
+        Err(message) => {
+            reader.note(node.at, "state.schema", format!("`{text}`: {message}"));
+            return None;
+        }
+    };
+    let schema = compile(reader, node, value, "state.schema", &format!("`{text}`: "))?;
+    Some(StateSchema { form: SchemaForm::File(text.to_owned()), schema: Some(schema) })
+}
+
+fn compile(reader: &mut Reader<'_>, node: &Node, value: Value, path: &str, file: &str) -> Option<Schema> {
+    match Schema::compile(value) {
+        Ok(schema) => Some(schema),
+        Err(error) => {
+            let place = error.path.to_string();
+            let inside = if place.is_empty() { String::new() } else { format!(" (at {place})") };
+            let at =
+                if file.is_empty() { node.locate(&place[place.len().min(1)..].replace('/', ".")) } else { node.at };
+            reader.note(at, path, format!("{file}not a JSON Schema that can be used: {}{inside}", error.message));
+            None
+        }
+    }
 }
 
 fn scope(reader: &mut Reader<'_>, text: &str, at: Position) -> Option<Scope> {
@@ -88,6 +140,6 @@ fn checked_pointer(reader: &mut Reader<'_>, text: &str, at: Position, path: &str
 }
 
 /// RFC 6901.
-fn is_pointer(text: &str) -> bool {
+pub(in super::super) fn is_pointer(text: &str) -> bool {
     (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(|escaped| escaped.starts_with(['0', '1']))
 }

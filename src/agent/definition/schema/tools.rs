@@ -1,6 +1,7 @@
 //! `tools`: the built-in ones, and those that the file names.
 
 use super::super::fields::Place;
+use super::super::grammar::{AGENT_TOOL, HTTP_TOOL, MCP_TOOL};
 use super::super::reader::{Fields, Reader};
 use super::super::tools::{ClientTools, StateTools, Tools};
 
@@ -42,7 +43,16 @@ pub(super) fn tools(reader: &mut Reader<'_>, root: &Fields<'_>) -> Tools {
                 let names = |texts: Vec<(&str, _, _)>| texts.into_iter().map(|(name, _, _)| name.to_owned()).collect();
                 client = Some(allow.map_or_else(ClientTools::default, |texts| ClientTools { allow: names(texts) }));
             }
-            Some(Type::Mcp | Type::Http | Type::Agent) => {
+            Some(kind @ (Type::Mcp | Type::Http | Type::Agent)) => {
+                let rules = match kind {
+                    Type::Mcp => MCP_TOOL,
+                    Type::Http => HTTP_TOOL,
+                    Type::Agent | Type::Client => AGENT_TOOL,
+                };
+                reader.hold_members(&tool, &path, rules);
+                if kind == Type::Mcp && tool.get("url").is_some() == tool.get("command").is_some() {
+                    reader.note(tool.at, &path, format!("`{path}` needs either `url` or `command`"));
+                }
                 let (word, at) = reader.text(&tool, "type").expect("it was read as a word");
                 let message = format!("tools of type `{word}` are not supported by this version yet");
                 reader.note(at, &path, message);

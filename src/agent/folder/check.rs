@@ -1,0 +1,134 @@
+//! What only shows when all definitions are known, or when a definition is held against its state's schema: types, paths,
+//! template variables, the agents that triggers name.
+
+use serde_json::Value;
+
+use crate::agent::definition::{Definition, Kind, Problem, SchemaForm, TriggerKind, glob, paths};
+use crate::agent::types::Types;
+use crate::state::schema::Schema;
+
+/// What a template of instructions may name.
+const ROOTS: [&str; 5] = ["state", "props", "context", "thread", "agent"];
+/// What the template engine brings along.
+const BUILT_IN: [&str; 8] = ["range", "dict", "namespace", "debug", "lipsum", "cycler", "joiner", "loop"];
+
+/// Looks up the declared type of a state, and holds the definition against its schema.
+pub(super) fn against_schema(definition: &mut Definition, types: &Types) -> Vec<Problem> {
+    if let Some(form) = &mut definition.state.schema
+        && let SchemaForm::Declared(name) = &form.form
+    {
+        let message = match types.get(name) {
+            Some(spec) => {
+                form.schema.clone_from(&spec.schema);
+                None
+            }
+            None if types.is_broken(name) => Some(format!("type `{name}` is declared, and its file cannot be used")),
+            None => Some(format!(
+                "type `{name}` is not declared: write _types/{name}.yaml, or name a file such as ./{name}.schema.json"
+            )),
+        };
+        if let Some(message) = message {
+            return vec![definition.problem("state.schema", message)];
+        }
+    }
+    let mut problems = templates(definition);
+    let Some(schema) = definition.state.schema.as_ref().and_then(|form| form.schema.clone()) else { return problems };
+    for fault in schema.faults(&definition.state.initial) {
+        let place = if fault.path.to_string().is_empty() { String::new() } else { format!(" at `{}`", fault.path) };
+        let message = format!("`state.initial` does not fit `state.schema`{place}: {}", fault.message);
+        problems.push(definition.problem("state.initial", message));
+    }
+    let mut pointer = |path: String, pointer: &str| {
+        if !exists(&schema, pointer) {
+            let message = format!("`{pointer}` does not exist in `state.schema`");
+            problems.push(definition.problem(&path, message));
+        }
+    };
+    for (field, pointers) in [("read", &definition.state.read), ("write", &definition.state.write)] {
+        for (index, text) in pointers.iter().flatten().enumerate() {
+            pointer(format!("state.{field}[{index}]"), text);
+        }
+    }
+    if let Kind::Llm(llm) = &definition.kind
+        && let Some(write_to) = llm.output.as_ref().and_then(|output| output.write_to.as_ref())
+    {
+        pointer("agent.output.write_to".to_owned(), write_to);
+    }
+    problems
+}
+
+/// Holds the triggers of a definition against all others: agents they name, paths they watch.
+pub(super) fn triggers(definition: &Definition, all: &[Definition], known: &[&str], types: &Types) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (index, trigger) in definition.triggers.iter().enumerate() {
+        let field = |name: &str| format!("triggers[{index}].{name}");
+        match &trigger.kind {
+            TriggerKind::Agent { agent } if !known.contains(&agent.as_str()) => {
+                problems.push(definition.problem(&field("agent"), format!("agent `{agent}` does not exist")));
+            }
+            TriggerKind::State { doc, path, from } => {
+                for (place, actor) in from.iter().flatten().enumerate() {
+                    if let Some(agent) = actor.strip_prefix("agent:").filter(|agent| !known.contains(agent)) {
+                        let message = format!("agent `{agent}` does not exist");
+                        problems.push(definition.problem(&field(&format!("from[{place}]")), message));
+                    }
+                }
+                let Some(path) = path else { continue };
+                let schemas = watched_schemas(doc, all, types);
+                if !schemas.is_empty() && !schemas.iter().any(|schema| exists(schema, path)) {
+                    let message = format!("`{path}` does not exist in the schema of `{doc}`");
+                    problems.push(definition.problem(&field("path"), message));
+                }
+            }
+            TriggerKind::Agent { .. }
+            | TriggerKind::Cron
+            | TriggerKind::Interval
+            | TriggerKind::Webhook
+            | TriggerKind::Start => {}
+        }
+    }
+    problems
+}
+
+/// The schemas of all documents that a pattern means, as far as they are known.
+fn watched_schemas(pattern: &str, all: &[Definition], types: &Types) -> Vec<Schema> {
+    let states = all.iter().filter(|other| glob::overlap(pattern, &other.state.scope.document_pattern(&other.id)));
+    let mut schemas: Vec<Schema> =
+        states.filter_map(|other| other.state.schema.as_ref().and_then(|form| form.schema.clone())).collect();
+    schemas.extend(pattern.split_once('/').and_then(|(name, _)| types.get(name)?.schema.clone()));
+    schemas
+}
+
+fn exists(schema: &Schema, pointer: &str) -> bool {
+    let unescaped: Vec<String> =
+        pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect();
+    paths::exists(schema.source(), &unescaped.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Every variable of the instructions, held against what they may name. That they are a template at all is the agent's own
+/// check.
+fn templates(definition: &Definition) -> Vec<Problem> {
+    let Kind::Llm(llm) = &definition.kind else { return Vec::new() };
+    let environment = minijinja::Environment::new();
+    let Ok(template) = environment.template_from_str(&llm.instructions.text) else { return Vec::new() };
+    let schema: Option<&Value> =
+        definition.state.schema.as_ref().and_then(|form| form.schema.as_ref()).map(Schema::source);
+    let mut variables: Vec<String> = template.undeclared_variables(true).into_iter().collect();
+    variables.sort();
+    let mut problems = Vec::new();
+    for variable in variables {
+        let names: Vec<&str> = variable.split('.').collect();
+        let refusal = match names.as_slice() {
+            ["state", below @ ..] => match schema {
+                Some(schema) if !paths::exists(schema, below) => {
+                    format!("`{variable}` does not exist in `state.schema`")
+                }
+                Some(_) | None => continue,
+            },
+            [root, ..] if ROOTS.contains(root) || BUILT_IN.contains(root) => continue,
+            _ => format!("unknown variable `{variable}`: instructions see {}", ROOTS.join(", ")),
+        };
+        problems.push(definition.instructions_problem(&variable, refusal));
+    }
+    problems
+}
