@@ -215,6 +215,7 @@ impl Services {
 impl Runtime {
     /// Starts on a store: runs that a crash cut off are closed before this returns.
     pub async fn start(store: Arc<dyn Store>, agents: Agents) -> Result<Self, StoreError> {
+        let agents = Arc::new(agents);
         let janitor = Janitor::start(Arc::clone(&store));
         let services = Arc::new(Services {
             store,
@@ -222,7 +223,7 @@ impl Runtime {
             threads: Arc::new(Threads::bounded(thread::LIVE)),
             janitor,
             live_runs: Arc::default(),
-            types: Arc::new(DocumentTypes::new(agents.types())),
+            types: Arc::new(DocumentTypes::new(Arc::clone(&agents))),
             stopping: CancellationToken::new(),
             sessions: TaskTracker::new(),
         });
@@ -242,7 +243,7 @@ impl Runtime {
                 services.janitor.trim_later(thread, head.epoch, head.seq.0);
             }
         }
-        Ok(Self { services, agents: Arc::new(agents), suggestions: Arc::default(), transcriber: None })
+        Ok(Self { services, agents, suggestions: Arc::default(), transcriber: None })
     }
 
     /// Turns speech into text with this from now on.

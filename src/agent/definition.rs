@@ -289,6 +289,11 @@ impl Scope {
         }
     }
 
+    /// Whether a document, `type/id`, may be that of this agent on some thread.
+    pub fn may_be(&self, agent: &str, document: &str) -> bool {
+        glob::matches(&self.document_pattern(agent), document)
+    }
+
     /// The key of the document, as `type/id`.
     pub fn document_key(&self, agent: &str, thread: &str) -> String {
         match self {

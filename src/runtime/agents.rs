@@ -12,6 +12,7 @@ use std::sync::{Arc, RwLock};
 use crate::agent::definition::{Definition, Problem};
 use crate::agent::folder::{self, Folder, Loaded, Warning};
 use crate::agent::types::Types;
+use crate::state::schema::Schema;
 
 pub use entry::{AgentView, Entry, Unfit};
 pub use hosted::Hosted;
@@ -83,6 +84,14 @@ impl Agents {
     /// The agent of an id, if it can run; `default` is an alias where no definition has that id.
     pub fn find(&self, id: &str) -> Option<Arc<Hosted>> {
         self.entry(id)?.hosted().ok().cloned()
+    }
+
+    /// What a definition says of the state its agent works on, with a name for that saying: another one after an edit.
+    /// Of several agents on one document the first by name that has a schema decides.
+    pub(super) fn schema_of(&self, document: &str) -> Option<(String, Schema)> {
+        let current = self.current();
+        let mut hosted = current.entries.values().filter_map(|entry| entry.hosted().ok());
+        hosted.find_map(|agent| Some((format!("{} {}", agent.id(), agent.hash()), agent.schema_of(document)?.clone())))
     }
 
     /// The entry of an id, whether its agent can run or not; the alias is resolved.

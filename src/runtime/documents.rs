@@ -147,7 +147,7 @@ impl Documents<'_> {
 
     /// The schema of a document's type as the principal meets it.
     fn view(&self, name: &DocumentName) -> Option<Arc<View>> {
-        self.services.types.view(name.kind(), &self.names())
+        self.services.types.view(&name.to_string(), &self.names())
     }
 
     fn names(&self) -> Names {

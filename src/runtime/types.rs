@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use crate::access::Principal;
-use crate::agent::types::{TypeSpec, Types};
-use crate::state::schema::{Reader, View};
+use crate::agent::types::TypeSpec;
+use crate::state::schema::{Reader, Schema, View};
+
+use super::agents::Agents;
 
 /// Readers whose views stay in memory.
 const VIEWS: usize = 1024;
@@ -14,7 +16,10 @@ const VIEWS: usize = 1024;
 #[derive(Debug)]
 pub struct DocumentTypes {
     specs: BTreeMap<String, Arc<TypeSpec>>,
+    /// Whose definitions may describe the state they work on.
+    agents: Arc<Agents>,
     /// A lock, because documents and requests ask at any time; held for a map access or the making of one view.
+    /// By what says the schema: a type, or a reading of a definition.
     views: Mutex<HashMap<(String, Names), Arc<View>>>,
 }
 
@@ -46,9 +51,9 @@ impl Names {
 }
 
 impl DocumentTypes {
-    pub(crate) fn new(types: &Types) -> Self {
-        let specs = types.all().map(|spec| (spec.name.clone(), Arc::new(spec.clone()))).collect();
-        Self { specs, views: Mutex::default() }
+    pub(crate) fn new(agents: Arc<Agents>) -> Self {
+        let specs = agents.types().all().map(|spec| (spec.name.clone(), Arc::new(spec.clone()))).collect();
+        Self { specs, agents, views: Mutex::default() }
     }
 
     /// By name.
@@ -61,11 +66,13 @@ impl DocumentTypes {
         self.specs.get(kind)
     }
 
-    /// The type's schema as somebody meets it; `None` where nothing is said of it.
-    pub(crate) fn view(&self, kind: &str, names: &Names) -> Option<Arc<View>> {
-        let schema = self.get(kind)?.schema.as_ref()?;
+    /// The schema of a document, `type/id`, as somebody meets it: that of the agent whose state it is, else its type's;
+    /// `None` where nothing is said of it.
+    pub(crate) fn view(&self, document: &str, names: &Names) -> Option<Arc<View>> {
+        let (said_by, schema) = self.agents.schema_of(document).or_else(|| self.schema_of_type(document))?;
+        let key = (said_by, names.clone());
         let mut views = self.views.lock().expect("no code panics while it holds this lock");
-        if let Some(view) = views.get(&(kind.to_owned(), names.clone())) {
+        if let Some(view) = views.get(&key) {
             return Some(Arc::clone(view));
         }
         if views.len() >= VIEWS {
@@ -73,7 +80,12 @@ impl DocumentTypes {
         }
         let borrowed: Vec<&str> = names.names.iter().map(String::as_str).collect();
         let view = Arc::new(schema.view(&Reader { names: &borrowed, secrets: names.secrets }));
-        views.insert((kind.to_owned(), names.clone()), Arc::clone(&view));
+        views.insert(key, Arc::clone(&view));
         Some(view)
+    }
+
+    fn schema_of_type(&self, document: &str) -> Option<(String, Schema)> {
+        let (kind, _) = document.split_once('/')?;
+        Some((kind.to_owned(), self.get(kind)?.schema.clone()?))
     }
 }

@@ -293,3 +293,37 @@ async fn blame_names_who_wrote_each_leaf() {
     server.delete_document("shared/page", &[]).await;
     assert_eq!(blame("").await.refusal(), (410, "deleted"));
 }
+
+#[tokio::test]
+async fn the_schema_of_an_agents_definition_holds_for_its_state_whoever_writes() {
+    let counter = r#"
+state:
+  initial: { count: 0 }
+  schema: { type: object, properties: { count: { type: integer, maximum: 5 } }, additionalProperties: false }
+agent:
+  kind: native
+  name: scripted
+  config:
+    pace: 0ms
+    turns:
+      - when: { text: "too much" }
+        do: [ { patch: [ { op: add, path: /count, value: 9 } ] } ]
+      - when: { text: raise }
+        do: [ { patch: [ { op: add, path: /count, value: 3 } ] } ]
+      - do: [ { say: "ok" } ]
+"#;
+    let home = Home::with_agents(&[("counter.yaml", counter)]);
+    let server = home.serve();
+    let events = server.run_to_end("counter", &say("t", "u1", "raise")).await;
+    assert_eq!(state(&events), json!({"count": 3}));
+    let mut posted = say("t", "u2", "hello");
+    posted["state"] = json!({"count": 7});
+    let events = server.run_to_end("counter", &posted).await;
+    let rejected = events.iter().find(|event| event["name"] == "coagent.state_rejected").expect("a refusal");
+    assert_eq!(
+        (&rejected["value"]["code"], &rejected["value"]["errors"][0]["path"]),
+        (&json!("schema_invalid"), &json!("/count"))
+    );
+    let events = server.run_to_end("counter", &say("t", "u3", "too much")).await;
+    assert_eq!((state(&events), &events[events.len() - 1]["type"]), (json!({"count": 3}), &json!("RUN_ERROR")));
+}

@@ -9,6 +9,7 @@ use crate::agent::definition::{ClientSystem, Definition, Kind, Problem, Scope};
 use crate::agent::{Agent, AgentError, RunContext, RunOutcome, llm, native, remote};
 use crate::agui::AgentCapabilities;
 use crate::state::pointer::Pointer;
+use crate::state::schema::Schema;
 
 use super::super::document::DocumentRef;
 use super::super::thread::ThreadRef;
@@ -48,6 +49,13 @@ impl Hosted {
 
     pub(super) fn used(&self) -> Arc<Used> {
         Arc::clone(&self.used)
+    }
+
+    /// The schema of a document, `type/id`, if it is this agent's state and the definition describes it.
+    pub(super) fn schema_of(&self, document: &str) -> Option<&Schema> {
+        let state = &self.definition.state;
+        let schema = state.schema.as_ref()?.schema.as_ref()?;
+        state.scope.may_be(&self.definition.id, document).then_some(schema)
     }
 
     /// Names this version of the definition.

@@ -275,7 +275,7 @@ impl Live {
     }
 
     pub(super) fn view(&self, actor: &str) -> Option<Arc<View>> {
-        self.types.view(self.name.kind(), &Names::of_actor(actor))
+        self.types.view(&self.name.name, &Names::of_actor(actor))
     }
 
     fn head_snapshot(&mut self, view: Option<&View>) -> Snapshot {

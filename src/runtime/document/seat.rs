@@ -56,7 +56,7 @@ impl Seat {
     }
 
     pub(super) fn view(&self, names: &Names) -> Option<Arc<View>> {
-        self.types.view(self.name.kind(), names)
+        self.types.view(&self.name.name, names)
     }
 
     /// Its commits in the store.
