@@ -303,7 +303,7 @@ impl DocumentHandle {
         self.ask(|reply| Command::Head { reader, reply }).await
     }
 
-    /// The type's schema as somebody meets it; `None` where nothing is said of it.
+    /// The document's schema as somebody meets it; `None` where nothing is said of it.
     pub(crate) fn view(&self, names: &Names) -> Option<Arc<View>> {
         self.seat.view(names)
     }

@@ -145,7 +145,7 @@ impl Documents<'_> {
         Author { actor: self.principal.actor(), run_id: None, may_write: None }
     }
 
-    /// The schema of a document's type as the principal meets it.
+    /// The schema of a document as the principal meets it.
     fn view(&self, name: &DocumentName) -> Option<Arc<View>> {
         self.services.types.view(&name.to_string(), &self.names())
     }
