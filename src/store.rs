@@ -1,4 +1,4 @@
-//! Durable streams behind one trait: ordered entries with a head, a snapshot and remembered results.
+//! Durable streams behind one trait: ordered entries with a head, a snapshot and remembered results; and work that waits.
 //!
 //! It does not know what the bytes mean, who may see them, or when a stream is worth keeping.
 
@@ -9,6 +9,7 @@ mod key;
 mod memory;
 mod record;
 mod sqlite;
+mod work;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub use key::{Kind, Owner, Scope, Seq, StreamKey, Tenant};
 pub use memory::Memory;
 pub use record::{Entry, Head, Limit, Listed, Snapshot};
 pub use sqlite::{Options as SqliteOptions, Sqlite};
+pub use work::{Settle, Waiting, WorkCursor, WorkItem, WorkKey};
 
 /// An engine that keeps streams.
 ///
@@ -63,13 +65,22 @@ pub use sqlite::{Options as SqliteOptions, Sqlite};
 ///     refused with the place: `damage_is_reported_with_its_place`.
 /// 11. A newer snapshot replaces the older: `a_snapshot_replaces_the_one_before`.
 /// 12. Listing shows one scope, newest first, and pages without gaps: `a_listing_pages_newest_first`; or by id, in the
-///     order of its bytes, below a prefix: `a_listing_by_id_pages_in_order`.
+///     order of its bytes, below a prefix: `a_listing_by_id_pages_in_order`; or back from its end:
+///     `a_listing_back_pages_from_the_last_id`.
 /// 13. Reads see only what is durable, and [`changed`](Store::changed) wakes after every durable commit:
 ///     `every_commit_wakes_those_who_wait`.
 /// 14. A full disk refuses commits, writes nothing, goes on reading, and takes commits again once there is
 ///     room: `a_full_disk_refuses_commits_and_recovers`. After an IO error every later commit is
 ///     refused until restart: `nothing_is_acknowledged_after_a_failed_sync`.
 /// 15. After [`close`](Store::close) commits are refused: `a_closed_store_refuses_commits`.
+/// 16. Work is [put](Batch::put) and [settled](Batch::settle) with everything else of its batch or not at all, and survives
+///     like it: `work_waits_until_the_commit_that_settles_it`,
+///     `acknowledged_commits_survive_kill_9`. What is settled already, or was replaced since it was
+///     read, refuses the whole batch: `work_is_settled_once`, `work_that_was_replaced_is_not_settled_for_what_it_was`.
+///     What a batch settles it may put again.
+/// 17. A queue is listed over all tenants, in the order of time due and then insertion, up to a time, in pages:
+///     `work_is_listed_when_it_is_due_and_in_order`. A key names work in its tenant and queue only; putting it again replaces
+///     what waits there and goes to the end: `work_put_again_replaces_what_waits`.
 #[async_trait]
 pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Writes the whole batch or nothing, and returns once it is durable: one [`Committed`] per append, in order.
@@ -102,11 +113,33 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Listed>, StoreError>;
 
+    /// As [`list_by_id`](Self::list_by_id), from the end: the next page has `before` = the last one's id.
+    async fn list_back(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError>;
+
     /// Streams marked open in every tenant, oldest touched first: after a restart, what a crash cut off.
     async fn open_streams(&self, kind: Kind) -> Result<Vec<StreamKey>, StoreError>;
 
     /// The result stored under an idempotency key, while it has not expired.
     async fn remembered(&self, tenant: &Tenant, key: &str) -> Result<Option<Bytes>, StoreError>;
+
+    /// Up to `limit` items of a queue, of every tenant, that are due at or before a time; the next page has `after` = the last
+    /// one's cursor.
+    async fn work(
+        &self,
+        queue: &str,
+        due_by_ms: i64,
+        after: Option<WorkCursor>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, StoreError>;
+
+    /// One item, if it waits.
+    async fn waiting(&self, key: &WorkKey) -> Result<Option<Waiting>, StoreError>;
 
     /// Removes a stream with all it holds; answers whether it existed. Keys remembered with it stay until they expire.
     async fn delete(&self, stream: &StreamKey) -> Result<bool, CommitError>;

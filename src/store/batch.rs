@@ -1,11 +1,11 @@
-//! What is written: appends to streams and results to remember, all or nothing.
+//! What is written: appends to streams, results to remember and work to do later, all or nothing.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Seq, StreamKey, Tenant};
+use super::{Seq, Settle, StreamKey, Tenant, WorkItem};
 
 /// One atomic change of any number of streams. Two appends to one stream are applied in order.
 #[derive(Clone, Debug, Default)]
@@ -14,11 +14,15 @@ pub struct Batch {
     pub appends: Vec<Append>,
     /// Results to find again under an idempotency key.
     pub remember: Vec<Remember>,
+    /// Work to do later; replaces what waits under the same key.
+    pub put: Vec<WorkItem>,
+    /// Work that is done with this. Taken out before `put` is put in.
+    pub settle: Vec<Settle>,
 }
 
 impl From<Append> for Batch {
     fn from(append: Append) -> Self {
-        Self { appends: vec![append], remember: Vec::new() }
+        Self { appends: vec![append], ..Self::default() }
     }
 }
 

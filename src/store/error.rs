@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::{Seq, StreamKey};
+use super::{Seq, StreamKey, WorkKey};
 
 /// Why a commit was refused. Nothing of it was written, except perhaps with [`Unavailable`](Self::Unavailable).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,12 @@ pub enum CommitError {
         key: String,
         /// What is remembered under it.
         result: Bytes,
+    },
+    /// The work was settled before, or replaced by other work: whoever wants to do it has to look again.
+    #[error("the work {} of {} is not there any more: it was done or replaced", key.key, key.queue)]
+    Settled {
+        /// The first key of the batch that is gone.
+        key: WorkKey,
     },
     /// The disk is full: the operator makes room; reads go on, and later commits may succeed.
     #[error("the disk is full: nothing was written; free some space and try again")]

@@ -1,6 +1,7 @@
 //! The engine that keeps everything in this process's memory and loses it with the process.
 
 mod shelves;
+mod work;
 
 use std::cmp::Reverse;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, Scope, Seq, Snapshot, Store, StoreError,
-    StreamKey, Tenant, clock::now_ms,
+    StreamKey, Tenant, Waiting, WorkCursor, WorkKey, clock::now_ms,
 };
 use shelves::{Shelves, Stream};
 
@@ -54,9 +55,12 @@ impl Store for Memory {
         let mut shelves = self.shelves();
         shelves.refuse_closed()?;
         shelves.refuse_repeated(&batch.remember)?;
+        shelves.work.refuse_settled(&batch.settle)?;
         shelves.refuse_stale(&batch.appends)?;
         let committed = batch.appends.into_iter().map(|append| shelves.append(append)).collect();
         shelves.remember(batch.remember);
+        shelves.work.settle(&batch.settle);
+        shelves.work.put(batch.put);
         self.publish(&mut shelves);
         Ok(committed)
     }
@@ -108,6 +112,38 @@ impl Store for Memory {
         page.sort_unstable_by_key(|(id, _)| *id);
         page.truncate(limit);
         Ok(page.into_iter().map(|(id, s)| Listed { key: scope.stream(id.clone()), head: s.head() }).collect())
+    }
+
+    async fn list_back(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
+        let shelves = self.shelves();
+        let Some(streams) = shelves.scopes.get(scope) else {
+            return Ok(Vec::new());
+        };
+        let wanted = |id: &str| id.starts_with(prefix) && before.is_none_or(|before| id < before);
+        let mut page: Vec<_> = streams.iter().filter(|(id, _)| wanted(id)).collect();
+        page.sort_unstable_by_key(|(id, _)| Reverse(*id));
+        page.truncate(limit);
+        Ok(page.into_iter().map(|(id, s)| Listed { key: scope.stream(id.clone()), head: s.head() }).collect())
+    }
+
+    async fn work(
+        &self,
+        queue: &str,
+        due_by_ms: i64,
+        after: Option<WorkCursor>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        Ok(self.shelves().work.due(queue, due_by_ms, after, limit))
+    }
+
+    async fn waiting(&self, key: &WorkKey) -> Result<Option<Waiting>, StoreError> {
+        Ok(self.shelves().work.find(key))
     }
 
     async fn open_streams(&self, kind: Kind) -> Result<Vec<StreamKey>, StoreError> {

@@ -12,6 +12,7 @@ mod lock;
 mod query;
 mod readers;
 mod row;
+mod settling;
 mod work;
 mod writer;
 
@@ -24,7 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, OpenError, Scope, Seq, Snapshot, Store,
-    StoreError, StreamKey, Tenant,
+    StoreError, StreamKey, Tenant, Waiting, WorkCursor, WorkKey,
 };
 use readers::Readers;
 use work::{Job, Outcome, Work};
@@ -134,6 +135,35 @@ impl Store for Sqlite {
         self.readers
             .run(move |transaction| query::list_by_id(transaction, &scope, &prefix, after.as_deref(), limit))
             .await
+    }
+
+    async fn list_back(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
+        let (scope, prefix, before) = (scope.clone(), prefix.to_owned(), before.map(str::to_owned));
+        self.readers
+            .run(move |transaction| query::list_back(transaction, &scope, &prefix, before.as_deref(), limit))
+            .await
+    }
+
+    async fn work(
+        &self,
+        queue: &str,
+        due_by_ms: i64,
+        after: Option<WorkCursor>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        let queue = queue.to_owned();
+        self.readers.run(move |transaction| settling::due(transaction, &queue, due_by_ms, after, limit)).await
+    }
+
+    async fn waiting(&self, key: &WorkKey) -> Result<Option<Waiting>, StoreError> {
+        let key = key.clone();
+        self.readers.run(move |transaction| settling::find(transaction, &key)).await
     }
 
     async fn open_streams(&self, kind: Kind) -> Result<Vec<StreamKey>, StoreError> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use coagent_runtime::store::{
-    Append, Batch, CommitError, Committed, Entry, Kind, Limit, Memory, NewEntry, Owner, Remember, Scope, Seq, Sqlite,
-    SqliteOptions, Store, StoreError, StreamKey, Tenant,
+    Append, Batch, CommitError, Committed, Entry, Kind, Limit, Memory, NewEntry, Owner, Remember, Scope, Seq, Settle,
+    Sqlite, SqliteOptions, Store, StoreError, StreamKey, Tenant, Waiting, WorkItem, WorkKey,
 };
 
 macro_rules! every_engine_promises {
@@ -51,12 +51,18 @@ every_engine_promises! {
     a_snapshot_replaces_the_one_before,
     a_listing_pages_newest_first,
     a_listing_by_id_pages_in_order,
+    a_listing_back_pages_from_the_last_id,
     a_key_that_overwrites_is_set_anew,
     open_streams_are_found_across_tenants,
     every_commit_wakes_those_who_wait,
     bodies_come_back_byte_for_byte,
     an_absent_stream_reads_as_nothing,
     a_closed_store_refuses_commits,
+    work_waits_until_the_commit_that_settles_it,
+    work_is_settled_once,
+    work_that_was_replaced_is_not_settled_for_what_it_was,
+    work_is_listed_when_it_is_due_and_in_order,
+    work_put_again_replaces_what_waits,
 }
 
 const ALL: Limit = Limit { entries: usize::MAX, bytes: usize::MAX };
@@ -79,7 +85,7 @@ fn spanning(span: u32, body: &'static str) -> NewEntry {
 }
 
 fn batch(appends: impl IntoIterator<Item = Append>) -> Batch {
-    Batch { appends: appends.into_iter().collect(), remember: Vec::new() }
+    Batch { appends: appends.into_iter().collect(), ..Batch::default() }
 }
 
 fn remember(tenant: &str, key: &str, result: &'static str) -> Remember {
@@ -282,18 +288,26 @@ async fn touched_orders_streams_by_their_last_change(store: Arc<dyn Store>) {
 
 async fn a_repeated_key_answers_its_first_result(store: Arc<dyn Store>) {
     let s = stream("s");
-    let once = || Batch { appends: vec![append(&s, 0, &["a"])], remember: vec![remember("acme", "k", "first")] };
+    let once = || Batch {
+        appends: vec![append(&s, 0, &["a"])],
+        remember: vec![remember("acme", "k", "first")],
+        ..Batch::default()
+    };
     store.commit(once()).await.unwrap();
     let repeated = CommitError::Repeated { key: "k".to_owned(), result: "first".into() };
     assert_eq!(store.commit(once()).await.unwrap_err(), repeated);
-    let other = Batch { appends: vec![append(&s, 1, &["b"])], remember: vec![remember("acme", "k", "second")] };
+    let other = Batch {
+        appends: vec![append(&s, 1, &["b"])],
+        remember: vec![remember("acme", "k", "second")],
+        ..Batch::default()
+    };
     assert_eq!(store.commit(other).await.unwrap_err(), repeated);
     assert_eq!(contents(&*store, &s).await, ["a"]);
     assert_eq!(store.remembered(&Tenant::new("acme"), "k").await.unwrap(), Some("first".into()));
 }
 
 async fn a_key_twice_in_one_batch_is_refused(store: Arc<dyn Store>) {
-    let twice = Batch { appends: vec![], remember: vec![remember("acme", "k", "1"), remember("acme", "k", "2")] };
+    let twice = Batch { remember: vec![remember("acme", "k", "1"), remember("acme", "k", "2")], ..Batch::default() };
     assert!(matches!(store.commit(twice).await.unwrap_err(), CommitError::Repeated { key, .. } if key == "k"));
     assert_eq!(store.remembered(&Tenant::new("acme"), "k").await.unwrap(), None);
 }
@@ -301,10 +315,10 @@ async fn a_key_twice_in_one_batch_is_refused(store: Arc<dyn Store>) {
 async fn an_expired_key_is_forgotten(store: Arc<dyn Store>) {
     let acme = Tenant::new("acme");
     let expired = Remember { expires_at_ms: 1, ..remember("acme", "k", "old") };
-    store.commit(Batch { appends: vec![], remember: vec![expired] }).await.unwrap();
+    store.commit(Batch { remember: vec![expired], ..Batch::default() }).await.unwrap();
     assert_eq!(store.remembered(&acme, "k").await.unwrap(), None);
     for (key, result) in [("k", "new"), ("l", "other")] {
-        store.commit(Batch { appends: vec![], remember: vec![remember("acme", key, result)] }).await.unwrap();
+        store.commit(Batch { remember: vec![remember("acme", key, result)], ..Batch::default() }).await.unwrap();
     }
     assert_eq!(store.remembered(&acme, "k").await.unwrap(), Some("new".into()));
 }
@@ -337,7 +351,7 @@ async fn the_same_id_elsewhere_is_another_stream(store: Arc<dyn Store>) {
 
 async fn keys_are_remembered_per_tenant(store: Arc<dyn Store>) {
     for (tenant, result) in [("acme", "a"), ("globex", "g")] {
-        store.commit(Batch { appends: vec![], remember: vec![remember(tenant, "k", result)] }).await.unwrap();
+        store.commit(Batch { remember: vec![remember(tenant, "k", result)], ..Batch::default() }).await.unwrap();
     }
     assert_eq!(store.remembered(&Tenant::new("acme"), "k").await.unwrap(), Some("a".into()));
     assert_eq!(store.remembered(&Tenant::new("globex"), "k").await.unwrap(), Some("g".into()));
@@ -458,15 +472,163 @@ async fn a_listing_by_id_pages_in_order(store: Arc<dyn Store>) {
     assert_eq!(store.list_by_id(&scope("acme", "bob", Kind::Document), "", None, 3).await.unwrap(), []);
 }
 
+async fn a_listing_back_pages_from_the_last_id(store: Arc<dyn Store>) {
+    let here = scope("acme", "ada", Kind::Document);
+    for id in ["task/b", "task/a", "taskb/x", "shared/z", "task/ä", "task/B", "task/\u{10FFFF}"] {
+        commit(&*store, append(&here.stream(id), 0, &["x"])).await;
+    }
+    let (mut ids, mut before) = (Vec::new(), None::<String>);
+    loop {
+        let page = store.list_back(&here, "task/", before.as_deref(), 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.key.id.to_string());
+        for listed in page {
+            assert_eq!(store.head(&listed.key).await.unwrap().as_ref(), Some(&listed.head));
+            ids.push(listed.key.id.to_string());
+        }
+    }
+    assert_eq!(ids, ["task/\u{10FFFF}", "task/ä", "task/b", "task/a", "task/B"]);
+    assert_eq!(store.list_back(&here, "", None, 100).await.unwrap().len(), 7);
+    assert_eq!(store.list_back(&here, "task/\u{10FFFF}", Some("zzz"), 9).await.unwrap().len(), 1);
+    assert_eq!(store.list_back(&scope("acme", "bob", Kind::Document), "", None, 3).await.unwrap(), []);
+}
+
 async fn a_key_that_overwrites_is_set_anew(store: Arc<dyn Store>) {
     let acme = Tenant::new("acme");
     for result in ["first", "second"] {
         let new = Remember { overwrites: true, ..remember("acme", "k", result) };
-        store.commit(Batch { appends: Vec::new(), remember: vec![new] }).await.unwrap();
+        store.commit(Batch { remember: vec![new], ..Batch::default() }).await.unwrap();
         assert_eq!(store.remembered(&acme, "k").await.unwrap(), Some(result.into()));
     }
-    let plain = Batch { appends: Vec::new(), remember: vec![remember("acme", "k", "third")] };
+    let plain = Batch { remember: vec![remember("acme", "k", "third")], ..Batch::default() };
     assert!(matches!(store.commit(plain).await, Err(CommitError::Repeated { .. })));
+}
+
+fn work_key(tenant: &str, key: &str) -> WorkKey {
+    WorkKey { tenant: Tenant::new(tenant), queue: "runs".to_owned(), key: key.to_owned() }
+}
+
+fn work(tenant: &str, key: &str, due_at_ms: i64, body: &'static str) -> WorkItem {
+    WorkItem { key: work_key(tenant, key), due_at_ms, body: body.into() }
+}
+
+fn putting(items: impl IntoIterator<Item = WorkItem>) -> Batch {
+    Batch { put: items.into_iter().collect(), ..Batch::default() }
+}
+
+fn settling(settle: impl Into<Settle>) -> Batch {
+    Batch { settle: vec![settle.into()], ..Batch::default() }
+}
+
+async fn queue(store: &dyn Store) -> Vec<Waiting> {
+    store.work("runs", i64::MAX, None, 100).await.unwrap()
+}
+
+async fn keys(store: &dyn Store) -> Vec<String> {
+    queue(store).await.into_iter().map(|waiting| waiting.item.key.key).collect()
+}
+
+async fn work_waits_until_the_commit_that_settles_it(store: Arc<dyn Store>) {
+    let mut put = batch([append(&stream("s"), 0, &["asked"])]);
+    put.put.push(work("acme", "a", 5, "body"));
+    let mut changed = store.changed();
+    changed.borrow_and_update();
+    store.commit(put.clone()).await.unwrap();
+    assert!(changed.has_changed().unwrap());
+    let waiting = queue(&*store).await;
+    assert_eq!(waiting.iter().map(|it| it.item.clone()).collect::<Vec<_>>(), [work("acme", "a", 5, "body")]);
+    assert_eq!(store.waiting(&work_key("acme", "a")).await.unwrap().as_ref(), waiting.first());
+    assert_eq!(store.waiting(&work_key("globex", "a")).await.unwrap(), None);
+
+    // A refused batch neither puts nor settles.
+    let stale = Batch { put: vec![work("acme", "b", 5, "x")], ..put };
+    let stale = Batch { settle: vec![work_key("acme", "a").into()], ..stale };
+    assert!(matches!(store.commit(stale).await, Err(CommitError::Stale { .. })));
+    assert_eq!(keys(&*store).await, ["a"]);
+
+    changed.borrow_and_update();
+    let mut done = batch([append(&stream("s"), 1, &["answered"])]);
+    done.settle.push(waiting[0].settled());
+    store.commit(done).await.unwrap();
+    assert!(changed.has_changed().unwrap());
+    assert_eq!(queue(&*store).await, []);
+    changed.borrow_and_update();
+    store.commit(putting([work("acme", "c", 5, "x")])).await.unwrap();
+    assert!(changed.has_changed().unwrap(), "a batch of nothing but work wakes, too");
+}
+
+async fn work_is_settled_once(store: Arc<dyn Store>) {
+    store.commit(putting([work("acme", "a", 5, "x")])).await.unwrap();
+    let commits: Vec<_> = (0..8)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut done = batch([append(&stream(&format!("by{n}")), 0, &["done"])]);
+                done.settle.push(work_key("acme", "a").into());
+                store.commit(done).await
+            })
+        })
+        .collect();
+    let mut done = 0;
+    for commit in commits {
+        match commit.await.unwrap() {
+            Ok(_) => done += 1,
+            Err(refused) => assert_eq!(refused, CommitError::Settled { key: work_key("acme", "a") }),
+        }
+    }
+    assert_eq!(done, 1);
+    let here = scope("acme", "ada", Kind::Document);
+    assert_eq!(store.list_by_id(&here, "by", None, 100).await.unwrap().len(), 1, "the others wrote nothing at all");
+    let twice = Batch { settle: vec![work_key("acme", "b").into(), work_key("acme", "b").into()], ..Batch::default() };
+    store.commit(putting([work("acme", "b", 5, "x")])).await.unwrap();
+    assert!(matches!(store.commit(twice).await, Err(CommitError::Settled { .. })));
+    assert_eq!(keys(&*store).await, ["b"]);
+}
+
+async fn work_that_was_replaced_is_not_settled_for_what_it_was(store: Arc<dyn Store>) {
+    store.commit(putting([work("acme", "a", 5, "old")])).await.unwrap();
+    let old = queue(&*store).await.remove(0);
+    store.commit(putting([work("acme", "a", 5, "new")])).await.unwrap();
+    let refused = store.commit(settling(old.settled())).await.unwrap_err();
+    assert_eq!(refused, CommitError::Settled { key: work_key("acme", "a") });
+    let new = queue(&*store).await.remove(0);
+    assert_eq!(&new.item.body[..], b"new");
+    // Done for now, and to be done again later.
+    let again = Batch { put: vec![work("acme", "a", 9, "again")], ..settling(new.settled()) };
+    store.commit(again).await.unwrap();
+    assert_eq!(&queue(&*store).await[0].item.body[..], b"again");
+    store.commit(settling(work_key("acme", "a"))).await.unwrap();
+    assert_eq!(keys(&*store).await, [""; 0]);
+}
+
+async fn work_is_listed_when_it_is_due_and_in_order(store: Arc<dyn Store>) {
+    let other =
+        WorkItem { key: WorkKey { queue: "timers".to_owned(), ..work_key("acme", "x") }, ..work("acme", "x", 1, "x") };
+    store.commit(putting([work("acme", "late", 9, "x"), work("acme", "second", 5, "x"), other])).await.unwrap();
+    store.commit(putting([work("globex", "third", 5, "x"), work("acme", "first", -3, "x")])).await.unwrap();
+    assert_eq!(keys(&*store).await, ["first", "second", "third", "late"]);
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.work("runs", 5, after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.cursor());
+        paged.extend(page.into_iter().map(|waiting| waiting.item.key.key));
+    }
+    assert_eq!(paged, ["first", "second", "third"]);
+    assert_eq!(store.work("runs", -4, None, 9).await.unwrap(), []);
+    assert_eq!(store.work("timers", i64::MAX, None, 9).await.unwrap().len(), 1);
+    assert_eq!(store.work("nothing", i64::MAX, None, 9).await.unwrap(), []);
+}
+
+async fn work_put_again_replaces_what_waits(store: Arc<dyn Store>) {
+    store.commit(putting([work("acme", "a", 5, "old"), work("acme", "b", 5, "x")])).await.unwrap();
+    store.commit(putting([work("globex", "a", 5, "x")])).await.unwrap();
+    store.commit(putting([work("acme", "a", 5, "new")])).await.unwrap();
+    let found = queue(&*store).await;
+    let shown: Vec<_> = found.iter().map(|it| (it.item.key.tenant.as_str(), it.item.key.key.as_str())).collect();
+    assert_eq!(shown, [("acme", "b"), ("globex", "a"), ("acme", "a")]);
+    assert_eq!(&found[2].item.body[..], b"new");
+    assert!(found.windows(2).all(|pair| pair[0].place < pair[1].place));
 }
 
 async fn open_streams_are_found_across_tenants(store: Arc<dyn Store>) {

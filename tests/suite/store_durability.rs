@@ -337,7 +337,7 @@ fn a_database_of_another_release_or_program_is_left_alone() {
         message
     };
     let newer = refused("PRAGMA application_id = 0x434f4147; PRAGMA user_version = 7; CREATE TABLE streams (x)");
-    assert!(newer.contains("has schema 7, this release knows up to 1: use a newer release"), "{newer}");
+    assert!(newer.contains("has schema 7, this release knows up to 2: use a newer release"), "{newer}");
     assert!(refused("CREATE TABLE theirs (x)").contains("belongs to another program"));
     assert!(refused("PRAGMA user_version = 1").contains("belongs to another program"));
     let text = directory.path().join("notes.txt");

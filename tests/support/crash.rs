@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use coagent_runtime::store::{
     Append, Batch, CommitError, Kind, Limit, NewEntry, Owner, Remember, Scope, Seq, Sqlite, SqliteOptions, Store,
-    StreamKey, Tenant,
+    StreamKey, Tenant, WorkItem, WorkKey,
 };
 
 /// The database the worker opens; set only in a worker.
@@ -76,15 +76,18 @@ async fn write(store: Arc<Sqlite>, writer: usize, cycle: String, operations: u64
     let own = format!("own{writer}");
     let seq = async |id: &str| store.head(&stream(id)).await.unwrap().map_or(Seq::ZERO, |head| head.seq);
     let (mut expected, mut own_expected) = (seq(&shared).await, seq(&own).await);
+    let mut before: Option<String> = None;
     for number in 0..operations {
         let operation = format!("{cycle}.{writer}.{number}");
         let twin = number % TWIN_EVERY == 0;
         loop {
-            match store.commit(batch(&operation, (&shared, expected), twin.then_some((&own, own_expected)))).await {
+            let twin = twin.then_some((own.as_str(), own_expected));
+            match store.commit(batch(&operation, (&shared, expected), twin, before.as_deref())).await {
                 Ok(committed) => {
                     expected = committed[0].seq;
                     own_expected = committed.get(1).map_or(own_expected, |committed| committed.seq);
                     say(&format!("ack {shared} {expected} {operation}"));
+                    before = Some(operation);
                     break;
                 }
                 Err(CommitError::Stale { actual, .. }) => expected = actual,
@@ -97,7 +100,8 @@ async fn write(store: Arc<Sqlite>, writer: usize, cycle: String, operations: u64
     }
 }
 
-fn batch(operation: &str, shared: (&str, Seq), own: Option<(&str, Seq)>) -> Batch {
+/// Each operation puts itself in the queue, and takes out the writer's one before.
+fn batch(operation: &str, shared: (&str, Seq), own: Option<(&str, Seq)>, before: Option<&str>) -> Batch {
     let body = Bytes::from(format!("op:{operation};{:100}", ' '));
     let appends = std::iter::once(shared).chain(own).map(|(id, expected)| Append {
         entries: vec![NewEntry::one(body.clone())],
@@ -105,7 +109,13 @@ fn batch(operation: &str, shared: (&str, Seq), own: Option<(&str, Seq)>) -> Batc
     });
     let (tenant, key) = (Tenant::new("acme"), operation.to_owned());
     let remember = vec![Remember { tenant, key, result: body.clone(), expires_at_ms: i64::MAX, overwrites: false }];
-    Batch { appends: appends.collect(), remember }
+    let put = vec![WorkItem { key: work(operation), due_at_ms: 0, body: body.clone() }];
+    let settle = before.map(|before| work(before).into()).into_iter().collect();
+    Batch { appends: appends.collect(), remember, put, settle }
+}
+
+fn work(operation: &str) -> WorkKey {
+    WorkKey { tenant: Tenant::new("acme"), queue: "operations".to_owned(), key: operation.to_owned() }
 }
 
 /// One write per line, so that a line is there whole or not at all.
@@ -241,11 +251,25 @@ pub(crate) fn verify(database: &Path, acked: &[Acked]) -> usize {
                 twins += 1;
             }
         }
-        let number = |operation: &str| operation.rsplit('.').next().unwrap().parse::<u64>().unwrap();
+        let number = |operation: &str| split(operation).1;
+        let waiting = store.work("operations", i64::MAX, None, usize::MAX).await.unwrap();
+        let waiting: BTreeMap<_, _> = waiting.iter().map(|it| split(&it.item.key.key)).collect();
+        let mut last: BTreeMap<String, u64> = BTreeMap::new();
+        for (writer, number) in found.keys().map(|operation| split(operation)) {
+            let newest = last.entry(writer).or_default();
+            *newest = (*newest).max(number);
+        }
+        assert_eq!(waiting, last, "the last operation of each writer waits, and no other");
         assert_eq!(twins, found.keys().filter(|operation| number(operation) % TWIN_EVERY == 0).count());
         store.close().await.unwrap();
         found.len()
     })
+}
+
+/// The writer and the number of an operation.
+fn split(operation: &str) -> (String, u64) {
+    let (writer, number) = operation.rsplit_once('.').unwrap();
+    (writer.to_owned(), number.parse().unwrap())
 }
 
 async fn operations(store: &Sqlite, id: &str) -> Vec<(String, u64)> {

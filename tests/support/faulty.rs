@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use coagent_runtime::store::{
     Append, Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, Memory, NewEntry, Scope, Seq, Snapshot,
-    Store, StoreError, StreamKey, Tenant,
+    Store, StoreError, StreamKey, Tenant, Waiting, WorkCursor, WorkKey,
 };
 use tokio::sync::watch;
 
@@ -131,6 +131,30 @@ impl Store for Faulty {
         limit: usize,
     ) -> Result<Vec<Listed>, StoreError> {
         self.inner.list_by_id(scope, prefix, after, limit).await
+    }
+
+    async fn list_back(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
+        self.inner.list_back(scope, prefix, before, limit).await
+    }
+
+    async fn work(
+        &self,
+        queue: &str,
+        due_by_ms: i64,
+        after: Option<WorkCursor>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        self.inner.work(queue, due_by_ms, after, limit).await
+    }
+
+    async fn waiting(&self, key: &WorkKey) -> Result<Option<Waiting>, StoreError> {
+        self.inner.waiting(key).await
     }
 
     async fn open_streams(&self, kind: Kind) -> Result<Vec<StreamKey>, StoreError> {

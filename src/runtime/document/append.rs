@@ -113,7 +113,9 @@ impl Live {
                     self.publish(committed.into_iter().next(), &handed);
                     return Ok(());
                 }
-                Err(CommitError::Stale { .. } | CommitError::Repeated { .. }) => self.decide_again().await?,
+                Err(CommitError::Stale { .. } | CommitError::Repeated { .. } | CommitError::Settled { .. }) => {
+                    self.decide_again().await?;
+                }
                 Err(CommitError::Full) => {
                     self.take_back(&DocumentError::StorageFull);
                     return Ok(());
@@ -135,7 +137,7 @@ impl Live {
         let entries: Vec<_> = commits.map(|commit| NewEntry::one(encode(commit))).collect();
         let remember = self.pending.iter().flat_map(|pending| self.remember(pending)).collect();
         if entries.is_empty() {
-            return (Batch { appends: Vec::new(), remember }, Handed::default());
+            return (Batch { remember, ..Batch::default() }, Handed::default());
         }
         let sizes: Vec<usize> = entries.iter().map(|entry| entry.body.len()).collect();
         let log_bytes = self.log_bytes + sizes.iter().sum::<usize>();
@@ -145,13 +147,16 @@ impl Live {
         append.entries = entries;
         append.summary = Some(serde_json::to_vec(&self.latest).expect("a stamp is plain data").into());
         if !is_due {
-            return (Batch { appends: vec![append], remember }, Handed { sizes, checkpoint: None });
+            return (Batch { appends: vec![append], remember, ..Batch::default() }, Handed { sizes, checkpoint: None });
         }
         let version = self.document.version();
         let body = Bytes::from(serde_json::to_vec(self.document.body()).expect("a value is JSON"));
         append.snapshot = Some(body.clone());
         let checkpoint = self.log.checkpoint(&self.checkpoints, version, body);
-        (Batch { appends: vec![append, checkpoint], remember }, Handed { sizes, checkpoint: Some(version) })
+        (
+            Batch { appends: vec![append, checkpoint], remember, ..Batch::default() },
+            Handed { sizes, checkpoint: Some(version) },
+        )
     }
 
     /// Everything decided is durable: the callers hear of it, then readers see it, then the agents go on.

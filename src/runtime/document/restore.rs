@@ -39,14 +39,16 @@ impl DocumentHandle {
             appends.push(self.log().checkpoint(&versions, version, body));
             versions.push(version);
         }
-        let error = match self.log().store.commit(Batch { appends, remember: Vec::new() }).await {
+        let error = match self.log().store.commit(Batch { appends, ..Batch::default() }).await {
             Ok(_) => {
                 let read = loan.live.reload().await;
                 read.map_err(|broken| DocumentError::Unavailable { reason: broken.reason })?;
                 loan.give_back();
                 return Ok(true);
             }
-            Err(CommitError::Stale { .. } | CommitError::Repeated { .. }) => return Ok(false),
+            Err(CommitError::Stale { .. } | CommitError::Repeated { .. } | CommitError::Settled { .. }) => {
+                return Ok(false);
+            }
             Err(CommitError::Full) => DocumentError::StorageFull,
             Err(CommitError::Unavailable { reason }) => return Err(DocumentError::Unavailable { reason }),
         };

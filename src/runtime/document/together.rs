@@ -122,7 +122,7 @@ pub(crate) async fn write_together(
                 loans.into_values().for_each(Loan::give_back);
                 return repeated(&result, once).map(|versions| (versions, true));
             }
-            Err(CommitError::Stale { .. } | CommitError::Repeated { .. }) => {
+            Err(CommitError::Stale { .. } | CommitError::Repeated { .. } | CommitError::Settled { .. }) => {
                 for loan in loans.values_mut() {
                     loan.live.take_back(&DocumentError::Overloaded);
                     let reloaded = loan.live.reload().await;

@@ -78,7 +78,7 @@ impl Documents<'_> {
             append.entries = vec![NewEntry::one(entry)];
             match self.services.store.commit(append.into()).await {
                 Ok(_) => return Ok(tag),
-                Err(CommitError::Stale { .. } | CommitError::Repeated { .. }) => {}
+                Err(CommitError::Stale { .. } | CommitError::Repeated { .. } | CommitError::Settled { .. }) => {}
                 Err(CommitError::Full) => return Err(DocumentError::StorageFull),
                 Err(CommitError::Unavailable { reason }) => return Err(DocumentError::Unavailable { reason }),
             }

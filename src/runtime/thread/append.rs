@@ -125,7 +125,7 @@ impl Thread {
         log.open = runs.is_some().then_some(true);
         let appended_runs = runs.as_ref().map_or(0, |runs| runs.entries.len() as u64);
         let appends = std::iter::once(log).chain(runs).collect();
-        let committing = self.services.store.commit(Batch { appends, remember: Vec::new() });
+        let committing = self.services.store.commit(Batch { appends, ..Batch::default() });
         let committed = match &mut self.live {
             Some(live) => live.work.alongside(committing).await?,
             None => committing.await?,

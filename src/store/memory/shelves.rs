@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::work::Work;
 use crate::store::batch::mint_epoch;
 use crate::store::clock::now_ms;
 use crate::store::{
@@ -17,6 +18,7 @@ const FORGET_PER_KEY: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Shelves {
     pub(super) scopes: HashMap<Scope, HashMap<Arc<str>, Stream>>,
+    pub(super) work: Work,
     remembered: HashMap<(Tenant, String), Remembered>,
     /// The same keys by expiry.
     expiring: BTreeSet<(i64, Tenant, String)>,

@@ -3,9 +3,10 @@
 use rusqlite::{Connection, ErrorCode, named_params, params};
 
 use super::row::{self, Remembered, StreamRow};
+use super::settling;
 use super::work::{Outcome, Work};
 use crate::store::batch::mint_epoch;
-use crate::store::{Append, CommitError, Committed, Head, Remember, Seq, StreamKey};
+use crate::store::{Append, Batch, CommitError, Committed, Head, Remember, Seq, StreamKey};
 
 /// How many expired keys are cleared away with each batch that remembers some.
 const FORGET_AT_ONCE: i64 = 64;
@@ -41,10 +42,7 @@ impl Group<'_> {
     pub(super) fn apply(&mut self, work: &Work) -> Result<Outcome, Refused> {
         self.run("SAVEPOINT work")?;
         let result = match work {
-            Work::Commit(batch) => self.remember(&batch.remember).and_then(|()| {
-                let committed = batch.appends.iter().map(|append| self.append(append)).collect::<Result<_, _>>()?;
-                Ok(Outcome { committed, deleted: false })
-            }),
+            Work::Commit(batch) => self.commit(batch),
             Work::Delete(stream) => Ok(Outcome { committed: Vec::new(), deleted: self.delete(stream)? }),
         };
         match &result {
@@ -56,6 +54,18 @@ impl Group<'_> {
             Err(Refused::Engine(_)) => {}
         }
         result
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<Outcome, Refused> {
+        self.remember(&batch.remember)?;
+        settling::settle(self.connection, &batch.settle)?;
+        let committed = batch.appends.iter().map(|append| self.append(append)).collect::<Result<_, _>>()?;
+        settling::put(self.connection, &batch.put)?;
+        if batch.appends.is_empty() {
+            // What is written without an append is a change too, for those who wait.
+            self.touched += 1;
+        }
+        Ok(Outcome { committed, deleted: false })
     }
 
     fn run(&self, sql: &str) -> rusqlite::Result<()> {

@@ -15,7 +15,10 @@ use crate::store::OpenError;
 const APPLICATION_ID: i32 = 0x434f_4147;
 
 /// Each brings the schema from its index to the next version.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_streams.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_streams.sql"),
+    include_str!("../../../migrations/sqlite/0002_work.sql"),
+];
 
 /// The highest count a stream has, or had when it was deleted.
 const TOUCHED: &str = "SELECT max(ifnull((SELECT max(touched) FROM streams), 0), \

@@ -139,6 +139,49 @@ pub(super) fn list_by_id(
     Ok(listed)
 }
 
+/// As [`list_by_id`], backwards.
+pub(super) fn list_back(
+    transaction: &Transaction<'_>,
+    scope: &Scope,
+    prefix: &str,
+    before: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Listed>, StoreError> {
+    let sql = format!(
+        "SELECT {STREAM_COLUMNS}, name FROM streams \
+         WHERE tenant = ?1 AND owner = ?2 AND kind = ?3 AND name >= ?4 AND name < ifnull(?5, x'') ORDER BY name DESC LIMIT ?6"
+    );
+    let mut statement = transaction.prepare_cached(&sql).map_err(unavailable)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let (tenant, owner, kind) = (scope.tenant.as_str(), scope.owner.as_str(), scope.kind.as_str());
+    let end = behind(prefix);
+    // Every text is less than an empty blob.
+    let before = match (before, end.as_deref()) {
+        (Some(before), Some(end)) => Some(before.min(end)),
+        (before, end) => before.or(end),
+    };
+    let rows = statement
+        .query_map(params![tenant, owner, kind, prefix, before, limit], |row| {
+            Ok((StreamRow::from_row(row)?, row.get::<_, String>(9)?))
+        })
+        .map_err(unavailable)?;
+    rows.map(|row| {
+        let (row, name) = row.map_err(unavailable)?;
+        let key = scope.stream(name);
+        let head = intact(row, &key)?.head;
+        Ok(Listed { key, head })
+    })
+    .collect()
+}
+
+/// The least text behind everything that begins with `prefix`, unless that is everything.
+fn behind(prefix: &str) -> Option<String> {
+    let mut kept = prefix.trim_end_matches(char::MAX).to_owned();
+    let last = kept.pop()?;
+    kept.push((last..=char::MAX).nth(1)?);
+    Some(kept)
+}
+
 pub(super) fn open_streams(transaction: &Transaction<'_>, kind: Kind) -> Result<Vec<StreamKey>, StoreError> {
     let sql = "SELECT tenant, owner, name FROM streams WHERE kind = ?1 AND open = 1 ORDER BY touched";
     let mut statement = transaction.prepare_cached(sql).map_err(unavailable)?;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crc32fast::Hasher;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use crate::store::{Head, Seq, StreamKey, Tenant};
+use crate::store::{Head, Seq, StreamKey, Tenant, WorkKey};
 
 /// A stream's row as it is stored.
 #[derive(Debug)]
@@ -127,6 +127,16 @@ pub(super) fn remembered_crc(tenant: &str, key: &str, expires_at_ms: i64, result
     text(&mut crc, key.as_bytes());
     crc.update(&expires_at_ms.to_le_bytes());
     crc.update(result);
+    crc.finalize()
+}
+
+pub(super) fn work_crc(key: &WorkKey, due_at_ms: i64, body: &[u8]) -> u32 {
+    let mut crc = Hasher::new();
+    text(&mut crc, key.tenant.as_str().as_bytes());
+    text(&mut crc, key.queue.as_bytes());
+    text(&mut crc, key.key.as_bytes());
+    crc.update(&due_at_ms.to_le_bytes());
+    crc.update(body);
     crc.finalize()
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Outcome {
 }
 
 impl Work {
-    /// Bytes of its entries and snapshots.
+    /// Bytes of its entries, snapshots and work.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Commit(batch) => {
@@ -42,7 +42,8 @@ impl Work {
                     batch.appends.iter().flat_map(|append| append.entries.iter().map(|entry| entry.body.len()));
                 let snapshots =
                     batch.appends.iter().filter_map(|append| append.snapshot.as_ref().map(|body| body.len()));
-                bodies.chain(snapshots).sum()
+                let put = batch.put.iter().map(|item| item.body.len());
+                bodies.chain(snapshots).chain(put).sum()
             }
             Self::Delete(_) => 0,
         }
@@ -51,7 +52,7 @@ impl Work {
     /// About what it adds to the log.
     pub(super) fn log_bytes(&self) -> u64 {
         let appends = match self {
-            Self::Commit(batch) => batch.appends.len() as u64 + 1,
+            Self::Commit(batch) => (batch.appends.len() + batch.put.len() + batch.settle.len()) as u64 + 1,
             Self::Delete(_) => 4,
         };
         self.bytes() as u64 + appends * PAGES_PER_APPEND * PAGE_BYTES

@@ -1,0 +1,61 @@
+//! Work that waits, in the order in which it is to be done.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::store::{CommitError, Settle, Waiting, WorkCursor, WorkItem, WorkKey};
+
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    queues: HashMap<String, BTreeMap<WorkCursor, WorkItem>>,
+    /// Where each item waits.
+    places: HashMap<WorkKey, WorkCursor>,
+    last_place: u64,
+}
+
+impl Work {
+    pub(super) fn find(&self, key: &WorkKey) -> Option<Waiting> {
+        let cursor = self.places.get(key)?;
+        let item = self.queues.get(&key.queue)?.get(cursor)?.clone();
+        Some(Waiting { item, place: cursor.place })
+    }
+
+    pub(super) fn due(&self, queue: &str, due_by_ms: i64, after: Option<WorkCursor>, limit: usize) -> Vec<Waiting> {
+        let Some(queue) = self.queues.get(queue) else { return Vec::new() };
+        let waiting = queue.iter().skip_while(|(at, _)| after.is_some_and(|after| **at <= after));
+        let due = waiting.take_while(|(at, _)| at.due_at_ms <= due_by_ms).take(limit);
+        due.map(|(at, item)| Waiting { item: item.clone(), place: at.place }).collect()
+    }
+
+    /// Refuses what is gone, also within one batch.
+    pub(super) fn refuse_settled(&self, settle: &[Settle]) -> Result<(), CommitError> {
+        for (index, Settle { key, place }) in settle.iter().enumerate() {
+            let found = self.places.get(key).filter(|at| place.is_none_or(|place| place == at.place));
+            if found.is_none() || settle[..index].iter().any(|earlier| earlier.key == *key) {
+                return Err(CommitError::Settled { key: key.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn settle(&mut self, settle: &[Settle]) {
+        settle.iter().for_each(|settle| self.remove(&settle.key));
+    }
+
+    pub(super) fn put(&mut self, put: Vec<WorkItem>) {
+        for item in put {
+            self.remove(&item.key);
+            self.last_place += 1;
+            let at = WorkCursor { due_at_ms: item.due_at_ms, place: self.last_place };
+            self.places.insert(item.key.clone(), at);
+            self.queues.entry(item.key.queue.clone()).or_default().insert(at, item);
+        }
+    }
+
+    fn remove(&mut self, key: &WorkKey) {
+        if let Some(at) = self.places.remove(key)
+            && let Some(queue) = self.queues.get_mut(&key.queue)
+        {
+            queue.remove(&at);
+        }
+    }
+}
