@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs everything: ./test.sh. Without Node and the browser: ./test.sh quick.
+# Runs everything: ./test.sh. Without Node, Python and the browser: ./test.sh quick.
 set -euo pipefail
 cd "$(dirname "$0")"
 mode=${1:-full}
@@ -46,10 +46,13 @@ fi
 say "suite"
 cargo test --quiet --lib --bins --test all
 
-[ "$mode" = quick ] && { say "passed (quick: without Node and the browser)"; exit 0; }
+[ "$mode" = quick ] && { say "passed (quick: without Node, Python and the browser)"; exit 0; }
 
 say "release build"
 cargo build --release --quiet
+
+say "the Python client against the built binary, and its wheel in an empty environment"
+clients/python/check.sh
 
 say "definitions"
 "$COAGENT_BIN" check

@@ -1,0 +1,74 @@
+"""Client of CoAgent Runtime: shared, versioned documents, live; agents and their runs.
+
+`Client` and `AsyncClient` have the same methods. `coagent_runtime.errors` lists what can go wrong.
+"""
+
+from importlib.metadata import version as _version
+
+from . import intents
+from ._async.client import AsyncClient
+from ._async.document import AsyncStateDoc
+from ._async.watch import AsyncWatch
+from ._sync.client import Client
+from ._sync.document import StateDoc
+from ._sync.watch import Watch
+from .errors import (
+    AlreadyExists,
+    CoagentError,
+    Conflict,
+    Deleted,
+    Forbidden,
+    Indeterminate,
+    Invalid,
+    NotFound,
+    RateLimited,
+    Refused,
+    SchemaInvalid,
+    StorageFull,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    VersionConflict,
+)
+from .models import Document, Position, Written
+from .pointer import pointer
+from .retry import Retry
+from .updates import Deletion, Delta, Snapshot, Update
+
+__version__ = _version("coagent-runtime")
+
+__all__ = [
+    "AlreadyExists",
+    "AsyncClient",
+    "AsyncStateDoc",
+    "AsyncWatch",
+    "Client",
+    "CoagentError",
+    "Conflict",
+    "Deleted",
+    "Deletion",
+    "Delta",
+    "Document",
+    "Forbidden",
+    "Indeterminate",
+    "Invalid",
+    "NotFound",
+    "Position",
+    "RateLimited",
+    "Refused",
+    "Retry",
+    "SchemaInvalid",
+    "Snapshot",
+    "StateDoc",
+    "StorageFull",
+    "TooLarge",
+    "Unauthenticated",
+    "Unavailable",
+    "Update",
+    "VersionConflict",
+    "Watch",
+    "Written",
+    "__version__",
+    "intents",
+    "pointer",
+]

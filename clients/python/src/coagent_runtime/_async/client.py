@@ -1,0 +1,117 @@
+"""The front door: documents, agents and runs of one runtime."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+import httpx
+from typing_extensions import Self
+
+from .._calls import collection as calls
+from .._calls.documents import Name
+from .._http import Token, base_url, timeouts
+from ..models import BatchWritten, DocumentInfo, DocumentType, Page
+from ..retry import Retry
+from ..shape import Shape
+from .document import AsyncStateDoc
+from .transport import AsyncTransport
+
+S = TypeVar("S")
+
+
+class AsyncClient:
+    """A client of one runtime, to be used by any number of tasks.
+
+    `url` is `COAGENT_URL` or `http://127.0.0.1:7070` if none is given. `token` is sent as bearer; a function is asked
+    for each call. `timeout` is in seconds without progress. `http` brings TLS, proxies and the like; closing it stays
+    yours.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: Token | None = None,
+        timeout: float = 30.0,
+        retry: Retry | None = None,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        self._owns_http = http is None
+        http = http or httpx.AsyncClient(timeout=timeouts(timeout))
+        self._transport = AsyncTransport(http, base_url(url), token, retry or Retry())
+
+    @property
+    def url(self) -> str:
+        return self._transport.url
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        if self._owns_http:
+            await self._transport.close()
+
+    @overload
+    def state(self, type: str, id: str) -> AsyncStateDoc[Any]: ...
+    @overload
+    def state(self, type: str, id: str, model: type[S]) -> AsyncStateDoc[S]: ...
+    def state(self, type: str, id: str, model: Any = Any) -> AsyncStateDoc[Any]:
+        """The document `type/id`; with `model` (pydantic or another type) its data is read and written as that."""
+        return AsyncStateDoc(self._transport, Name(type, id, Shape(model)))
+
+    async def list(
+        self,
+        type: str | None = None,
+        *,
+        prefix: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[DocumentInfo]:
+        """A page of the documents there are, by type and by the beginning of their ids."""
+        return await self._transport.execute(calls.page(type, prefix, limit, cursor))
+
+    async def documents(self, type: str | None = None, *, prefix: str | None = None) -> AsyncIterator[DocumentInfo]:
+        """All of them, read page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self.list(type, prefix=prefix, cursor=cursor)
+            for item in page.items:
+                yield item
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def batch(
+        self,
+        mutations: Iterable[Mapping[str, Any]],
+        *,
+        reason: str | None = None,
+        run_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> BatchWritten:
+        """Writes several documents, all or nothing.
+
+        A mutation is `{"doc": "type/id"}` with one of `patch`, `merge`, `replace`, `intents`, and perhaps `base`,
+        `if_version`, `create`. A refusal names the one it is about by its `index`.
+        """
+        return await self._transport.execute(calls.batch(mutations, reason, run_id, idempotency_key))
+
+    async def types(self) -> tuple[DocumentType, ...]:
+        """The declared types of documents."""
+        return await self._transport.execute(calls.types())
+
+    async def schema(self, type: str) -> Any:
+        """The JSON Schema of a type."""
+        return await self._transport.execute(calls.schema(type))
+
+    async def models(self, type: str) -> str:
+        """A Python module with pydantic models for the documents of a type."""
+        return await self._transport.execute(calls.models(type))
