@@ -59,18 +59,40 @@ pub struct Versioned<T> {
 #[derive(Debug)]
 pub enum Emission {
     Event(Event),
+    /// Of the agent's own state document.
     State(StateRequest),
+    /// Of the document `name`, `type/id`; refused unless the definition's `documents` allow it.
+    Document {
+        name: String,
+        request: StateRequest,
+    },
 }
 
-/// What an agent asks of its state document. A request is served after every event emitted before it is durable.
+/// What an agent asks of a document. A request is served after every event emitted before it is durable.
 #[derive(Debug)]
 pub enum StateRequest {
     /// The value at a pointer (`""` = the whole document); `None` when nothing is there.
     Read { path: Pointer, reply: oneshot::Sender<Result<Versioned<Option<Value>>, StateError>> },
     /// RFC 6902 operations at the head, all or nothing; answers the new version.
-    Patch { ops: Vec<Operation>, if_version: Option<u64>, reply: oneshot::Sender<Result<u64, StateError>> },
+    ///
+    /// Its own state is made by the first write; another document only if `creates`.
+    Patch {
+        ops: Vec<Operation>,
+        if_version: Option<u64>,
+        creates: bool,
+        reply: oneshot::Sender<Result<u64, StateError>>,
+    },
     /// A whole state made from the version `seen`: merged three-way, never an overwrite; answers the new version.
     Propose { state: Value, seen: u64, reply: oneshot::Sender<Result<u64, StateError>> },
+}
+
+/// On which terms operations are committed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms {
+    /// Only when the document is at this version; 0 while it does not exist.
+    pub if_version: Option<u64>,
+    /// Whether a document that is absent or deleted is made by this write.
+    pub creates: bool,
 }
 
 /// The handle of one run. Stopping a run drops the agent's future at its next `.await`.
@@ -129,12 +151,12 @@ impl RunContext {
 
     /// Commits operations to the agent's state and answers the version that holds them.
     pub async fn patch_state(&self, ops: Vec<Operation>) -> Result<u64, StateError> {
-        self.ask(|reply| StateRequest::Patch { ops, if_version: None, reply }).await
+        self.write_document(None, ops, Terms { creates: true, ..Terms::default() }).await
     }
 
     /// As [`patch_state`](Self::patch_state), but only when the document is still at `version`.
     pub async fn patch_state_at(&self, version: u64, ops: Vec<Operation>) -> Result<u64, StateError> {
-        self.ask(|reply| StateRequest::Patch { ops, if_version: Some(version), reply }).await
+        self.write_document(None, ops, Terms { if_version: Some(version), creates: true }).await
     }
 
     /// Proposes a whole state that was made from version `seen`.
@@ -142,12 +164,44 @@ impl RunContext {
         self.ask(|reply| StateRequest::Propose { state, seen, reply }).await
     }
 
+    /// The value at `path` of another document (`None` = the agent's own state), `None` when nothing is there.
+    pub async fn read_document(
+        &self,
+        name: Option<&str>,
+        path: &Pointer,
+    ) -> Result<Versioned<Option<Value>>, StateError> {
+        self.ask_of(name, |reply| StateRequest::Read { path: path.clone(), reply }).await
+    }
+
+    /// Commits operations to another document (`None` = the agent's own state) and answers the version that holds them.
+    pub async fn write_document(
+        &self,
+        name: Option<&str>,
+        ops: Vec<Operation>,
+        terms: Terms,
+    ) -> Result<u64, StateError> {
+        let Terms { if_version, creates } = terms;
+        self.ask_of(name, |reply| StateRequest::Patch { ops, if_version, creates, reply }).await
+    }
+
     async fn ask<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, StateError>>) -> StateRequest,
     ) -> Result<T, StateError> {
+        self.ask_of(None, request).await
+    }
+
+    async fn ask_of<T>(
+        &self,
+        name: Option<&str>,
+        request: impl FnOnce(oneshot::Sender<Result<T, StateError>>) -> StateRequest,
+    ) -> Result<T, StateError> {
         let (reply, answer) = oneshot::channel();
-        self.out.send(Emission::State(request(reply))).await.map_err(|_| StateError::RunIsOver)?;
+        let emission = match name {
+            None => Emission::State(request(reply)),
+            Some(name) => Emission::Document { name: name.to_owned(), request: request(reply) },
+        };
+        self.out.send(emission).await.map_err(|_| StateError::RunIsOver)?;
         answer.await.map_err(|_| StateError::RunIsOver)?
     }
 }

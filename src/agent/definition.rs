@@ -2,6 +2,7 @@
 //!
 //! It reads and checks the file; it starts nothing and opens no connection.
 
+mod documents;
 mod fields;
 #[expect(dead_code, reason = "types that say a format and are never filled")]
 mod format;
@@ -30,6 +31,7 @@ use serde_json::Value;
 
 use crate::state::schema::Schema;
 
+pub use documents::{DocumentPlace, Documents};
 pub use format::schema as schema_of_the_format;
 pub use llm::{Api, ClientSystem, History, Instructions, Llm, ModelTimeouts, Output, Params};
 pub use problem::Problem;
@@ -58,6 +60,7 @@ pub struct Definition {
     pub default: bool,
     pub kind: Kind,
     pub state: StateSpec,
+    pub documents: Documents,
     pub tools: Tools,
     pub triggers: Vec<Trigger>,
     /// The file it was read from.

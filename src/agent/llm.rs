@@ -69,7 +69,7 @@ pub fn build(definition: &Definition, llm: &Llm) -> Result<Box<dyn Agent>, Box<P
         }
     })?;
     let scope = Scope::of(&definition.state);
-    let tools = Toolbox::new(&definition.tools, &scope);
+    let tools = Toolbox::new(definition);
     Ok(Box::new(LlmAgent { model, name, prompt, history: llm.history, scope, tools, bounds: Bounds::default() }))
 }
 

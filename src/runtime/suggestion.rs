@@ -152,7 +152,15 @@ impl Suggestion {
                 let value = path.get(&self.state).cloned();
                 let _ = reply.send(Ok(Versioned { version: 0, value }));
             }
-            Emission::State(StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. }) => {
+            Emission::Document { request: StateRequest::Read { reply, .. }, .. } => {
+                let message = "a suggestion reads no other documents".to_owned();
+                let _ = reply.send(Err(StateError::Refused { code: "forbidden", message, version: 0 }));
+            }
+            Emission::State(StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. })
+            | Emission::Document {
+                request: StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. },
+                ..
+            } => {
                 let message = "a suggestion writes no state".to_owned();
                 let _ = reply.send(Err(StateError::Refused { code: "forbidden", message, version: 0 }));
             }

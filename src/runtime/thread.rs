@@ -6,6 +6,7 @@ mod actor;
 mod append;
 mod audience;
 mod chunk;
+mod elsewhere;
 mod finish;
 mod follow;
 mod keeping;

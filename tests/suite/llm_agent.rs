@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::events::{messages, state, text, types};
+use crate::support::events::{messages, results, state, text, types};
 use crate::support::model::{
     KEY, call, called, conversation, definition, delta, helper, said, serve, text as answer, usage, whole,
 };
@@ -11,12 +11,6 @@ use crate::support::upstream::{Then, Upstream};
 
 fn user(id: &str, text: &str) -> Value {
     json!({ "id": id, "role": "user", "content": text })
-}
-
-/// The results of a run's tool calls, as JSON.
-fn results(events: &[Value]) -> Vec<Value> {
-    let results = events.iter().filter(|event| event["type"] == "TOOL_CALL_RESULT");
-    results.map(|event| serde_json::from_str(event["content"].as_str().expect("text")).expect("JSON")).collect()
 }
 
 /// The thread as a client that reloads it knows it.

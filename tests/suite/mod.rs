@@ -1,3 +1,4 @@
+mod agent_documents;
 mod agui_protobuf;
 mod agui_vectors;
 mod architecture;

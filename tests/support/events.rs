@@ -88,6 +88,12 @@ pub(crate) fn types(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["type"].as_str().expect("an event has a type")).collect()
 }
 
+/// The results of a run's tool calls, as JSON.
+pub(crate) fn results(events: &[Value]) -> Vec<Value> {
+    let results = events.iter().filter(|event| event["type"] == "TOOL_CALL_RESULT");
+    results.map(|event| serde_json::from_str(event["content"].as_str().expect("text")).expect("JSON")).collect()
+}
+
 /// The text of all messages that the events stream, joined.
 pub(crate) fn text(events: &[Value]) -> String {
     let deltas = events.iter().filter(|event| event["type"] == "TEXT_MESSAGE_CONTENT");

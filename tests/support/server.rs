@@ -63,7 +63,9 @@ impl Home {
     }
 
     pub(crate) fn write_agent(&self, name: &str, text: &str) {
-        std::fs::write(self.path().join("agents").join(name), text).expect("a definition file");
+        let file = self.path().join("agents").join(name);
+        std::fs::create_dir_all(file.parent().expect("it is in the folder")).expect("a folder");
+        std::fs::write(file, text).expect("a definition file");
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -45,6 +45,7 @@ impl Place {
                 "default",
                 "agent",
                 "state",
+                "documents",
                 "tools",
                 "triggers",
                 "hitl",
@@ -84,7 +85,7 @@ impl Place {
 
     fn not_yet(self) -> &'static [&'static str] {
         match self {
-            Self::Root => &["documents", "handoffs", "run"],
+            Self::Root => &["handoffs", "run"],
             Self::State => &["predict"],
             Self::LlmAgent
             | Self::LlmParams

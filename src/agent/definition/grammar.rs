@@ -61,7 +61,7 @@ const fn must(name: &'static str, rule: Rule) -> Field {
 const MANY: usize = 1_000_000_000;
 
 pub(crate) const DOCUMENTS: Rule =
-    Rule::Fields(&[may("read", Rule::List(&Rule::DocumentPattern)), may("write", Rule::List(&Rule::DocumentPlace))]);
+    Rule::Fields(&[may("read", Rule::List(&Rule::DocumentPlace)), may("write", Rule::List(&Rule::DocumentPlace))]);
 
 pub(crate) const HANDOFFS: Rule = Rule::List(&Rule::Agent);
 

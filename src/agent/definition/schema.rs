@@ -1,5 +1,6 @@
 //! From the tree of a file to a [`Definition`]: every field, its default and its check, top to bottom.
 
+mod documents;
 mod llm;
 mod remote;
 mod state;
@@ -11,7 +12,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::fields::Place;
-use super::grammar::{ATTACHED, DOCUMENTS, HANDOFFS, RUN};
+use super::grammar::{ATTACHED, HANDOFFS, RUN};
 use super::reader::{Fields, Reader};
 use super::tree::Node;
 use super::{Definition, Instructions, Kind, Native, Places};
@@ -37,6 +38,7 @@ pub(super) fn definition(
     let enabled = reader.bool_or(&fields, "enabled", true);
     let default = reader.bool_or(&fields, "default", false);
     let state = state::state(reader, &fields);
+    let documents = documents::documents(reader, &fields);
     let tools = tools::tools(reader, &fields);
     let triggers = triggers::triggers(reader, &fields);
     hold_the_rest(reader, &fields);
@@ -49,6 +51,7 @@ pub(super) fn definition(
         default,
         kind,
         state: state?,
+        documents,
         tools,
         triggers,
         source: source.to_owned(),
@@ -59,7 +62,7 @@ pub(super) fn definition(
 
 /// Parts that are held against their rules whether they are served or not.
 fn hold_the_rest(reader: &mut Reader<'_>, root: &Fields<'_>) {
-    for (name, rule) in [("documents", DOCUMENTS), ("handoffs", HANDOFFS), ("run", RUN)] {
+    for (name, rule) in [("handoffs", HANDOFFS), ("run", RUN)] {
         if let Some(node) = root.get(name) {
             reader.hold(node, name, &rule);
         }

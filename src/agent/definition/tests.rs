@@ -296,7 +296,6 @@ fn an_unknown_field_is_told_with_what_is_accepted() {
 fn what_this_version_does_not_serve_is_refused_by_name() {
     let native = "agent: { kind: native, name: x }";
     for (field, value) in [
-        ("documents", "{ read: [\"task/*\"], write: [\"task/*#/status\", shared/board] }"),
         ("handoffs", "[booker]"),
         ("run", "{ budget: { steps: 20, cost_usd: 0.5, wall: 10m }, chain: { max_depth: 8 }, durable: steps }"),
     ] {
@@ -489,14 +488,8 @@ fn an_id_has_at_most_64_small_letters_digits_and_dashes() {
 fn what_is_not_served_yet_is_still_held_against_the_format() {
     let native = "agent: { kind: native, name: x }";
     for (line, refusals) in [
-        (
-            "documents: { read: [task] }",
-            &["a.yaml:2:1: `documents` is not", "a.yaml:2:21: `task` is not a document"][..],
-        ),
-        (
-            "documents: { write: [\"task/*#x\"] }",
-            &["a.yaml:2:1:", "a.yaml:2:22: `task/*#x` is not a place of documents"],
-        ),
+        ("documents: { read: [task] }", &["a.yaml:2:21: `task` is not a place of documents"][..]),
+        ("documents: { write: [\"task/*#x\"] }", &["a.yaml:2:22: `task/*#x` is not a place of documents"]),
         ("handoffs: [A]", &["a.yaml:2:1:", "a.yaml:2:12: `A` is not an id"]),
         (
             "run: { budget: { step: 3 } }",

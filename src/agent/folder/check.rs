@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::agent::definition::{Definition, Kind, Problem, SchemaForm, TriggerKind, glob, paths};
+use crate::agent::definition::{Definition, Documents, Kind, Problem, SchemaForm, TriggerKind, glob, paths};
 use crate::agent::types::Types;
 use crate::state::schema::Schema;
 
@@ -32,6 +32,7 @@ pub(super) fn against_schema(definition: &mut Definition, types: &Types) -> Vec<
         }
     }
     let mut problems = templates(definition);
+    problems.extend(documents(definition, types));
     let Some(schema) = definition.state.schema.as_ref().and_then(|form| form.schema.clone()) else { return problems };
     for fault in schema.faults(&definition.state.initial) {
         let place = if fault.path.to_string().is_empty() { String::new() } else { format!(" at `{}`", fault.path) };
@@ -55,6 +56,35 @@ pub(super) fn against_schema(definition: &mut Definition, types: &Types) -> Vec<
         pointer("agent.output.write_to".to_owned(), write_to);
     }
     problems
+}
+
+/// Looks up the types of the other documents an agent uses, and holds the paths it may write against their schemas.
+fn documents(definition: &mut Definition, types: &Types) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let Documents { read, write } = &mut definition.documents;
+    for (field, places) in [("read", read), ("write", write)] {
+        for (index, place) in places.iter_mut().enumerate() {
+            let Some(kind) = place.kind().map(str::to_owned) else { continue };
+            let path = format!("documents.{field}[{index}]");
+            match types.get(&kind) {
+                Some(spec) => place.schema.clone_from(&spec.schema),
+                None if types.is_broken(&kind) => {
+                    found.push((path, format!("type `{kind}` is declared, and its file cannot be used")));
+                }
+                None => found.push((path, format!("type `{kind}` is not declared: write _types/{kind}.yaml"))),
+            }
+            if field == "write" && kind == "lifecycle" {
+                let message = "`lifecycle` documents are written by the runtime only";
+                found.push((format!("documents.write[{index}]"), message.to_owned()));
+            } else if let Some(schema) = &place.schema
+                && !exists(schema, &place.path.to_string())
+            {
+                let message = format!("`{}` does not exist in the schema of type `{kind}`", place.path);
+                found.push((format!("documents.{field}[{index}]"), message));
+            }
+        }
+    }
+    found.into_iter().map(|(path, message)| definition.problem(&path, message)).collect()
 }
 
 /// Holds the triggers of a definition against all others: agents they name, paths they watch.

@@ -24,7 +24,8 @@ fn starts_by_end(one: &Definition, other: &Definition) -> bool {
 
 /// Whether what `one` may write starts `other`.
 fn starts_by_writing(one: &Definition, other: &Definition) -> bool {
-    let document = one.state.scope.document_pattern(&one.id);
+    let own = one.state.scope.document_pattern(&one.id);
+    let others = &one.documents.write;
     other.triggers.iter().any(|trigger| match &trigger.kind {
         TriggerKind::State { doc, path, from } => {
             let hears = match from {
@@ -36,7 +37,12 @@ fn starts_by_writing(one: &Definition, other: &Definition) -> bool {
             };
             let everywhere = one.state.write.is_none();
             let touches = |path: &str| one.state.write.iter().flatten().any(|written| meet(written, path));
-            hears && glob::overlap(doc, &document) && path.as_ref().is_none_or(|path| everywhere || touches(path))
+            let writes_own = glob::overlap(doc, &own) && path.as_ref().is_none_or(|path| everywhere || touches(path));
+            let writes_another = others.iter().any(|place| {
+                glob::overlap(doc, &place.pattern)
+                    && path.as_ref().is_none_or(|path| meet(&place.path.to_string(), path))
+            });
+            hears && (writes_own || writes_another)
         }
         TriggerKind::Agent { .. }
         | TriggerKind::Cron

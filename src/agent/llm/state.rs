@@ -50,6 +50,11 @@ impl Scope {
         self.read.as_ref().is_none_or(|read| read.iter().any(|allowed| path.starts_with(allowed)))
     }
 
+    /// Whether a write at `path` is within what the agent may write.
+    pub(super) fn lets_write(&self, path: &Pointer) -> bool {
+        self.write.as_ref().is_none_or(|write| write.iter().any(|allowed| path.starts_with(allowed)))
+    }
+
     /// `/a, /b/c`, for people and models; `None` when everything may be written.
     pub(super) fn writable(&self) -> Option<String> {
         let write = self.write.as_ref()?;

@@ -3,7 +3,6 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::agent::definition::Tools;
 use crate::agent::model::{Answer, Fault, FaultKind, Finish, Piece};
 use crate::agent::native::rehearsal::{Played, play, user};
 
@@ -42,7 +41,7 @@ async fn run(pieces: fn() -> Pieces) -> Played {
         name,
         prompt: Prompt::new(&definition, "", 0).expect("no instructions are a template"),
         history: History::default(),
-        tools: Toolbox::new(&Tools::default(), &scope),
+        tools: Toolbox::new(&definition),
         scope,
         bounds: Bounds::default(),
     };

@@ -1,20 +1,23 @@
 //! The tools of an agent: its own, which run here, and the browser's, which end the run and are answered by the next.
 
+mod reach;
 mod state_patch;
 mod state_read;
 mod state_set;
+mod typed;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::state::Scope;
 use crate::agent::context::{RunContext, RunInput};
-use crate::agent::definition::Tools;
-use crate::agent::error::{AgentError, StateError};
+use crate::agent::definition::Definition;
+use crate::agent::error::AgentError;
 use crate::agui::{self, to_json};
+use reach::Reach;
 use state_patch::StatePatch;
 use state_read::StateRead;
 use state_set::StateSet;
+use typed::Typed;
 
 /// The tool that CopilotKit's requests for suggestions have to have called.
 const SUGGEST: &str = "copilotkitSuggest";
@@ -44,14 +47,16 @@ pub(super) struct Offer {
 }
 
 impl Toolbox {
-    pub(super) fn new(tools: &Tools, scope: &Scope) -> Self {
+    pub(super) fn new(definition: &Definition) -> Self {
+        let (tools, reach) = (&definition.tools, Reach::of(definition));
         let mut own: Vec<Box<dyn Tool>> = Vec::new();
         if tools.state.read {
-            own.push(Box::new(StateRead::new(scope.clone())));
+            own.push(Box::new(StateRead::new(reach.clone())));
         }
-        if tools.state.patch && scope.write.as_ref().is_none_or(|write| !write.is_empty()) {
-            own.push(Box::new(StatePatch::new(scope.clone())));
-            own.push(Box::new(StateSet::new(scope.clone())));
+        if tools.state.patch && reach.can_write() {
+            let typed = Typed::of(definition);
+            own.push(Box::new(StatePatch::new(reach.clone(), typed.clone())));
+            own.push(Box::new(StateSet::new(reach, typed)));
         }
         Self { tools: own.into_iter().map(|tool| (tool.spec(), tool)).collect() }
     }
@@ -122,38 +127,8 @@ fn refused(code: &str, error: &str) -> Value {
     json!({ "ok": false, "code": code, "error": error })
 }
 
-/// A write's outcome as the model is told it (docs/agents.md §6), with what stands at `path` now when it was refused.
-async fn told(
-    cx: &RunContext,
-    scope: &Scope,
-    path: Option<&crate::state::pointer::Pointer>,
-    written: Result<u64, StateError>,
-) -> Result<Value, AgentError> {
-    /// The longest value that goes with a refusal, in bytes of JSON.
-    const VALUE_BYTES: usize = 4096;
-    let (code, message) = match written {
-        Ok(version) => return Ok(json!({ "ok": true, "version": version })),
-        Err(StateError::Refused { code, message, .. }) => (code, message),
-        Err(error @ (StateError::Unavailable { .. } | StateError::RunIsOver)) => return Err(error.into()),
-    };
-    let mut result = refused(code, &message);
-    let path = path.filter(|path| scope.shows(path)).cloned();
-    let now = cx.read_state(path.as_ref().unwrap_or(&crate::state::pointer::Pointer::root())).await?;
-    result["version"] = now.version.into();
-    let value = now.value.filter(|value| path.is_some() && value.to_string().len() <= VALUE_BYTES);
-    if let Some(value) = value {
-        result["value"] = value;
-    }
-    Ok(result)
-}
-
 fn spec(name: &str, description: String, parameters: &Value) -> agui::Tool {
     agui::Tool { name: name.to_owned(), description, parameters: Some(to_json(parameters)), metadata: None }
-}
-
-/// The sentence that tells a model where it may write.
-fn where_to_write(scope: &Scope) -> String {
-    scope.writable().map(|paths| format!(" You may write at and below: {paths}.")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -116,6 +116,7 @@ pub(crate) async fn play_with(
                         }
                         serve(request, &mut document, &mut version);
                     }
+                    Emission::Document { name, .. } => panic!("there is no document `{name}` on this stage"),
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::access::Principal;
-use crate::agent::definition::{ClientSystem, Definition, Kind, Problem, Scope};
+use crate::agent::definition::{ClientSystem, Definition, Documents, Kind, Problem, Scope};
 use crate::agent::{Agent, AgentError, RunContext, RunOutcome, llm, native, remote};
 use crate::agui::AgentCapabilities;
 use crate::state::pointer::Pointer;
@@ -116,6 +116,11 @@ impl Hosted {
             Kind::Llm(model) => model.history.client_system == ClientSystem::Keep,
             Kind::Remote(_) | Kind::Native(_) => false,
         }
+    }
+
+    /// The documents beside its state that the agent may use.
+    pub(in crate::runtime) fn documents(&self) -> &Documents {
+        &self.definition.documents
     }
 
     /// Pointers below which the agent may write; `None` = everywhere.

@@ -130,7 +130,7 @@ impl Live {
                     self.take(*write, author, Reply::Caller(reply)).await?;
                     continue;
                 }
-                Command::Agent { request: StateRequest::Patch { ops, if_version, reply }, author } => {
+                Command::Agent { request: StateRequest::Patch { ops, if_version, reply, .. }, author } => {
                     let write = Write { expects: if_version.into(), ..bound(Proposal::Patch(ops)) };
                     self.take(write, author, Reply::Agent(reply)).await?;
                     continue;

@@ -46,7 +46,7 @@ impl DocumentName {
     }
 
     /// Whether it belongs to one person: an agent's state on a thread (`agent/<agent>:<thread>`), the record of a run.
-    pub(super) fn is_owned(&self) -> bool {
+    pub(in crate::runtime) fn is_owned(&self) -> bool {
         match self.kind.as_str() {
             "agent" => self.id.contains(':'),
             "lifecycle" => !self.id.starts_with("agent:"),

@@ -11,6 +11,7 @@ use crate::store::{Append, Batch, CommitError, Seq};
 
 use super::actor::{Broken, Thread};
 use super::chunk::Chunk;
+use super::elsewhere::Elsewhere;
 use super::live::Ending;
 
 /// Streamed text is stored when it has grown to this, if it is not stored for its age before.
@@ -58,6 +59,20 @@ impl Thread {
                     if let Some(live) = &mut self.live {
                         let author = live.author();
                         live.work.alongside(live.document.serve(request, author)).await;
+                    }
+                }
+                Emission::Document { name, request } => {
+                    self.show(std::mem::take(&mut out)).await?;
+                    self.append(Vec::new()).await?;
+                    if let Some(live) = &mut self.live {
+                        let author = live.author();
+                        if name == live.start.document.name {
+                            live.work.alongside(live.document.serve(request, author)).await;
+                        } else {
+                            let (services, thread) = (&self.services, &self.name);
+                            let elsewhere = Elsewhere { services, thread, allowed: live.agent.documents(), author };
+                            live.work.alongside(Box::pin(elsewhere.serve(&name, request))).await;
+                        }
                     }
                 }
             }

@@ -1,22 +1,24 @@
-//! `state_patch {ops, if_version?}`: RFC 6902 operations, all or nothing, with their real outcome.
+//! `state_patch {doc?, ops, if_version?, create?}`: RFC 6902 operations, all or nothing, with their real outcome.
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{Tool, refused, spec, told, where_to_write};
-use crate::agent::context::RunContext;
+use super::reach::Reach;
+use super::typed::Typed;
+use super::{Tool, refused, spec};
+use crate::agent::context::{RunContext, Terms};
 use crate::agent::error::AgentError;
-use crate::agent::llm::state::Scope;
 use crate::agui;
 use crate::state::patch::Operation;
 
 pub(super) struct StatePatch {
-    scope: Scope,
+    reach: Reach,
+    typed: Typed,
 }
 
 impl StatePatch {
-    pub(super) fn new(scope: Scope) -> Self {
-        Self { scope }
+    pub(super) fn new(reach: Reach, typed: Typed) -> Self {
+        Self { reach, typed }
     }
 }
 
@@ -26,26 +28,32 @@ impl Tool for StatePatch {
         let description = format!(
             "Changes the state that you share with the application: JSON Patch operations (RFC 6902), applied in order, \
              all or nothing. `add` at /list/- appends. Answers the new version, or why nothing was changed.{}",
-            where_to_write(&self.scope)
+            self.reach.where_to_write()
         );
-        let op = json!({
-            "type": "object",
-            "properties": {
-                "op": { "type": "string", "enum": ["add", "remove", "replace", "move", "copy", "test"] },
-                "path": { "type": "string", "description": "JSON Pointer such as /trip/days/0" },
-                "value": { "description": "for add, replace and test: any JSON value" },
-                "from": { "type": "string", "description": "for move and copy" },
-            },
-            "required": ["op", "path"],
-        });
         let if_version =
             json!({ "type": "integer", "description": "change only if the state is still at this version" });
-        let properties = json!({ "ops": { "type": "array", "items": op }, "if_version": if_version });
+        let mut properties = Map::new();
+        if let Some((name, doc)) = self.reach.doc_property(&[&self.reach.others.write]) {
+            properties.insert(name, doc);
+            let create = "make the document if it does not exist; for documents that you may write whole";
+            properties.insert("create".to_owned(), json!({ "type": "boolean", "description": create }));
+        }
+        properties.insert("ops".to_owned(), json!({ "type": "array", "items": self.typed.operation() }));
+        properties.insert("if_version".to_owned(), if_version);
         let parameters = json!({ "type": "object", "properties": properties, "required": ["ops"] });
         spec("state_patch", description, &parameters)
     }
 
     async fn call(&self, cx: &RunContext, arguments: &Map<String, Value>) -> Result<Value, AgentError> {
+        let target = match self.reach.target(cx, arguments) {
+            Ok(target) => target,
+            Err(refusal) => return Ok(refusal),
+        };
+        let creates = match arguments.get("create") {
+            None | Some(Value::Null) => target.is_own(),
+            Some(Value::Bool(create)) => *create || target.is_own(),
+            Some(_) => return Ok(refused("invalid_arguments", "`create` must be true or false")),
+        };
         let ops = match read(arguments.get("ops")) {
             Ok(ops) => ops,
             Err(error) => return Ok(refused("invalid_patch", &error)),
@@ -58,11 +66,8 @@ impl Tool for StatePatch {
             },
         };
         let path = ops.first().map(|op| op.path().clone());
-        let written = match if_version {
-            Some(version) => cx.patch_state_at(version, ops).await,
-            None => cx.patch_state(ops).await,
-        };
-        told(cx, &self.scope, path.as_ref(), written).await
+        let written = target.write(ops, Terms { if_version, creates }).await;
+        target.told(path.as_ref(), written).await
     }
 }
 

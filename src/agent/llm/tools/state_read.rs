@@ -1,12 +1,13 @@
-//! `state_read {path?}`: the value at a path, within what the agent may read.
+//! `state_read {doc?, path?}`: the value at a path of a document, within what the agent may read.
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
+use super::reach::Reach;
 use super::{Tool, refused, spec};
 use crate::agent::context::RunContext;
-use crate::agent::error::AgentError;
-use crate::agent::llm::state::{Scope, Visible};
+use crate::agent::error::{AgentError, StateError};
+use crate::agent::llm::state::Visible;
 use crate::agui;
 use crate::state::pointer::Pointer;
 
@@ -14,28 +15,36 @@ use crate::state::pointer::Pointer;
 const VALUE_BYTES: usize = 64 * 1024;
 
 pub(super) struct StateRead {
-    scope: Scope,
+    reach: Reach,
 }
 
 impl StateRead {
-    pub(super) fn new(scope: Scope) -> Self {
-        Self { scope }
+    pub(super) fn new(reach: Reach) -> Self {
+        Self { reach }
     }
 }
 
 #[async_trait]
 impl Tool for StateRead {
     fn spec(&self) -> agui::Tool {
-        let description =
-            "Reads the state that you share with the application, as it is now. Answers its version and the \
-                           value at `path`."
-                .to_owned();
+        let mut description = "Reads the state that you share with the application, as it is now. Answers its version \
+                               and the value at `path`."
+            .to_owned();
+        if let Some(others) = self.reach.others_said() {
+            description = format!("{description} Other documents are read by `doc`: {others}.");
+        }
         let path =
             json!({ "type": "string", "description": "JSON Pointer such as /trip/days/0; everything when left out" });
-        spec("state_read", description, &json!({ "type": "object", "properties": { "path": path } }))
+        let doc = self.reach.doc_property(&[&self.reach.others.read, &self.reach.others.write]);
+        let properties: Map<String, Value> = doc.into_iter().chain([("path".to_owned(), path)]).collect();
+        spec("state_read", description, &json!({ "type": "object", "properties": properties }))
     }
 
     async fn call(&self, cx: &RunContext, arguments: &Map<String, Value>) -> Result<Value, AgentError> {
+        let target = match self.reach.target(cx, arguments) {
+            Ok(target) => target,
+            Err(refusal) => return Ok(refusal),
+        };
         let text = match arguments.get("path") {
             None | Some(Value::Null) => "",
             Some(Value::String(path)) => path,
@@ -45,7 +54,11 @@ impl Tool for StateRead {
             Ok(path) => path,
             Err(error) => return Ok(refused("invalid_arguments", &error.to_string())),
         };
-        let Visible { version, value } = self.scope.look(cx).await?;
+        let Visible { version, value } = match target.look().await {
+            Ok(seen) => seen,
+            Err(StateError::Refused { code, message, .. }) => return Ok(refused(code, &message)),
+            Err(error @ (StateError::Unavailable { .. } | StateError::RunIsOver)) => return Err(error.into()),
+        };
         let seen = value.as_ref().and_then(|value| path.get(value));
         let outcome = match seen {
             Some(value) => {
@@ -55,7 +68,7 @@ impl Tool for StateRead {
                 }
                 refused("too_large", &format!("the value at `{path}` has {bytes} bytes: read a part of it"))
             }
-            None if self.scope.shows(&path) => refused("not_found", &format!("there is nothing at `{path}`")),
+            None if target.scope.shows(&path) => refused("not_found", &format!("there is nothing at `{path}`")),
             None => refused("forbidden_path", &format!("`{path}` is not yours to read")),
         };
         let mut outcome = outcome;

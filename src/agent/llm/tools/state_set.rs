@@ -1,12 +1,13 @@
-//! `state_set {path, value}`: the value at a path, whatever was there before.
+//! `state_set {doc?, path, value}`: the value at a path of a document, whatever was there before.
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{Tool, refused, spec, told, where_to_write};
-use crate::agent::context::RunContext;
+use super::reach::{Reach, Target};
+use super::typed::Typed;
+use super::{Tool, refused, spec};
+use crate::agent::context::{RunContext, Terms};
 use crate::agent::error::{AgentError, StateError};
-use crate::agent::llm::state::Scope;
 use crate::agui;
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
@@ -15,12 +16,13 @@ use crate::state::pointer::Pointer;
 const MAX_TRIES: usize = 8;
 
 pub(super) struct StateSet {
-    scope: Scope,
+    reach: Reach,
+    typed: Typed,
 }
 
 impl StateSet {
-    pub(super) fn new(scope: Scope) -> Self {
-        Self { scope }
+    pub(super) fn new(reach: Reach, typed: Typed) -> Self {
+        Self { reach, typed }
     }
 }
 
@@ -30,15 +32,21 @@ impl Tool for StateSet {
         let description = format!(
             "Sets one value of the state that you share with the application; objects on the way to it are made. Answers \
              the new version, or why nothing was changed.{}",
-            where_to_write(&self.scope)
+            self.reach.where_to_write()
         );
-        let path = json!({ "type": "string", "description": "JSON Pointer such as /trip/title" });
-        let properties = json!({ "path": path, "value": { "description": "any JSON value" } });
+        let (path, value) = self.typed.path_and_value();
+        let doc = self.reach.doc_property(&[&self.reach.others.write]);
+        let own = [("path".to_owned(), path), ("value".to_owned(), value)];
+        let properties: Map<String, Value> = doc.into_iter().chain(own).collect();
         let parameters = json!({ "type": "object", "properties": properties, "required": ["path", "value"] });
         spec("state_set", description, &parameters)
     }
 
     async fn call(&self, cx: &RunContext, arguments: &Map<String, Value>) -> Result<Value, AgentError> {
+        let target = match self.reach.target(cx, arguments) {
+            Ok(target) => target,
+            Err(refusal) => return Ok(refusal),
+        };
         let Some(Value::String(text)) = arguments.get("path") else {
             return Ok(refused("invalid_arguments", "`path` is missing: a JSON Pointer such as /trip/title"));
         };
@@ -52,27 +60,30 @@ impl Tool for StateSet {
         let mut tries = 0;
         loop {
             tries += 1;
-            let written = self.set(cx, &path, value).await;
+            let written = set(&target, &path, value).await;
             let is_moved = matches!(&written, Err(StateError::Refused { code, .. }) if *code == "version_conflict");
             if !is_moved || tries == MAX_TRIES {
-                return told(cx, &self.scope, Some(&path), written).await;
+                return target.told(Some(&path), written).await;
             }
         }
     }
 }
 
-impl StateSet {
-    /// Looks and writes at one version: an index means an element only as long as the list is the same.
-    async fn set(&self, cx: &RunContext, path: &Pointer, value: &Value) -> Result<u64, StateError> {
-        let seen = cx.read_state(&Pointer::root()).await?;
-        let body = seen.value.unwrap_or_else(|| Value::Object(Map::new()));
-        let (path, value) = missing_parents(&body, path, value.clone());
-        let op = match path.get(&body) {
-            Some(_) => Operation::Replace { path, value },
-            None => Operation::Add { path, value },
-        };
-        cx.patch_state_at(seen.version, vec![op]).await
-    }
+/// Looks and writes at one version: an index means an element only as long as the list is the same.
+async fn set(target: &Target<'_>, path: &Pointer, value: &Value) -> Result<u64, StateError> {
+    let whole = *path == Pointer::root();
+    let seen = target.read_for_write().await?;
+    let body = seen.value.unwrap_or_else(|| Value::Object(Map::new()));
+    let (parents, nested) = missing_parents(&body, path, value.clone());
+    // Who may write a place need not be allowed to make what is above it.
+    let (path, value) =
+        if target.scope.lets_write(&parents) { (parents, nested) } else { (path.clone(), value.clone()) };
+    let op = match path.get(&body) {
+        Some(_) => Operation::Replace { path, value },
+        None => Operation::Add { path, value },
+    };
+    let terms = Terms { if_version: Some(seen.version), creates: target.is_own() || whole };
+    target.write(vec![op], terms).await
 }
 
 /// The highest place that is missing on the way to `path`, with the value that has `value` at `path`.

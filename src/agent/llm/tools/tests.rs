@@ -3,13 +3,32 @@ use serde_json::json;
 use super::*;
 use crate::agent::context::{Emission, StateRequest, Versioned};
 use crate::agent::emissions::emissions;
+use crate::agent::error::StateError;
+use crate::agent::folder::Folder;
 use crate::agent::native::rehearsal::{self, user};
 use crate::state::limits::Limits;
 use crate::state::patch;
-use crate::state::pointer::Pointer;
 
-fn scope() -> Scope {
-    Scope { read: None, write: None }
+/// An agent whose definition says this beside its model.
+fn definition(rest: &str) -> Definition {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!("agent: {{ kind: llm, model: scripted/echo }}\n{rest}");
+    std::fs::write(folder.path().join("helper.yaml"), text).expect("a file");
+    let mut loaded = Folder::load(folder.path());
+    assert_eq!(loaded.problems, []);
+    loaded.definitions.pop().expect("a definition")
+}
+
+fn reach() -> Reach {
+    Reach::of(&definition(""))
+}
+
+fn state_patch(reach: Reach) -> StatePatch {
+    StatePatch::new(reach, Typed::default())
+}
+
+fn state_set() -> StateSet {
+    StateSet::new(reach(), Typed::default())
 }
 
 /// Calls a tool on a document in memory; `meddle` sees the document before each write.
@@ -35,7 +54,7 @@ async fn call_with(
                     StateRequest::Read { path, reply } => {
                         drop(reply.send(Ok(Versioned { version, value: path.get(&document).cloned() })));
                     }
-                    StateRequest::Patch { ops, if_version, reply } => {
+                    StateRequest::Patch { ops, if_version, reply, .. } => {
                         meddle(&mut document, &mut version);
                         let refused = |code, message| Err(StateError::Refused { code, message, version });
                         let written = match if_version {
@@ -62,7 +81,7 @@ async fn call_with(
 fn asked(emission: Emission) -> Option<StateRequest> {
     match emission {
         Emission::State(request) => Some(request),
-        Emission::Event(_) => None,
+        Emission::Event(_) | Emission::Document { .. } => None,
     }
 }
 
@@ -81,12 +100,11 @@ async fn state_set_sets_whatever_was_there_before() {
         ("/list/-", json!({ "list": [7] }), json!({ "list": [7, 1] })),
         ("/list/0/b", json!({ "list": [{}] }), json!({ "list": [{ "b": 1 }] })),
     ] {
-        let (result, document) = call(&StateSet::new(scope()), json!({ "path": path, "value": 1 }), before).await;
+        let (result, document) = call(&state_set(), json!({ "path": path, "value": 1 }), before).await;
         assert_eq!((&result, document), (&json!({ "ok": true, "version": 2 }), after), "{path}");
     }
     for (path, before) in [("/list/9", json!({ "list": [] })), ("/a/b", json!({ "a": "text" })), ("a", json!({}))] {
-        let (result, document) =
-            call(&StateSet::new(scope()), json!({ "path": path, "value": 1 }), before.clone()).await;
+        let (result, document) = call(&state_set(), json!({ "path": path, "value": 1 }), before.clone()).await;
         assert_eq!((&result["ok"], document), (&json!(false), before), "{path}: {result}");
     }
 }
@@ -101,8 +119,7 @@ async fn state_set_means_the_element_it_looked_at() {
         }
     };
     let arguments = json!({ "path": "/list/1", "value": "x" });
-    let (result, document) =
-        call_with(&StateSet::new(scope()), arguments, json!({ "list": ["a", "b"] }), push_in_front).await;
+    let (result, document) = call_with(&state_set(), arguments, json!({ "list": ["a", "b"] }), push_in_front).await;
     assert_eq!(result, json!({ "ok": true, "version": 3 }));
     assert_eq!(document, json!({ "list": ["new", "x", "b"] }), "it looked again");
 }
@@ -111,11 +128,11 @@ async fn state_set_means_the_element_it_looked_at() {
 async fn operations_are_taken_as_models_write_them() {
     let add = json!({ "op": "add", "path": "/n", "value": 1 });
     for ops in [json!([add]), add.clone(), json!(json!([add]).to_string())] {
-        let (result, document) = call(&StatePatch::new(scope()), json!({ "ops": ops }), json!({})).await;
+        let (result, document) = call(&state_patch(reach()), json!({ "ops": ops }), json!({})).await;
         assert_eq!((&result["ok"], document), (&json!(true), json!({ "n": 1 })), "{ops}");
     }
     for ops in [json!(3), json!("[{"), json!([{ "op": "put" }]), json!([{ "op": "add", "path": "n", "value": 1 }])] {
-        let (result, _) = call(&StatePatch::new(scope()), json!({ "ops": ops }), json!({})).await;
+        let (result, _) = call(&state_patch(reach()), json!({ "ops": ops }), json!({})).await;
         assert_eq!((&result["ok"], &result["code"]), (&json!(false), &json!("invalid_patch")), "{ops}");
     }
 }
@@ -123,25 +140,25 @@ async fn operations_are_taken_as_models_write_them() {
 #[tokio::test]
 async fn a_refusal_shows_what_stands_there_now() {
     let arguments = json!({ "ops": [{ "op": "test", "path": "/n", "value": 1 }] });
-    let (result, _) = call(&StatePatch::new(scope()), arguments.clone(), json!({ "n": 2 })).await;
+    let (result, _) = call(&state_patch(reach()), arguments.clone(), json!({ "n": 2 })).await;
     assert_eq!((&result["code"], &result["version"], &result["value"]), (&json!("test_failed"), &json!(1), &json!(2)));
-    let blind = Scope { read: Some(vec![Pointer::parse("/m").expect("a pointer")]), write: None };
-    let (result, _) = call(&StatePatch::new(blind), arguments, json!({ "n": 2 })).await;
+    let blind = Reach::of(&definition("state: { read: [/m] }"));
+    let (result, _) = call(&state_patch(blind), arguments, json!({ "n": 2 })).await;
     assert_eq!(result.get("value"), None, "an agent is not shown what it may not read");
 }
 
 #[tokio::test]
 async fn a_value_that_is_too_long_is_read_in_parts() {
     let document = json!({ "log": "x".repeat(100_000), "title": "t" });
-    let (result, _) = call(&StateRead::new(scope()), json!({}), document.clone()).await;
+    let (result, _) = call(&StateRead::new(reach()), json!({}), document.clone()).await;
     assert_eq!((&result["ok"], &result["code"]), (&json!(false), &json!("too_large")));
-    let (result, _) = call(&StateRead::new(scope()), json!({ "path": "/title" }), document).await;
+    let (result, _) = call(&StateRead::new(reach()), json!({ "path": "/title" }), document).await;
     assert_eq!(result, json!({ "ok": true, "version": 1, "value": "t" }));
 }
 
 #[test]
 fn a_run_that_has_to_call_a_tool_is_offered_nothing_else() {
-    let toolbox = Toolbox::new(&Tools::default(), &scope());
+    let toolbox = Toolbox::new(&definition(""));
     let offered = |tools: &[&str], choice: Option<&str>| {
         let mut input = user("x");
         input.tools = tools.iter().map(|name| rehearsal::tool(name, &json!({}))).collect();

@@ -1,0 +1,123 @@
+//! What a run asks of documents other than its own state: allowed by its definition, then passed on to the document.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::agent::StateError;
+use crate::agent::context::{StateRequest, Versioned};
+use crate::agent::definition::{DocumentPlace, Documents};
+use crate::state::parts::only;
+use crate::state::pointer::Pointer;
+
+use super::super::document::{Author, DocumentHandle, DocumentRef, Proposal, Write};
+use super::super::documents::DocumentName;
+use super::super::{DocumentError, Services};
+use super::ThreadRef;
+
+/// A document that a run names, and what its definition allows there.
+pub(super) struct Elsewhere<'a> {
+    pub(super) services: &'a Arc<Services>,
+    pub(super) thread: &'a ThreadRef,
+    pub(super) allowed: &'a Documents,
+    pub(super) author: Author,
+}
+
+impl Elsewhere<'_> {
+    /// Answers the agent itself. The caller must not be cancelled meanwhile.
+    pub(super) async fn serve(self, name: &str, request: StateRequest) {
+        let document = match self.find(name) {
+            Ok(document) => document,
+            Err(error) => return refuse(request, error.into()),
+        };
+        match request {
+            StateRequest::Read { path, reply } => {
+                let readable = self.allowed.readable(name);
+                let answer = if readable.is_empty() {
+                    Err(forbidden("forbidden", name, "read", &self.allowed.read))
+                } else {
+                    read(&document, path, &readable, self.author).await
+                };
+                drop(reply.send(answer));
+            }
+            StateRequest::Patch { ops, if_version, creates, reply } => {
+                let writable = self.allowed.writable(name);
+                let refusal = if writable.is_empty() {
+                    Some(forbidden("forbidden", name, "write", &self.allowed.write))
+                } else if name.starts_with("lifecycle/") {
+                    Some(DocumentError::ReadOnly.into())
+                } else if creates && !is_everything(&writable) {
+                    Some(forbidden("forbidden", name, "create", &self.allowed.write))
+                } else {
+                    None
+                };
+                if let Some(refusal) = refusal {
+                    return drop(reply.send(Err(refusal)));
+                }
+                let author = Author { may_write: Some(writable.into()), ..self.author };
+                let write = Write { expects: if_version.into(), creates, ..Write::new(Proposal::Patch(ops)) };
+                let written = document.write(write, author).await;
+                drop(reply.send(written.map(|accepted| accepted.version).map_err(StateError::from)));
+            }
+            StateRequest::Propose { reply, .. } => {
+                let message = "a whole state is proposed to the agent's own document only".to_owned();
+                drop(reply.send(Err(StateError::Refused { code: "forbidden", message, version: 0 })));
+            }
+        }
+    }
+
+    /// What an agent keeps for one thread is that of the thread's owner; everything else is the tenant's.
+    fn find(&self, name: &str) -> Result<Arc<DocumentHandle>, DocumentError> {
+        let parsed: DocumentName = name.parse()?;
+        if self.services.types.get(parsed.kind()).is_none() {
+            return Err(DocumentError::UnknownType { kind: parsed.kind().to_owned() });
+        }
+        let owner = if parsed.is_owned() { self.thread.owner.clone() } else { String::new() };
+        Ok(self.services.document(&DocumentRef { tenant: self.thread.tenant.clone(), owner, name: name.to_owned() }))
+    }
+}
+
+/// The value at a path; above the readable places it is made of these.
+async fn read(
+    document: &DocumentHandle,
+    path: Pointer,
+    readable: &[Pointer],
+    author: Author,
+) -> Result<Versioned<Option<Value>>, StateError> {
+    let is_shown = readable.iter().any(|place| path.starts_with(place));
+    let asked = if is_shown { path.clone() } else { Pointer::root() };
+    let (reply, answer) = oneshot::channel();
+    document.serve(StateRequest::Read { path: asked, reply }, author).await;
+    let unavailable = |_| StateError::Unavailable { reason: "the document's owner has stopped; try again".to_owned() };
+    let Versioned { version, value } = answer.await.map_err(unavailable)??;
+    if is_shown {
+        return Ok(Versioned { version, value });
+    }
+    if !readable.iter().any(|place| place.starts_with(&path)) {
+        let message = format!("`{path}` of the document is not this agent's to read");
+        return Err(StateError::Refused { code: "forbidden_path", message, version });
+    }
+    let parts = value.map(|body| only(&body, readable));
+    Ok(Versioned { version, value: parts.and_then(|parts| path.get(&parts).cloned()) })
+}
+
+fn is_everything(paths: &[Pointer]) -> bool {
+    paths.iter().any(|path| *path == Pointer::root())
+}
+
+fn refuse(request: StateRequest, error: StateError) {
+    match request {
+        StateRequest::Read { reply, .. } => drop(reply.send(Err(error))),
+        StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. } => drop(reply.send(Err(error))),
+    }
+}
+
+fn forbidden(code: &'static str, name: &str, verb: &str, places: &[DocumentPlace]) -> StateError {
+    let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+    let message = match places.as_slice() {
+        [] => format!("this agent may not {verb} `{name}`: its definition allows no other documents"),
+        places => format!("this agent may not {verb} `{name}`: its definition allows {}", places.join(", ")),
+    };
+    StateError::Refused { code, message, version: 0 }
+}
