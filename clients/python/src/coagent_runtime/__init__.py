@@ -8,9 +8,13 @@ from importlib.metadata import version as _version
 from . import intents
 from ._async.client import AsyncClient
 from ._async.document import AsyncStateDoc
+from ._async.live import AsyncLiveDoc
+from ._async.session import AsyncSession
 from ._async.watch import AsyncWatch
 from ._sync.client import Client
 from ._sync.document import StateDoc
+from ._sync.live import LiveDoc
+from ._sync.session import Session
 from ._sync.watch import Watch
 from .errors import (
     AlreadyExists,
@@ -40,6 +44,8 @@ __version__ = _version("coagent-runtime")
 __all__ = [
     "AlreadyExists",
     "AsyncClient",
+    "AsyncLiveDoc",
+    "AsyncSession",
     "AsyncStateDoc",
     "AsyncWatch",
     "Client",
@@ -52,12 +58,14 @@ __all__ = [
     "Forbidden",
     "Indeterminate",
     "Invalid",
+    "LiveDoc",
     "NotFound",
     "Position",
     "RateLimited",
     "Refused",
     "Retry",
     "SchemaInvalid",
+    "Session",
     "Snapshot",
     "StateDoc",
     "StorageFull",

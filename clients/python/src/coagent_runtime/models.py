@@ -78,6 +78,18 @@ class Written(_Versioned, Generic[S]):
     duplicate: bool = False
 
 
+class Acknowledged(Answered, Generic[S]):
+    """A mutation of a session that is durable, in `version`, and what it overwrote of others.
+
+    `data` is what the document would be, after a `dry_run`.
+    """
+
+    version: int
+    duplicate: bool = False
+    conflicts: tuple[Overwritten, ...] = ()
+    data: S | None = None
+
+
 class Commit(Answered):
     """One accepted change: the operations that made `version` of the version before, and those that lead back."""
 

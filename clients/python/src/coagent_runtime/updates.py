@@ -95,13 +95,14 @@ class Cursor(Generic[S]):
     def __init__(self, shape: Shape[S], position: Position | None = None, plain: Any = None) -> None:
         self._shape = shape
         self.position = position
-        self._plain = plain
+        self.plain = plain
+        """The document at `position`, as plain data."""
 
     def snapshot(self, epoch: str, version: int, data: Any, reason: str) -> Snapshot[S] | None:
         position = Position(epoch, version)
         if position == self.position and reason != "access":
             return None
-        self.position, self._plain = position, data
+        self.position, self.plain = position, data
         return Snapshot(position, self._shape.read(data), reason)
 
     def delta(self, said: dict[str, Any]) -> Delta[S] | None:
@@ -116,13 +117,13 @@ class Cursor(Generic[S]):
             # Several versions in one, of which some are here already: they cannot be told apart.
             raise Gap
         try:
-            self._plain = patch.apply(self._plain, told.ops)
+            self.plain = patch.apply(self.plain, told.ops)
         except patch.PatchError as error:
             raise ProtocolError(f"version {told.to} does not follow from {from_version}: {error}") from error
         self.position = Position(self.position.epoch, told.to)
         return Delta(
             self.position,
-            self._shape.read(self._plain),
+            self._shape.read(self.plain),
             from_version,
             told.ops,
             told.actor,
@@ -134,5 +135,5 @@ class Cursor(Generic[S]):
     def deleted(self, version: int) -> Deletion | None:
         if self.position is None or version <= self.position.version:
             return None
-        self.position, self._plain = Position(self.position.epoch, version), {}
+        self.position, self.plain = Position(self.position.epoch, version), {}
         return Deletion(self.position)

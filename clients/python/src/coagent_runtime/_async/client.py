@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -16,6 +17,7 @@ from ..models import BatchWritten, DocumentInfo, DocumentType, Page
 from ..retry import Retry
 from ..shape import Shape
 from .document import AsyncStateDoc
+from .session import AsyncSession
 from .transport import AsyncTransport
 
 S = TypeVar("S")
@@ -103,6 +105,10 @@ class AsyncClient:
         `if_version`, `create`. A refusal names the one it is about by its `index`.
         """
         return await self._transport.execute(calls.batch(mutations, reason, run_id, idempotency_key))
+
+    def session(self, *, ssl: SSLContext | None = None) -> AsyncSession:
+        """A conversation over one WebSocket, for several documents at once; `ssl` where the default will not do."""
+        return AsyncSession(self._transport.url, self._transport.token, self._transport.retry, ssl)
 
     async def types(self) -> tuple[DocumentType, ...]:
         """The declared types of documents."""

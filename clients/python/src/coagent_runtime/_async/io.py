@@ -2,6 +2,72 @@
 
 from __future__ import annotations
 
-from anyio import sleep
+import asyncio
+from asyncio import Condition
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from ssl import SSLContext
+from typing import Any
 
-__all__ = ["sleep"]
+from anyio import sleep
+from websockets.asyncio.client import ClientConnection as Socket
+from websockets.asyncio.client import connect as _connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.typing import Subprotocol
+
+from .._socket import CLOSE_TIMEOUT, SUBPROTOCOL, closed, not_opened
+
+__all__ = ["Condition", "Socket", "background", "connect", "finished", "receive", "send", "sleep", "wait"]
+
+
+@asynccontextmanager
+async def connect(url: str, headers: dict[str, str], ssl: SSLContext | None) -> AsyncIterator[Socket]:
+    """A connection, closed in the end; `NotOpened` if there is none."""
+    opening = _connect(
+        url,
+        additional_headers=headers,
+        subprotocols=[Subprotocol(SUBPROTOCOL)],
+        max_size=None,
+        ssl=ssl,
+        close_timeout=CLOSE_TIMEOUT,
+    )
+    async with AsyncExitStack() as stack:
+        try:
+            socket = await stack.enter_async_context(opening)
+        except (OSError, WebSocketException, asyncio.TimeoutError) as error:
+            raise not_opened(error) from error
+        yield socket
+
+
+async def receive(socket: Socket, timeout: float | None) -> str | bytes | None:
+    """The next message, or `None` if none comes in time."""
+    try:
+        return await asyncio.wait_for(socket.recv(), timeout)
+    except asyncio.TimeoutError:
+        return None
+    except ConnectionClosed as error:
+        raise closed(error) from error
+
+
+async def send(socket: Socket, text: str) -> None:
+    try:
+        await socket.send(text)
+    except ConnectionClosed as error:
+        raise closed(error) from error
+
+
+async def wait(condition: Condition, until: Callable[[], bool], timeout: float | None) -> bool:
+    """Whether it came about in time."""
+    try:
+        await asyncio.wait_for(condition.wait_for(until), timeout)
+    except asyncio.TimeoutError:
+        return until()
+    return True
+
+
+def background(work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+    return asyncio.create_task(work())
+
+
+async def finished(work: Awaitable[None]) -> None:
+    await work

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -17,6 +18,7 @@ from ..models import BatchWritten, DocumentInfo, DocumentType, Page
 from ..retry import Retry
 from ..shape import Shape
 from .document import StateDoc
+from .session import Session
 from .transport import Transport
 
 S = TypeVar("S")
@@ -104,6 +106,10 @@ class Client:
         `if_version`, `create`. A refusal names the one it is about by its `index`.
         """
         return self._transport.execute(calls.batch(mutations, reason, run_id, idempotency_key))
+
+    def session(self, *, ssl: SSLContext | None = None) -> Session:
+        """A conversation over one WebSocket, for several documents at once; `ssl` where the default will not do."""
+        return Session(self._transport.url, self._transport.token, self._transport.retry, ssl)
 
     def types(self) -> tuple[DocumentType, ...]:
         """The declared types of documents."""

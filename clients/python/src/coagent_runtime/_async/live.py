@@ -1,0 +1,131 @@
+"""A document in a session."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace as with_changed
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .._live.channel import ABSENT, Channel
+from ..errors import Indeterminate, Unavailable
+from ..models import Acknowledged, Position
+from ..shape import Shape
+from ..updates import Deletion, Update
+
+if TYPE_CHECKING:
+    from .session import AsyncSession
+
+S = TypeVar("S")
+
+
+class AsyncLiveDoc(Generic[S]):
+    """A document that a session keeps at hand: as it is now, its updates one by one, and a way to change it."""
+
+    def __init__(self, session: AsyncSession, channel: Channel, shape: Shape[S]) -> None:
+        self._session = session
+        self._channel = channel
+        self._shape = shape
+
+    @property
+    def data(self) -> S:
+        """The document as it was told last; `{}` while it is deleted."""
+        return self._shape.read(self._channel.cursor.plain)
+
+    @property
+    def position(self) -> Position:
+        """The version that `data` is."""
+        position = self._channel.cursor.position
+        assert position is not None, "a document that is open has been told"
+        return position
+
+    @property
+    def version(self) -> int:
+        return self.position.version
+
+    @property
+    def peers(self) -> dict[str, Any]:
+        """Who is at the document, by connection: `{"principal", "data"}`; if it was opened with `presence`."""
+        return self._channel.peers
+
+    async def mutate(
+        self,
+        *,
+        patch: Iterable[Mapping[str, Any]] = ABSENT,
+        merge: Any = ABSENT,
+        replace: S = ABSENT,
+        intents: Iterable[Mapping[str, Any]] = ABSENT,
+        base: int | None = None,
+        if_version: int | None = None,
+        reason: str | None = None,
+        dry_run: bool = False,
+        timeout: float | None = 30.0,
+    ) -> Acknowledged[S]:
+        """Changes the document exactly once, by one of `patch`, `merge`, `replace` and `intents`.
+
+        Mutations take effect in the order of the calls, over cuts too. It returns when the change is durable, and
+        raises what the server refuses it for, or `Indeterminate` when there is no answer in `timeout` seconds: it is
+        still on its way then.
+        """
+        given = {
+            "patch": patch if patch is ABSENT else list(patch),
+            "merge": merge,
+            "replace": replace if replace is ABSENT else self._shape.write(replace),
+            "intents": intents if intents is ABSENT else list(intents),
+        }
+        change = {kind: value for kind, value in given.items() if value is not ABSENT}
+        if len(change) != 1:
+            raise ValueError("a mutation is exactly one of `patch`, `merge`, `replace` and `intents`")
+        terms = {"base": base, "if_version": if_version, "reason": reason, "dry_run": dry_run or None}
+        change.update({term: value for term, value in terms.items() if value is not None})
+        return await self._ask(change, timeout)
+
+    async def _ask(self, change: dict[str, Any], timeout: float | None) -> Acknowledged[S]:
+        conversation, channel = self._session.conversation(), self._channel
+        if not await self._session.until(lambda: conversation.has_room or channel.failure is not None, timeout):
+            raise Unavailable("too many mutations wait for their answers; this one was not sent")
+        async with self._session.locked():
+            mutation = conversation.mutate(channel, change)
+        await self._session.flush()
+        if not await self._session.until(lambda: mutation.is_settled, timeout):
+            raise Indeterminate(f"a mutation of {channel.doc} is not answered in {timeout} seconds")
+        if mutation.error is not None:
+            raise mutation.error
+        answer = mutation.answer or {}
+        if "data" in answer:
+            answer["data"] = self._shape.read(answer["data"])
+        acknowledged: Acknowledged[S] = Acknowledged[Any].model_validate(answer)
+        return acknowledged
+
+    async def present(self, data: Any) -> None:
+        """Says to everybody at the document that this session is there, and what it is about (at most 2 KiB)."""
+        async with self._session.locked():
+            self._session.conversation().sit(self._channel, data)
+        await self._session.flush()
+
+    async def absent(self) -> None:
+        """Takes that back."""
+        await self.present(ABSENT)
+
+    def __aiter__(self) -> AsyncIterator[Update[S]]:
+        return self
+
+    async def __anext__(self) -> Update[S]:
+        """The next version; those that nobody takes are kept up to a point, and then become one snapshot (`slow`)."""
+        update = await self._taken()
+        return update if isinstance(update, Deletion) else with_changed(update, data=self._shape.read(update.data))
+
+    async def _taken(self) -> Update[Any]:
+        channel = self._channel
+        while True:
+            await self._session.until(lambda: bool(channel.updates) or channel.failure is not None, None)
+            async with self._session.locked():
+                if channel.updates:
+                    return channel.updates.popleft()
+                if channel.failure is not None:
+                    raise channel.failure
+
+    async def leave(self) -> None:
+        """Closes the document; the session goes on."""
+        async with self._session.locked():
+            self._session.conversation().leave(self._channel, Unavailable("the document was left"))
+        await self._session.flush()
