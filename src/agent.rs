@@ -2,6 +2,7 @@
 //!
 //! It knows events (`agui`) and documents (`state`); of threads, stores and HTTP routes it knows nothing.
 
+pub mod cause;
 mod config;
 pub mod context;
 pub mod definition;
@@ -9,6 +10,7 @@ pub(crate) mod emissions;
 pub mod error;
 pub mod folder;
 pub mod llm;
+pub mod meter;
 pub mod model;
 pub mod native;
 mod outbound;

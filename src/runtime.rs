@@ -11,6 +11,7 @@ mod keeping;
 mod live_runs;
 mod presence;
 mod registry;
+mod runs;
 mod suggestion;
 mod thread;
 mod types;
@@ -30,6 +31,7 @@ use crate::agent::transcription::Transcriber;
 use crate::agui::{Dialect, Encoding, RunAgentInput};
 use crate::store::{Kind, Store, StoreError};
 
+pub use crate::agent::cause::{Cause, CauseKind};
 pub use crate::agent::transcription::{Audio, TranscriptionError};
 pub use crate::agent::types::TypeSpec;
 pub use agents::{AgentView, Agents, Entry, Hosted, Unfit};
@@ -44,6 +46,10 @@ pub use documents::{
 };
 pub use keeping::{Amendment, KeepingError, Naming};
 pub use presence::{Crowded, Presence, Room};
+pub use runs::{
+    Lifecycle, ModelUsage, RunError, RunPage, RunQuery, RunStatus, RunUsage, Submission, SubmitError, Submitted,
+    ThreadChoice,
+};
 pub use thread::StopOutcome;
 pub use types::DocumentTypes;
 pub use view::{ThreadItem, ThreadPage};
@@ -52,8 +58,9 @@ use document::{DocumentHandle, DocumentRef, DocumentUnavailable, LiveDocuments};
 use janitor::Janitor;
 use live_runs::LiveRuns;
 use registry::NoRoom;
+use runs::{Queue, Starting};
 use suggestion::{Suggestion, Suggestions};
-use thread::{Follow, Replay, ThreadHandle, ThreadRef, Threads};
+use thread::{Follow, Replay, StopReason, ThreadHandle, ThreadRef, Threads};
 
 /// The runtime: one per process.
 #[derive(Debug)]
@@ -61,6 +68,7 @@ pub struct Runtime {
     services: Arc<Services>,
     agents: Arc<Agents>,
     suggestions: Arc<Suggestions>,
+    queue: Arc<Queue>,
     transcriber: Option<Transcriber>,
 }
 
@@ -113,6 +121,9 @@ pub enum StartError {
     InvalidThreadId,
     #[error("run {run_id} is live on this thread")]
     Busy { run_id: String },
+    /// Of a run that waited.
+    #[error("the run was started or taken back before")]
+    Settled,
     #[error("{reason}")]
     Unavailable { reason: String },
     #[error("the server is shutting down")]
@@ -243,7 +254,11 @@ impl Runtime {
                 services.janitor.trim_later(thread, head.epoch, head.seq.0);
             }
         }
-        Ok(Self { services, agents, suggestions: Arc::default(), transcriber: None })
+        let live_runs = Arc::clone(&services.live_runs);
+        let unreadable = |error: runs::Unreadable| StoreError::Unavailable { reason: error.to_string() };
+        let queue = Arc::new(Queue::load(services.store.as_ref(), live_runs).await.map_err(unreadable)?);
+        tokio::spawn(runs::serve(Arc::clone(&services), Arc::clone(&agents), Arc::clone(&queue)));
+        Ok(Self { services, agents, suggestions: Arc::default(), queue, transcriber: None })
     }
 
     /// Turns speech into text with this from now on.
@@ -298,7 +313,9 @@ impl Runtime {
         }
         self.refuse_when_stopping()?;
         let thread = thread_ref(&request.principal, &request.input.thread_id).ok_or(StartError::InvalidThreadId)?;
-        ThreadHandle::open(&self.services, &thread)?.start(request).await
+        let starting = Starting { request, cause: Cause::user(), wants_stream: true, from_queue: None };
+        let stream = ThreadHandle::open(&self.services, &thread)?.start(starting).await?;
+        Ok(stream.expect("it was asked for"))
     }
 
     /// Runs an agent without a thread: nothing is stored, no state is written, and dropping the stream stops it.
@@ -334,7 +351,7 @@ impl Runtime {
         }
         // Whoever has a live run is live.
         match self.services.threads.get(&thread) {
-            Some(live) => live.stop(run_id.map(str::to_owned)).await,
+            Some(live) => live.stop(run_id.map(str::to_owned), StopReason::Asked).await,
             None => Ok(StopOutcome::NothingRunning),
         }
     }

@@ -12,6 +12,7 @@ mod listen;
 mod live;
 mod origin;
 mod pages;
+mod runs;
 mod state;
 mod stream;
 mod v1;

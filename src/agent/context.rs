@@ -12,8 +12,10 @@ use crate::agui::{self, Event, Message, ResumeEntry, Tool};
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
 
+use super::cause::Cause;
 use super::emissions::Outbox;
 use super::error::{AgentError, StateError};
+use super::meter::Meter;
 
 /// What a run was asked, with its history already resolved against the stored transcript.
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ pub struct RunInput {
     pub headers: Vec<(String, String)>,
     /// The state document's version when the run began; 0 while it does not exist.
     pub state_version: u64,
+    /// Why the run is there.
+    pub cause: Cause,
 }
 
 impl RunInput {
@@ -100,15 +104,31 @@ pub struct Terms {
 pub struct RunContext {
     input: Arc<RunInput>,
     out: Arc<Outbox>,
+    meter: Arc<Meter>,
 }
 
 impl RunContext {
     pub(crate) fn new(input: RunInput, out: Outbox) -> Self {
-        Self { input: Arc::new(input), out: Arc::new(out) }
+        Self { input: Arc::new(input), out: Arc::new(out), meter: Arc::default() }
+    }
+
+    /// The same with the counters that the host of the run reads.
+    pub(crate) fn metered(self, meter: Arc<Meter>) -> Self {
+        Self { meter, ..self }
     }
 
     pub fn input(&self) -> &RunInput {
         &self.input
+    }
+
+    /// Why the run is there, and which runs came before it.
+    pub fn cause(&self) -> &Cause {
+        &self.input.cause
+    }
+
+    /// What the run has done so far; whoever does something counts it here.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// A fresh id for a message or a tool call.
@@ -138,6 +158,7 @@ impl RunContext {
         name: &str,
         work: impl Future<Output = Result<T, AgentError>>,
     ) -> Result<T, AgentError> {
+        self.meter.step();
         self.emit(Event::step_started(name)).await?;
         let outcome = work.await?;
         self.emit(Event::step_finished(name)).await?;

@@ -182,6 +182,7 @@ impl LlmAgent {
         let mut ids = CallIds::of(&input.messages);
         loop {
             budget.step()?;
+            cx.meter().step();
             let request = self.request(cx, &conversation, &offer).await?;
             let mut asking = Asking { cx, model, budget: &mut budget, tally: &mut *tally, ids: &mut ids };
             let Some(answer) = asking.answer(&request).await? else { return Ok(()) };
@@ -190,6 +191,7 @@ impl LlmAgent {
             let mut waits_for_browser = false;
             for call in &calls {
                 budget.tool_call()?;
+                cx.meter().tool_call();
                 if self.tools.is_browsers(&call.function.name, &offer) {
                     waits_for_browser = true;
                 } else {

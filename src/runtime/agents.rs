@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
+use tokio::sync::watch as changes;
+
 use crate::agent::definition::{Definition, Problem};
 use crate::agent::folder::{self, Folder, Loaded, Warning};
 use crate::agent::types::Types;
@@ -29,6 +31,7 @@ pub struct Agents {
     /// A lock, because every request reads which agents there are while the folder's watcher swaps all of them at once;
     /// never held across an await.
     current: RwLock<Arc<Hosting>>,
+    swapped: changes::Sender<()>,
 }
 
 /// One reading of the folder.
@@ -47,7 +50,12 @@ impl Agents {
         let hosting = Hosting::of(Folder::load(folder), &Hosting::default());
         // What is wrong with them is among the problems of the folder.
         let (types, _) = Types::load(folder);
-        Self { folder: folder.to_owned(), types, current: RwLock::new(Arc::new(hosting)) }
+        Self {
+            folder: folder.to_owned(),
+            types,
+            current: RwLock::new(Arc::new(hosting)),
+            swapped: changes::Sender::new(()),
+        }
     }
 
     /// Reads the folder anew and swaps all agents at once. An agent whose file is broken now stays as it was. Answers
@@ -59,7 +67,13 @@ impl Agents {
             return false;
         }
         *self.current.write().expect("no code panics while it holds this lock") = Arc::new(after);
+        self.swapped.send_replace(());
         true
+    }
+
+    /// Wakes when the agents were swapped.
+    pub(super) fn swapped(&self) -> changes::Receiver<()> {
+        self.swapped.subscribe()
     }
 
     /// The types of documents that the folder declared at the start, and those that are built in.

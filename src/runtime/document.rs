@@ -209,6 +209,8 @@ enum Command {
         view: Option<Arc<View>>,
         reply: Reply<Versioned<Value>, DocumentUnavailable>,
     },
+    /// Takes what somebody else has stored.
+    ReadOn,
     /// Hands the document out, for a write that spans several.
     Lend {
         reply: Reply<Loan, DocumentUnavailable>,
@@ -321,6 +323,15 @@ impl DocumentHandle {
     pub(crate) async fn snapshot(&self, view: Option<Arc<View>>) -> Result<Snapshot, DocumentUnavailable> {
         let mut snapshots = self.snapshots(vec![u64::MAX], view).await?;
         Ok(snapshots.pop().flatten().expect("the head was asked for"))
+    }
+
+    /// Shows what another writer, who holds no handle, has stored.
+    pub(crate) fn read_on(self: Arc<Self>) {
+        tokio::spawn(async move {
+            if self.send(Box::new(Command::ReadOn)).await.is_err() {
+                tracing::debug!("a document's owner has stopped; the next one reads what is stored");
+            }
+        });
     }
 
     async fn borrow(&self) -> Result<Loan, DocumentUnavailable> {

@@ -1,23 +1,46 @@
-//! Which runs are at work in this process, and whose they are: a client may write on behalf of its own.
+//! Which runs are at work in this process: whose they are, of which agent, and on which thread.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::access::Principal;
+use tokio::sync::Notify;
 
-use super::thread::ThreadRef;
+use crate::access::Principal;
+use crate::agent::cause::{Cause, CauseKind};
+
+use super::thread::{RunStart, ThreadRef};
 
 /// Runs by the runtime's id of them.
 #[derive(Debug, Default)]
 pub(crate) struct LiveRuns {
-    /// A lock, because threads' tasks enter and any request asks; it is held for a map access.
-    runs: Mutex<HashMap<String, Owner>>,
+    /// A lock, because threads' tasks enter and any request asks; it is held for a few map accesses.
+    live: Mutex<Live>,
+    /// Wakes whoever waits for room when a run begins or ends.
+    changed: Notify,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Owner {
-    tenant: String,
-    subject: String,
+#[derive(Debug, Default)]
+struct Live {
+    runs: HashMap<String, AtWork>,
+    threads: HashSet<ThreadRef>,
+    of_agent: HashMap<String, usize>,
+    /// Those without a person before them.
+    unattended: usize,
+}
+
+/// A run at work.
+#[derive(Debug, Clone)]
+pub(crate) struct AtWork {
+    pub(crate) run_id: String,
+    pub(crate) thread: ThreadRef,
+    pub(crate) agent: String,
+    pub(crate) cause: Cause,
+}
+
+impl AtWork {
+    fn is_unattended(&self) -> bool {
+        self.cause.kind != CauseKind::User
+    }
 }
 
 /// Keeps a run among the live ones until it is dropped.
@@ -28,25 +51,87 @@ pub(crate) struct Entered {
 }
 
 impl LiveRuns {
-    pub(crate) fn enter(self: &Arc<Self>, run_id: &str, thread: &ThreadRef) -> Entered {
-        let owner = Owner { tenant: thread.tenant.clone(), subject: thread.owner.clone() };
-        self.runs().insert(run_id.to_owned(), owner);
-        Entered { runs: Arc::clone(self), run_id: run_id.to_owned() }
+    pub(crate) fn enter(self: &Arc<Self>, start: &RunStart, thread: &ThreadRef) -> Entered {
+        let run_id = start.run_id.clone();
+        let (agent, cause) = (start.agent.clone(), start.cause.clone());
+        let run = AtWork { run_id: run_id.clone(), thread: thread.clone(), agent, cause };
+        let mut live = self.live();
+        live.threads.insert(thread.clone());
+        *live.of_agent.entry(run.agent.clone()).or_default() += 1;
+        live.unattended += usize::from(run.is_unattended());
+        live.runs.insert(run_id.clone(), run);
+        drop(live);
+        self.changed.notify_one();
+        Entered { runs: Arc::clone(self), run_id }
     }
 
     /// Whether this run is at work, for this principal.
     pub(crate) fn is_of(&self, run_id: &str, principal: &Principal) -> bool {
-        let of = |owner: &Owner| owner.tenant == principal.tenant && owner.subject == principal.subject;
-        self.runs().get(run_id).is_some_and(of)
+        let of = |run: &AtWork| run.thread.tenant == principal.tenant && run.thread.owner == principal.subject;
+        self.live().runs.get(run_id).is_some_and(of)
     }
 
-    fn runs(&self) -> MutexGuard<'_, HashMap<String, Owner>> {
-        self.runs.lock().expect("no code panics while it holds this lock")
+    pub(crate) fn get(&self, run_id: &str) -> Option<AtWork> {
+        self.live().runs.get(run_id).cloned()
+    }
+
+    /// The run at work on a thread.
+    pub(crate) fn on(&self, thread: &ThreadRef) -> Option<AtWork> {
+        let live = self.live();
+        if !live.threads.contains(thread) {
+            return None;
+        }
+        live.runs.values().find(|run| run.thread == *thread).cloned()
+    }
+
+    /// Runs that this one started and waits for.
+    pub(crate) fn children(&self, run_id: &str) -> Vec<AtWork> {
+        let is_child =
+            |run: &&AtWork| run.cause.kind == CauseKind::Agent && run.cause.run_id.as_deref() == Some(run_id);
+        self.live().runs.values().filter(is_child).cloned().collect()
+    }
+
+    pub(crate) fn is_busy(&self, thread: &ThreadRef) -> bool {
+        self.live().threads.contains(thread)
+    }
+
+    pub(crate) fn of_agent(&self, agent: &str) -> usize {
+        self.live().of_agent.get(agent).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn unattended(&self) -> usize {
+        self.live().unattended
+    }
+
+    /// Waits until a run has begun or ended; for one who asks at a time, who misses nothing between two questions.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Wakes whoever waits, though nothing began or ended.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_one();
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().expect("no code panics while it holds this lock")
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.runs.runs().remove(&self.run_id);
+        let mut live = self.runs.live();
+        if let Some(run) = live.runs.remove(&self.run_id) {
+            live.threads.remove(&run.thread);
+            live.unattended -= usize::from(run.is_unattended());
+            if let Some(count) = live.of_agent.get_mut(&run.agent) {
+                *count -= 1;
+                if *count == 0 {
+                    live.of_agent.remove(&run.agent);
+                }
+            }
+        }
+        drop(live);
+        self.runs.changed.notify_one();
     }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::cause::Cause;
 use crate::agent::context::{Emission, StateRequest, Versioned};
 use crate::agent::{AgentError, RunContext, RunInput, StateError};
 use crate::agui::{Admission, Closing, Dialect, Encoding, Event, Outcome, RunAgentInput};
@@ -208,5 +209,6 @@ fn as_posted(input: RunAgentInput, headers: Vec<(String, String)>) -> RunInput {
         resume: input.resume,
         headers,
         state_version: 0,
+        cause: Cause::user(),
     }
 }

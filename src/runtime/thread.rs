@@ -10,6 +10,7 @@ mod elsewhere;
 mod finish;
 mod follow;
 mod keeping;
+mod lifecycle;
 mod live;
 mod load;
 mod memory;
@@ -30,11 +31,13 @@ use crate::store::{Kind, Owner, StreamKey, Tenant};
 
 use super::keeping::{Amendment, KeepingError};
 use super::registry::{NoRoom, Registry};
+use super::runs::Starting;
 use super::types::Names;
 use super::view::ThreadItem;
-use super::{Connect, FrameStream, ReadError, Services, StartError, StartRun};
+use super::{Connect, FrameStream, ReadError, Services, StartError};
 pub(crate) use follow::Follow;
 pub(crate) use load::Summary;
+pub(crate) use record::RunStart;
 pub(crate) use replay::Replay;
 
 /// Names a thread. Another tenant's or user's thread of the same id is another thread.
@@ -84,6 +87,16 @@ pub enum StopOutcome {
     OtherRun,
 }
 
+/// Why a run is ended from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopReason {
+    /// Somebody asked for it.
+    Asked,
+    /// Another run takes its place.
+    #[expect(dead_code, reason = "what `on_conflict: supersede` ends a run with")]
+    Superseded,
+}
+
 /// What a thread's messages and last agent are.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadView {
@@ -95,8 +108,8 @@ pub(crate) struct ThreadView {
 #[derive(Debug)]
 enum Command {
     Start {
-        request: Box<StartRun>,
-        reply: oneshot::Sender<Result<Follow, StartError>>,
+        request: Box<Starting>,
+        reply: oneshot::Sender<Result<Option<Follow>, StartError>>,
     },
     Connect {
         request: Box<Connect>,
@@ -108,6 +121,7 @@ enum Command {
     },
     Stop {
         run_id: Option<String>,
+        ending: StopReason,
         reply: oneshot::Sender<Result<StopOutcome, ReadError>>,
     },
     View {
@@ -151,12 +165,12 @@ impl ThreadHandle {
     }
 
     /// Starts a run; the answer comes when `RUN_STARTED` is durable.
-    pub(crate) async fn start(&self, request: StartRun) -> Result<FrameStream, StartError> {
+    pub(crate) async fn start(&self, request: Starting) -> Result<Option<FrameStream>, StartError> {
         let gone = || StartError::Unavailable { reason: "the thread's owner has stopped; try again".to_owned() };
         let (reply, answer) = oneshot::channel();
         let request = Box::new(request);
         self.inbox.send(Command::Start { request, reply }).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?.map(FrameStream::follow)
+        Ok(answer.await.map_err(|_| gone())??.map(FrameStream::follow))
     }
 
     pub(crate) async fn connect(&self, request: Connect) -> Result<FrameStream, ReadError> {
@@ -174,8 +188,8 @@ impl ThreadHandle {
         Ok(frames)
     }
 
-    pub(crate) async fn stop(&self, run_id: Option<String>) -> Result<StopOutcome, ReadError> {
-        self.ask(|reply| Command::Stop { run_id, reply }).await
+    pub(crate) async fn stop(&self, run_id: Option<String>, ending: StopReason) -> Result<StopOutcome, ReadError> {
+        self.ask(|reply| Command::Stop { run_id, ending, reply }).await
     }
 
     pub(crate) async fn view(&self) -> Result<ThreadView, ReadError> {

@@ -24,7 +24,7 @@ use super::v1::body;
 use negotiation::encoding;
 
 /// A run's input may be this large (docs/state-api.md §1).
-const INPUT_BYTES: usize = 32 << 20;
+pub(super) const INPUT_BYTES: usize = 32 << 20;
 
 /// Runs the agent with the posted `RunAgentInput`. What is wrong with it is said before anything starts; from the first
 /// event on, errors are events.

@@ -131,6 +131,7 @@ impl From<StartError> for Problem {
             StartError::InvalidThreadId => Self::invalid_thread_id(),
             StartError::Busy { run_id } => Self::busy(run_id),
             StartError::Unavailable { reason } => Self::unavailable(&reason),
+            StartError::Settled => Self::unavailable(&StartError::Settled.to_string()),
             StartError::ShuttingDown => Self::unavailable("the server is shutting down"),
         }
     }

@@ -14,7 +14,7 @@ use crate::runtime::Runtime;
 use super::error::problem::Problem;
 use super::live::Sessions;
 use super::state::{batch, document, events, history, list, rollback, tags, transfer, types};
-use super::{agents, agui, ws};
+use super::{agents, agui, runs, ws};
 
 pub(super) fn routes(runtime: Arc<Runtime>, limits: &LiveLimits) -> Router {
     let document = get(document::read)
@@ -26,6 +26,10 @@ pub(super) fn routes(runtime: Arc<Runtime>, limits: &LiveLimits) -> Router {
         .route("/agents", get(agents::list))
         .route("/agents/{id}", get(agents::read).post(agui::run))
         .route("/agents/{id}/capabilities", get(agents::capabilities))
+        .route("/agents/{id}/runs", post(runs::submit))
+        .route("/runs", get(runs::list))
+        .route("/runs/{id}", get(runs::look))
+        .route("/runs/{id}/cancel", post(runs::cancel))
         .route("/state", get(list::list))
         .route("/state/{type}/{id}", document)
         .route("/state/{type}/{id}/history", get(history::history))

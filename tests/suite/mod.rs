@@ -18,6 +18,7 @@ mod llm_definitions;
 mod llm_faults;
 mod many_runs;
 mod plain_agui;
+mod queued_runs;
 mod remote_agent;
 mod resume;
 mod runs;

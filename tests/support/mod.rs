@@ -10,5 +10,6 @@ pub(crate) mod linear;
 pub(crate) mod live;
 pub(crate) mod model;
 pub(crate) mod random;
+pub(crate) mod runs;
 pub(crate) mod server;
 pub(crate) mod upstream;

@@ -69,6 +69,7 @@ pub(crate) fn asked(messages: &[Value]) -> RunInput {
         resume: Vec::new(),
         headers: Vec::new(),
         state_version: 1,
+        cause: crate::agent::cause::Cause::user(),
     }
 }
 

@@ -99,6 +99,7 @@ pub(super) fn refuse(command: Command, reason: &str) {
         Command::Snapshots { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
         Command::Body { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
         Command::Lend { reply } => drop(reply.send(Err(DocumentUnavailable { reason }))),
+        Command::ReadOn => {}
     }
 }
 
@@ -180,6 +181,7 @@ impl Live {
                 let snapshot = |live: &mut Self| live.head_snapshot(view.as_deref());
                 answer(reply, begun.map(|rejected| Begun { snapshot: snapshot(self), created, rejected }))
             }
+            Command::ReadOn => self.read_on().await,
             Command::Head { reader, reply } => answer(reply, Ok(self.head(reader))),
             Command::Snapshots { versions, view, reply } => {
                 answer(reply, self.snapshots(&versions, view.as_deref()).await)

@@ -119,8 +119,30 @@ impl Live {
         self.deltas.clear();
         self.clients.clear();
         (self.log_bytes, self.json, self.snapshot) = (0, None, None);
+        self.read_up_to(head).await?;
+        self.deltas.publish(head, []);
+        Ok(())
+    }
+
+    /// Takes and shows what somebody else has stored since.
+    pub(super) async fn read_on(&mut self) -> Result<(), Broken> {
+        let Some(stored) = self.log.store.head(&self.log.stream).await? else { return Ok(()) };
+        if stored.seq.0 <= self.document.version() {
+            return Ok(());
+        }
+        (self.json, self.snapshot) = (None, None);
+        self.epoch = Some(stored.epoch);
+        self.read_up_to(stored.seq.0).await?;
+        self.deltas.publish(self.document.version(), []);
+        Ok(())
+    }
+
+    /// Applies the stored commits up to a version, and puts them into memory.
+    async fn read_up_to(&mut self, head: u64) -> Result<(), Broken> {
+        let (store, stream) = (Arc::clone(&self.log.store), self.log.stream.clone());
+        let unreadable = |error: serde_json::Error| Broken { reason: format!("{stream} cannot be read: {error}") };
         while self.document.version() < head {
-            let page = store.read(stream, Seq(self.document.version()), PAGE).await?;
+            let page = store.read(&stream, Seq(self.document.version()), PAGE).await?;
             if page.is_empty() {
                 return Err(Broken { reason: format!("{stream} holds fewer versions than the store says") });
             }
@@ -136,7 +158,6 @@ impl Live {
             }
             self.deltas.fill(deltas);
         }
-        self.deltas.publish(head, []);
         Ok(())
     }
 }

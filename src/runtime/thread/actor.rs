@@ -16,10 +16,11 @@ use super::super::{ReadError, Services, StartError};
 use super::append::TEXT_DELAY;
 use super::audience::Audience;
 use super::chunk::Chunk;
+use super::lifecycle::AlongWith;
 use super::live::{Ending, LiveRun};
 use super::load::Summary;
 use super::memory::Growth;
-use super::record::{LastWords, RunFacts, RunRecord, RunStart, RunStatus};
+use super::record::{LastWords, RunFacts, RunRecord, RunStart};
 use super::tail::Tail;
 use super::transcript::Transcript;
 use super::{Command, StopOutcome, ThreadRef, ThreadView};
@@ -59,6 +60,7 @@ pub(super) struct Thread {
 pub(super) struct Owed {
     pub(super) chunk: Arc<Chunk>,
     pub(super) record: Arc<RunRecord>,
+    pub(super) along: AlongWith,
 }
 
 /// What stays in memory of a finished run.
@@ -111,7 +113,7 @@ impl From<&RunFacts> for RunNote {
             superseded: false,
             edits: !facts.start.edits.is_empty(),
             edited: false,
-            failed: facts.status == RunStatus::Failed,
+            failed: facts.status.is_failure(),
             interrupts: facts.interrupts.iter().map(|interrupt| interrupt.id.clone()).collect(),
             heard: false,
             audience: None,
@@ -260,6 +262,7 @@ impl Thread {
                     Err(super::start::StartFailure::Broken(broken)) => {
                         (Err(StartError::Unavailable { reason: broken.reason.clone() }), Err(broken))
                     }
+                    Err(super::start::StartFailure::Settled(broken)) => (Err(StartError::Settled), Err(broken)),
                 };
                 let _ = reply.send(answer);
                 outcome
@@ -272,10 +275,10 @@ impl Thread {
                 let _ = reply.send(Box::pin(self.replay_finished()).await);
                 Ok(())
             }
-            Command::Stop { run_id, reply } => {
+            Command::Stop { run_id, ending, reply } => {
                 let outcome = self.stop_outcome(run_id.as_deref());
                 let ended = match outcome {
-                    StopOutcome::Stopped => Box::pin(self.finish(Ending::Stopped)).await,
+                    StopOutcome::Stopped => Box::pin(self.finish(ending.into())).await,
                     StopOutcome::NothingRunning | StopOutcome::OtherRun => Ok(()),
                 };
                 let answer = ended.as_ref().map(|()| outcome);

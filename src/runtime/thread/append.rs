@@ -108,7 +108,7 @@ impl Thread {
         if chunks.is_empty() {
             return Ok(());
         }
-        Ok(self.commit_log(chunks, None, None).await?)
+        Ok(self.commit_log(chunks, None, None, Batch::default()).await?)
     }
 
     /// Gives positions to `events` and encodes them, after the streamed text before them.
@@ -126,12 +126,13 @@ impl Thread {
         chunks
     }
 
-    /// Appends to the log (and, with a run's start or end, to the other stream), then publishes.
+    /// Appends to the log (and, with a run's start or end, to the other stream, and what goes along with it), then publishes.
     pub(super) async fn commit_log(
         &mut self,
         chunks: Vec<Arc<Chunk>>,
         live_summary: Option<bytes::Bytes>,
         runs: Option<Append>,
+        along: Batch,
     ) -> Result<(), CommitError> {
         let mut log = Append::to(self.name.log(), self.log_seq);
         log.entries = chunks.iter().map(|chunk| chunk.to_entry()).collect();
@@ -139,8 +140,8 @@ impl Thread {
         // Open while raw entries exist: a restart finds what to close or to trim.
         log.open = runs.is_some().then_some(true);
         let appended_runs = runs.as_ref().map_or(0, |runs| runs.entries.len() as u64);
-        let appends = std::iter::once(log).chain(runs).collect();
-        let committing = self.services.store.commit(Batch { appends, ..Batch::default() });
+        let appends = std::iter::once(log).chain(runs).chain(along.appends).collect();
+        let committing = self.services.store.commit(Batch { appends, ..along });
         let committed = match &mut self.live {
             Some(live) => live.work.alongside(committing).await?,
             None => committing.await?,

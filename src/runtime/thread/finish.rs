@@ -8,6 +8,7 @@ use crate::store::CommitError;
 
 use super::actor::{Broken, Owed, RunNote, Thread};
 use super::chunk::Chunk;
+use super::lifecycle::AlongWith;
 use super::live::Ending;
 use super::memory::Growth;
 use super::record::{RunFacts, RunRecord, RunStart};
@@ -34,14 +35,16 @@ impl Thread {
         let chunks = self.number(out);
         let live = self.live.take().expect("it was there at the start of this function");
         let audience = Arc::clone(&live.audience);
-        let (start, story) = live.into_story();
+        let meter = Arc::clone(&live.meter);
+        let (start, story, life) = live.into_story();
         let told = story.told();
         let facts = RunFacts::new(start, status, self.state_version, self.position, &told);
+        let along = AlongWith::end_of(life, &facts, &told, Some(&meter));
         let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);
         // Memory that the store does not follow is dropped with the thread.
         self.remember(&record.facts);
         self.runs.last_mut().expect("the line above remembers it").audience = Some(audience);
-        let stored = self.store_run(chunks, &record).await.map_err(Broken::from);
+        let stored = self.store_run(chunks, &record, &along).await.map_err(Broken::from);
         if let Err(broken) = &stored {
             self.show_lost(broken);
         }
@@ -50,9 +53,9 @@ impl Thread {
 
     /// Takes a run that a crash cut off and its end, also while the store cannot: what ends it follows from what is
     /// stored, so it can be shown before it is.
-    pub(super) async fn take_cut_off(&mut self, chunk: Chunk, record: RunRecord) {
+    pub(super) async fn take_cut_off(&mut self, chunk: Chunk, record: RunRecord, along: AlongWith) {
         self.remember(&record.facts);
-        self.owed = Some(Owed { chunk: Arc::new(chunk), record: Arc::new(record) });
+        self.owed = Some(Owed { chunk: Arc::new(chunk), record: Arc::new(record), along });
         if let Err(error) = self.settle().await {
             tracing::warn!(thread = %self.name.id, %error, "the end of a cut-off run is shown and cannot be stored yet");
         }
@@ -64,14 +67,19 @@ impl Thread {
     /// Stores the end of a cut-off run, if that is still to be done.
     pub(super) async fn settle(&mut self) -> Result<(), CommitError> {
         let Some(owed) = &self.owed else { return Ok(()) };
-        let (chunk, record) = (Arc::clone(&owed.chunk), Arc::clone(&owed.record));
-        self.store_run(vec![chunk], &record).await?;
+        let (chunk, record, along) = (Arc::clone(&owed.chunk), Arc::clone(&owed.record), owed.along.clone());
+        self.store_run(vec![chunk], &record, &along).await?;
         self.owed = None;
         Ok(())
     }
 
     /// Stores a run that is remembered already.
-    async fn store_run(&mut self, chunks: Vec<Arc<Chunk>>, record: &RunRecord) -> Result<(), CommitError> {
+    async fn store_run(
+        &mut self,
+        chunks: Vec<Arc<Chunk>>,
+        record: &RunRecord,
+        along: &AlongWith,
+    ) -> Result<(), CommitError> {
         self.summary.updated_at.clone_from(&record.facts.finished_at);
         let mut runs = self.summary_append();
         let entry = record.to_entry();
@@ -82,7 +90,8 @@ impl Thread {
             Some(memory) => Growth { since: 0, last: memory.len() },
             None => Growth { since, ..self.growth },
         };
-        self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs)).await?;
+        self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs), along.batch.clone()).await?;
+        along.life.show(&self.services.documents);
         self.growth = growth;
         self.services.janitor.trim_later(self.name.clone(), Arc::clone(&self.log_lineage), self.position);
         Ok(())

@@ -6,15 +6,18 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::agent::meter::Meter;
 use crate::agent::{AgentError, RunOutcome};
 use crate::agui::{Admission, Closing, Compactor, Event, IdKind, Json, Outcome, SequenceError, Success, TokenUsage};
 
 use super::super::agents::Hosted;
 use super::super::document::{Author, DocumentHandle, Snapshot};
+use super::super::live_runs::Entered;
+use super::super::runs::{Life, RunStatus};
 use super::super::work::Work;
 use super::audience::Audience;
 use super::chunk::Chunk;
-use super::record::{RunStart, RunStatus, Spoken, Told};
+use super::record::{RunStart, Spoken, Told};
 use super::transcript::Transcript;
 
 /// Why a run ends.
@@ -23,6 +26,8 @@ pub(super) enum Ending {
     Returned(RunOutcome),
     Failed(AgentError),
     Stopped,
+    /// Another run takes its place.
+    Superseded,
     /// The process ends or has crashed under it.
     Interrupted,
 }
@@ -37,6 +42,11 @@ pub(super) struct LiveRun {
     pub(super) work: Work,
     pub(super) text: StreamedText,
     pub(super) audience: Arc<Audience>,
+    /// Its lifecycle document.
+    pub(super) life: Life,
+    pub(super) meter: Arc<Meter>,
+    /// Among those at work as long as it is live.
+    _entered: Entered,
     story: Story,
 }
 
@@ -59,16 +69,23 @@ pub(super) struct Story {
     spoken: Option<Spoken>,
 }
 
+/// What is known of a run when its agent begins to work.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) start: RunStart,
+    pub(super) agent: Arc<Hosted>,
+    pub(super) document: Arc<DocumentHandle>,
+    pub(super) snapshot: Snapshot,
+    pub(super) life: Life,
+    pub(super) meter: Arc<Meter>,
+    pub(super) entered: Entered,
+}
+
 impl LiveRun {
-    pub(super) fn new(
-        start: RunStart,
-        agent: Arc<Hosted>,
-        document: Arc<DocumentHandle>,
-        snapshot: Snapshot,
-        work: Work,
-        story: Story,
-    ) -> Self {
-        Self { start, agent, document, snapshot, work, text: StreamedText::default(), audience: Arc::default(), story }
+    pub(super) fn new(begun: Begun, work: Work, story: Story) -> Self {
+        let Begun { start, agent, document, snapshot, life, meter, entered } = begun;
+        let (text, audience) = (StreamedText::default(), Arc::default());
+        Self { start, agent, document, snapshot, work, text, audience, life, meter, _entered: entered, story }
     }
 
     pub(super) fn story(&mut self) -> &mut Story {
@@ -84,8 +101,8 @@ impl LiveRun {
         }
     }
 
-    pub(super) fn into_story(self) -> (RunStart, Story) {
-        (self.start, self.story)
+    pub(super) fn into_story(self) -> (RunStart, Story, Life) {
+        (self.start, self.story, self.life)
     }
 }
 
@@ -144,14 +161,17 @@ impl Story {
             }
             Ending::Failed(error) => {
                 self.close(&Closing::Failed { reason: error.code.clone(), message: error.message.clone() }, out);
+                let is_budget = matches!(error.code.as_str(), "budget_exceeded" | "no_progress");
                 self.admission.admit(failed(error), out)?;
-                Ok(RunStatus::Failed)
+                Ok(if is_budget { RunStatus::BudgetExceeded } else { RunStatus::Failed })
             }
-            Ending::Stopped => {
+            Ending::Stopped | Ending::Superseded => {
+                let status =
+                    if matches!(ending, Ending::Stopped) { RunStatus::Cancelled } else { RunStatus::Superseded };
                 self.close(&Closing::Stopped, out);
                 let cancelled = Some(Outcome::cancelled());
                 self.admission.admit(finished(cancelled, None, Vec::new()), out)?;
-                Ok(RunStatus::Cancelled)
+                Ok(status)
             }
             Ending::Interrupted => {
                 self.close(&Closing::Interrupted, out);

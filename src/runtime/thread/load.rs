@@ -14,6 +14,7 @@ use super::super::clock::now;
 use super::ThreadRef;
 use super::actor::{Broken, Thread};
 use super::chunk::Chunk;
+use super::lifecycle::AlongWith;
 use super::live::{Ending, Story};
 use super::record::{RunFacts, RunRecord, RunStart};
 
@@ -147,8 +148,10 @@ impl Thread {
         let chunk = Chunk::durable(&out, first, state_version);
         let told = story.told();
         let facts = RunFacts::new(start, status, state_version, self.position, &told);
+        let life = self.life_of(&facts.start).await?;
+        let along = AlongWith::end_of(life, &facts, &told, None);
         let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);
-        self.take_cut_off(chunk, record).await;
+        self.take_cut_off(chunk, record, along).await;
         Ok(())
     }
 

@@ -9,11 +9,13 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::agent::cause::Cause;
 use crate::agui::{Compacted, Dialect, Event, Interrupt, Message, Reading, Reducer, sse};
 use crate::store::NewEntry;
 
 use super::super::clock::now;
 use super::super::document::DocumentRef;
+use super::super::runs::RunStatus;
 
 /// What is known of a run from its start: enough to close it properly after a crash.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,6 +34,8 @@ pub(crate) struct RunStart {
     /// Position of `RUN_STARTED` in the thread's log.
     pub(crate) first_position: u64,
     pub(crate) started_at: String,
+    #[serde(default = "Cause::user")]
+    pub(crate) cause: Cause,
     /// Messages the client added with this run.
     #[serde(with = "messages")]
     pub(crate) input: Vec<Arc<Message>>,
@@ -53,21 +57,11 @@ pub(crate) struct LastWords {
     pub(crate) version: u64,
 }
 
-/// How a run ended. Derived from its log, never from shared state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RunStatus {
-    Succeeded,
-    /// Ended on interrupts that a person has to answer.
-    Waiting,
-    Cancelled,
-    Failed,
-}
-
 /// The facts of a finished run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RunFacts {
     pub(crate) start: RunStart,
+    /// Derived from the run's log, never from shared state.
     pub(crate) status: RunStatus,
     pub(crate) finished_at: String,
     /// The document's version when the run ended.

@@ -5,20 +5,23 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::agent::meter::Meter;
 use crate::agent::{AgentError, RunContext, RunInput};
 use crate::agui::{Event, Message, ResumeEntry, RunAgentInput};
 use crate::state::json;
 use crate::state::limits::Limits;
-use crate::store::CommitError;
+use crate::store::{Batch, CommitError};
 
 use super::super::clock::now;
 use super::super::document::{Author, Begun, DocumentRef, Evidence, Refused};
+use super::super::runs::{Starting, new_run_id};
 use super::super::work::Work;
 use super::super::{StartError, StartRun};
 use super::actor::{Broken, Thread};
 use super::chunk::Chunk;
 use super::follow::Follow;
-use super::live::{LiveRun, Story};
+use super::lifecycle::AlongWith;
+use super::live::{Begun as LiveBegun, LiveRun, Story};
 use super::record::RunStart;
 use super::transcript::{Resolved, Terms};
 
@@ -27,6 +30,8 @@ use super::transcript::{Resolved, Terms};
 pub(super) enum StartFailure {
     Refused(StartError),
     Broken(Broken),
+    /// Somebody else has started it, or taken it back.
+    Settled(Broken),
 }
 
 impl From<Broken> for StartFailure {
@@ -36,8 +41,8 @@ impl From<Broken> for StartFailure {
 }
 
 impl Thread {
-    /// Starts a run and answers with its stream; on return `RUN_STARTED` is durable.
-    pub(super) async fn start(&mut self, request: StartRun) -> Result<Follow, StartFailure> {
+    /// Starts a run and answers with its stream, if somebody reads it; on return `RUN_STARTED` is durable.
+    pub(super) async fn start(&mut self, request: Starting) -> Result<Option<Follow>, StartFailure> {
         if self.services.stopping.is_cancelled() {
             return Err(StartFailure::Refused(StartError::ShuttingDown));
         }
@@ -49,13 +54,19 @@ impl Thread {
             Err(error @ CommitError::Stale { .. }) => return Err(Broken::from(error).into()),
             Err(error) => return Err(StartFailure::Refused(StartError::Unavailable { reason: error.to_string() })),
         }
+        let Starting { request, cause, wants_stream, from_queue } = request;
         let StartRun { principal, agent, mut input, headers, encoding } = request;
         let dialect = input.dialect();
         input.tools.retain(|tool| agent.takes_client_tool(&tool.name));
+        if from_queue.as_ref().is_some_and(|queued| queued.tells_all) {
+            let known = self.transcript.messages().map(|message| Message::clone(message));
+            input.messages = known.chain(std::mem::take(&mut input.messages)).collect();
+        }
         let document_ref = agent.document(&principal, &self.name);
         let document = self.services.document(&document_ref);
-        let terms =
-            Terms { is_resuming: !input.resume.is_empty(), keeps_instructions: agent.keeps_client_instructions() };
+        let keeps_instructions =
+            agent.keeps_client_instructions() || from_queue.as_ref().is_some_and(|queued| queued.keeps_instructions);
+        let terms = Terms { is_resuming: !input.resume.is_empty(), keeps_instructions };
         let resolved = self.transcript.resolve(std::mem::take(&mut input.messages), terms);
         let evidence = self.evidence(&input, &resolved, &document_ref);
         let author = Author { actor: principal.actor(), run_id: None, may_write: None };
@@ -64,7 +75,7 @@ impl Thread {
         let Begun { snapshot, created, rejected } =
             begun.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.reason }))?;
         let start = RunStart {
-            run_id: uuid::Uuid::now_v7().to_string(),
+            run_id: from_queue.as_ref().map_or_else(new_run_id, |queued| queued.life.told.run_id.clone()),
             client_run_id: input.run_id.clone(),
             agent: agent.id().to_owned(),
             definition: agent.hash().to_owned(),
@@ -72,6 +83,7 @@ impl Thread {
             state_sent: snapshot.version,
             first_position: self.position + 1,
             started_at: now(),
+            cause,
             input: added(&resolved),
             edits: resolved.edits.clone(),
             supersedes_from: resolved.regenerates.as_ref().map(|again| again.from_run),
@@ -80,20 +92,29 @@ impl Thread {
         let unanswered = self.unanswered_interrupts(&input.resume);
         let client_tools: HashSet<String> = input.tools.iter().map(|tool| tool.name.clone()).collect();
         let mut story = Story::new(&self.name.id, &start, client_tools);
-        self.open_log(&mut story, &start, &input, unreadable.or(rejected)).await?;
+        let along = match from_queue {
+            Some(queued) => self.life_goes_on(&start, queued),
+            None => self.life_begins(&start),
+        };
+        let along = AlongWith::start_of(along);
+        self.open_log(&mut story, &start, &input, unreadable.or(rejected), along.batch).await?;
+        along.life.show(&self.services.documents);
 
         let asked = run_input(&self.name.id, &start, input, resolved.context, headers);
         let answering = Arc::clone(&agent);
-        let entered = self.services.live_runs.enter(&start.run_id, &self.name);
+        let entered = self.services.live_runs.enter(&start, &self.name);
+        let meter = Arc::new(Meter::default());
+        let counting = Arc::clone(&meter);
         let work = Work::start(|out| async move {
-            let _entered = entered;
             match unanswered {
                 Some(refusal) => Err(refusal),
-                None => answering.run(RunContext::new(asked, out)).await,
+                None => answering.run(RunContext::new(asked, out).metered(counting)).await,
             }
         });
-        let live = LiveRun::new(start, agent, document, snapshot, work, story);
-        let follow = Follow::own_run(&self.services, &self.name, &self.tail, &live, dialect).encoded(encoding);
+        let begun = LiveBegun { start, agent, document, snapshot, life: along.life, meter, entered };
+        let live = LiveRun::new(begun, work, story);
+        let follow = wants_stream
+            .then(|| Follow::own_run(&self.services, &self.name, &self.tail, &live, dialect).encoded(encoding));
         self.live = Some(live);
         Ok(follow)
     }
@@ -105,7 +126,8 @@ impl Thread {
         start: &RunStart,
         input: &RunAgentInput,
         rejected: Option<Refused>,
-    ) -> Result<(), Broken> {
+        along: Batch,
+    ) -> Result<(), StartFailure> {
         let mut events = vec![opening(
             &self.name.id,
             &start.client_run_id,
@@ -122,7 +144,14 @@ impl Thread {
         self.summary.updated_at.clone_from(&start.started_at);
         let summary = serde_json::to_vec(start).expect("a run's start is plain data");
         let runs = self.summary_append();
-        self.commit_log(vec![Arc::new(chunk)], Some(summary.into()), Some(runs)).await.map_err(Broken::from)?;
+        let stored = self.commit_log(vec![Arc::new(chunk)], Some(summary.into()), Some(runs), along).await;
+        stored.map_err(|error| match error {
+            CommitError::Settled { .. } => StartFailure::Settled(error.into()),
+            CommitError::Stale { .. }
+            | CommitError::Repeated { .. }
+            | CommitError::Full
+            | CommitError::Unavailable { .. } => StartFailure::Broken(error.into()),
+        })?;
         self.take_changes(start);
         for message in &start.input {
             self.transcript.add(self.runs.len(), Arc::clone(message));
@@ -249,5 +278,6 @@ fn run_input(
         resume: input.resume,
         headers,
         state_version: start.state_sent,
+        cause: start.cause.clone(),
     }
 }

@@ -5,7 +5,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use crate::runtime::{DocumentError, ImportError, ImportRefused, ReadError, Rejection, StartError};
+use crate::runtime::{DocumentError, ImportError, ImportRefused, ReadError, Rejection, StartError, SubmitError};
 use crate::state::document::Refusal;
 use crate::state::json::JsonError;
 use crate::state::patch::PatchError;
@@ -43,6 +43,7 @@ pub(in crate::server) enum Code {
     SchemaInvalid,
     TransitionInvalid,
     IdempotencyMismatch,
+    QueueFull,
     RateLimited,
     Unavailable,
     StorageFull,
@@ -87,6 +88,7 @@ impl Code {
             Self::IdempotencyMismatch => {
                 (S::UNPROCESSABLE_ENTITY, "idempotency_mismatch", "The key belongs to another request")
             }
+            Self::QueueFull => (S::TOO_MANY_REQUESTS, "queue_full", "As many runs of the agent wait as may"),
             Self::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Too much at once"),
             Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "The store does not answer"),
             Self::StorageFull => (S::INSUFFICIENT_STORAGE, "storage_full", "The disk is full"),
@@ -196,7 +198,25 @@ impl From<StartError> for Problem {
                     .with("run_id", run_id)
             }
             StartError::Unavailable { reason } => Self::unavailable(reason),
+            StartError::Settled => Self::unavailable(StartError::Settled.to_string()),
             StartError::ShuttingDown => Self::unavailable("the server is shutting down"),
+        }
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        let detail = error.to_string();
+        match error {
+            SubmitError::InvalidThreadId => Self::new(Code::InvalidName, detail),
+            SubmitError::Busy { run_id } => Self::from(StartError::Busy { run_id }),
+            SubmitError::QueueFull { retry_after_seconds, .. } => {
+                Self::new(Code::QueueFull, detail).with_header(header::RETRY_AFTER, retry_after_seconds.into())
+            }
+            SubmitError::StorageFull => Self::new(Code::StorageFull, detail),
+            SubmitError::Settled | SubmitError::Unavailable { .. } | SubmitError::ShuttingDown => {
+                Self::unavailable(detail)
+            }
         }
     }
 }

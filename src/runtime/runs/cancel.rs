@@ -1,0 +1,63 @@
+//! Ending a run from outside, wherever it is: in the queue, at work, and with the runs that it waits for.
+
+use crate::access::Principal;
+use crate::store::{Batch, CommitError, Settle};
+
+use super::super::clock::{now, now_ms};
+use super::super::thread::StopReason;
+use super::super::{ReadError, Runtime};
+use super::lifecycle::Life;
+use super::record::{Lifecycle, RunStatus};
+use super::ticket::Ticket;
+
+impl Runtime {
+    /// Ends a run, with those that it started and waits for; on return its end is durable. Answers the run as it is then,
+    /// also one that was over before; `None` when the principal has no such run.
+    pub async fn cancel(&self, principal: &Principal, run_id: &str) -> Result<Option<Lifecycle>, ReadError> {
+        loop {
+            let attempted = self.queue.attempted().notified();
+            let mut attempted = std::pin::pin!(attempted);
+            attempted.as_mut().enable();
+            let is_own = |ticket: &Ticket| ticket.tenant == principal.tenant && ticket.owner == principal.subject;
+            if let Some((ticket, life)) = self.queue.take(run_id, is_own) {
+                self.take_back(&ticket, life).await?;
+                return self.run_record(principal, run_id).await;
+            }
+            if self.services.live_runs.is_of(run_id, principal) {
+                for child in self.services.live_runs.children(run_id) {
+                    Box::pin(self.cancel(principal, &child.run_id)).await?;
+                }
+                if let Some(live) =
+                    self.services.live_runs.get(run_id).and_then(|run| self.services.threads.get(&run.thread))
+                {
+                    live.stop(Some(run_id.to_owned()), StopReason::Asked).await?;
+                }
+                return self.run_record(principal, run_id).await;
+            }
+            if !self.queue.has(run_id) {
+                return self.run_record(principal, run_id).await;
+            }
+            // It is being started just now: it is ended where it will be.
+            attempted.await;
+        }
+    }
+
+    /// Ends a run that never began.
+    async fn take_back(&self, ticket: &Ticket, mut life: Life) -> Result<(), ReadError> {
+        life.told.status = RunStatus::Cancelled;
+        life.told.finished_at = Some(now());
+        let settle = vec![Settle::from(ticket.key())];
+        match self.services.store.commit(Batch { settle, ..life.next().into() }).await {
+            // Somebody else has started it, or taken it back before.
+            Ok(_) | Err(CommitError::Settled { .. }) => {
+                self.queue.leave(&ticket.run_id);
+                life.show(&self.services.documents);
+                Ok(())
+            }
+            Err(error) => {
+                self.queue.put_back(&ticket.run_id, now_ms());
+                Err(ReadError::Unavailable { reason: error.to_string() })
+            }
+        }
+    }
+}

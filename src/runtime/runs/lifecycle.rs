@@ -1,0 +1,111 @@
+//! The lifecycle document of a run: `lifecycle/<run_id>`, written with the run's own commits and by nobody else.
+//!
+//! Whoever hosts the run appends its next version in the batch that makes the run's step true, so no crash can part them.
+//! While somebody looks, the live document is told to read on.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+use thiserror::Error;
+
+use crate::state::document::{Commit, Decided, Document, Mutation, Terms};
+use crate::state::limits::Limits;
+use crate::store::{Append, Head, NewEntry, Seq, Store, StoreError};
+
+use super::super::clock::now;
+use super::super::document::{DocumentRef, LiveDocuments, Stamp};
+use super::super::thread::ThreadRef;
+use super::record::Lifecycle;
+
+/// Who writes it.
+const ACTOR: &str = "system";
+
+/// A run's lifecycle document in the hands of whoever hosts the run.
+#[derive(Debug, Clone)]
+pub(crate) struct Life {
+    name: DocumentRef,
+    document: Document,
+    pub(crate) told: Lifecycle,
+}
+
+/// What lists show of it, and all of it: the summary of the document's stream.
+#[derive(Debug, Serialize, Deserialize)]
+struct Summary<'s> {
+    #[serde(flatten)]
+    stamp: Stamp,
+    #[serde(borrow)]
+    run: &'s RawValue,
+}
+
+/// Why a run's document cannot be read.
+#[derive(Debug, Error)]
+pub(crate) enum Unreadable {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the record of run {run_id} is damaged: {error}")]
+    Damaged { run_id: String, error: serde_json::Error },
+}
+
+/// The document of a run that belongs to this owner.
+pub(crate) fn name_of(tenant: &str, owner: &str, run_id: &str) -> DocumentRef {
+    DocumentRef { tenant: tenant.to_owned(), owner: owner.to_owned(), name: format!("lifecycle/{run_id}") }
+}
+
+/// What the head of a document's stream says of the run; `None` for a document that no runtime wrote.
+pub(crate) fn of_head(run_id: &str, head: &Head) -> Result<Option<Lifecycle>, Unreadable> {
+    let damaged = |error| Unreadable::Damaged { run_id: run_id.to_owned(), error };
+    text_of(head).map(|text| serde_json::from_str(text.get()).map_err(damaged)).transpose()
+}
+
+fn text_of(head: &Head) -> Option<&RawValue> {
+    serde_json::from_slice::<Summary<'_>>(head.summary.as_deref()?).ok().map(|summary| summary.run)
+}
+
+impl Life {
+    /// Of a run that nothing is stored of.
+    pub(crate) fn new(thread: &ThreadRef, told: Lifecycle) -> Self {
+        let name = name_of(&thread.tenant, &thread.owner, &told.run_id);
+        Self { name, document: Document::absent(), told }
+    }
+
+    /// As it is stored.
+    pub(crate) async fn read(store: &dyn Store, name: DocumentRef) -> Result<Option<Self>, Unreadable> {
+        let Some(head) = store.head(&name.stream()).await? else { return Ok(None) };
+        let run_id = name.name.trim_start_matches("lifecycle/").to_owned();
+        let Some(told) = of_head(&run_id, &head)? else { return Ok(None) };
+        let text = text_of(&head).expect("the line above read it");
+        // As it is written there: this version of the program may write more.
+        let body = serde_json::from_str(text.get()).expect("raw JSON is JSON");
+        Ok(Some(Self { name, document: Document::new(body, head.seq.0), told }))
+    }
+
+    /// The append that makes `told` the document's next version. Once it is stored, [`show`](Self::show) it.
+    pub(crate) fn next(&mut self) -> Append {
+        let text = to_raw_value(&self.told).expect("a record is plain data");
+        let body = serde_json::from_str(text.get()).expect("it was written just now");
+        let expected = Seq(self.document.version());
+        let mut append = Append::to(self.name.stream(), expected);
+        let terms = Terms { always: true, limits: Limits::NONE, ..Terms::default() };
+        let decided = self.document.decide(Mutation::Replace(&body), &terms);
+        let Ok(Decided::Changed(change)) = decided else {
+            unreachable!("a version is made of anything, even nothing new")
+        };
+        let mut commit = Commit::of(change, ACTOR.to_owned(), now());
+        commit.run_id = Some(self.told.run_id.clone());
+        let stamp = Stamp { at: commit.at.clone(), by: commit.actor.clone(), deleted: false };
+        let summary = Summary { stamp, run: &text };
+        append.entries = vec![NewEntry::one(serde_json::to_vec(&commit).expect("a commit is plain data"))];
+        append.summary = Some(Bytes::from(serde_json::to_vec(&summary).expect("a summary is plain data")));
+        append.open = Some(!self.told.status.is_over());
+        append
+    }
+
+    /// What was appended is stored: those who look at the document see it.
+    pub(crate) fn show(&self, documents: &Arc<LiveDocuments>) {
+        if let Some(live) = documents.get(&self.name) {
+            live.read_on();
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Looking at runs without running anything.
+
+use crate::access::Principal;
+use crate::store::{Kind, Owner, Scope, Tenant};
+
+use super::super::{ReadError, Runtime};
+use super::lifecycle::{Unreadable, name_of, of_head};
+use super::record::{Lifecycle, RunStatus};
+
+/// Which runs are wanted; what is absent is not asked.
+#[derive(Debug, Clone, Default)]
+pub struct RunQuery {
+    pub agent: Option<String>,
+    pub status: Option<RunStatus>,
+    pub thread: Option<String>,
+    /// The run before which, going back in time, the page begins.
+    pub before: Option<String>,
+    pub limit: usize,
+}
+
+/// A page of runs, the newest first.
+#[derive(Debug, Default)]
+pub struct RunPage {
+    pub items: Vec<Lifecycle>,
+    /// The run before which the next page begins. A page may be short and have a next one.
+    pub next: Option<String>,
+}
+
+/// Read from the store at once.
+const PAGE: usize = 200;
+/// Runs looked at for one page, however few of them are wanted.
+const LOOKED_AT: usize = 5_000;
+
+const PREFIX: &str = "lifecycle/";
+
+impl From<Unreadable> for ReadError {
+    fn from(error: Unreadable) -> Self {
+        Self::Unavailable { reason: error.to_string() }
+    }
+}
+
+impl Runtime {
+    /// A run of the principal's, as its lifecycle document has it.
+    pub async fn run_record(&self, principal: &Principal, run_id: &str) -> Result<Option<Lifecycle>, ReadError> {
+        let name = name_of(&principal.tenant, &principal.subject, run_id);
+        let Some(head) = self.services.store.head(&name.stream()).await? else { return Ok(None) };
+        Ok(of_head(run_id, &head)?)
+    }
+
+    /// The principal's runs, in the order in which they came to be, the newest first.
+    pub async fn runs(&self, principal: &Principal, query: &RunQuery) -> Result<RunPage, ReadError> {
+        let scope = Scope {
+            tenant: Tenant::new(principal.tenant.as_str()),
+            owner: Owner::new(principal.subject.as_str()),
+            kind: Kind::Document,
+        };
+        let mut before = query.before.as_ref().map(|run_id| format!("{PREFIX}{run_id}"));
+        let mut page = RunPage::default();
+        let mut looked_at = 0;
+        loop {
+            let listed = self.services.store.list_back(&scope, PREFIX, before.as_deref(), PAGE).await?;
+            let is_last = listed.len() < PAGE;
+            looked_at += listed.len();
+            for stream in listed {
+                let run_id = stream.key.id.trim_start_matches(PREFIX);
+                let Some(run) = of_head(run_id, &stream.head)? else { continue };
+                if query.wants(&run) {
+                    if page.items.len() == query.limit {
+                        page.next = before.map(|name| name.trim_start_matches(PREFIX).to_owned());
+                        return Ok(page);
+                    }
+                    page.items.push(run);
+                }
+                before = Some(stream.key.id.to_string());
+            }
+            if is_last {
+                return Ok(page);
+            }
+            if looked_at >= LOOKED_AT {
+                page.next = before.map(|name| name.trim_start_matches(PREFIX).to_owned());
+                return Ok(page);
+            }
+        }
+    }
+}
+
+impl RunQuery {
+    fn wants(&self, run: &Lifecycle) -> bool {
+        self.agent.as_ref().is_none_or(|agent| *agent == run.agent)
+            && self.status.is_none_or(|status| status == run.status)
+            && self.thread.as_ref().is_none_or(|thread| *thread == run.thread_id)
+    }
+}

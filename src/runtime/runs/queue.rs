@@ -1,0 +1,261 @@
+//! The queue of runs: what waits, and the task that starts what is next in its thread.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::agui::Encoding;
+use crate::store::{Settle, Store};
+
+use super::super::agents::Agents;
+use super::super::clock::now_ms;
+use super::super::live_runs::LiveRuns;
+use super::super::thread::{ThreadHandle, ThreadRef};
+use super::super::{FrameStream, Services, StartError, StartRun};
+use super::lifecycle::{Life, Unreadable, name_of};
+use super::line::{Allowed, AtWork, Line, Next};
+use super::submit::queued;
+use super::ticket::{QUEUE, Ticket};
+use super::{FromQueue, Starting};
+
+/// As many runs of an agent wait, where its definition says nothing.
+pub(super) const WAITING: usize = 100;
+/// As many runs of an agent are at work, where its definition says nothing.
+const AT_ONCE: usize = 8;
+/// When a run is tried again that could not be started, because the store or the process has no room for it.
+const AGAIN_MS: i64 = 1000;
+/// Read from the store at once.
+const PAGE: usize = 256;
+
+/// The runs that wait in this process; each of them is stored.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// A lock, because submissions, cancellations and the task that starts runs all come here; held for map accesses.
+    inner: Mutex<Inner>,
+    live: Arc<LiveRuns>,
+    /// Wakes those who wait for a run that is just being started.
+    attempted: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    line: Line,
+    held: HashMap<String, Held>,
+    entered: u64,
+}
+
+/// A run that waits.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) ticket: Ticket,
+    pub(super) life: Life,
+    /// The client that waits for its stream, in this process.
+    client: Option<Client>,
+}
+
+/// A client whose run waits.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Headers that may travel on to an upstream agent. They are not stored.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) encoding: Encoding,
+    pub(crate) stream: oneshot::Sender<Result<FrameStream, StartError>>,
+}
+
+impl Queue {
+    /// With everything that waits in the store.
+    pub(crate) async fn load(store: &dyn Store, live: Arc<LiveRuns>) -> Result<Self, Unreadable> {
+        let queue = Self { inner: Mutex::default(), live, attempted: Notify::new() };
+        let mut after = None;
+        loop {
+            let page = store.work(QUEUE, i64::MAX, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(queue) };
+            after = Some(last.cursor());
+            for waiting in page {
+                let run_id = waiting.item.key.key.clone();
+                let damaged = |error| Unreadable::Damaged { run_id: run_id.clone(), error };
+                let ticket: Ticket = serde_json::from_slice(&waiting.item.body).map_err(damaged)?;
+                let name = name_of(&ticket.tenant, &ticket.owner, &ticket.run_id);
+                let life =
+                    Life::read(store, name).await?.unwrap_or_else(|| Life::new(&ticket.thread(), queued(&ticket)));
+                queue.inner().line.hold(&ticket.agent, usize::MAX);
+                queue.enter(ticket, life, waiting.item.due_at_ms, None);
+            }
+        }
+    }
+
+    /// Takes a place of an agent's that may have so many waiting; `false` when there is none.
+    pub(super) fn hold(&self, agent: &str, most: usize) -> bool {
+        self.inner().line.hold(agent, most)
+    }
+
+    pub(super) fn let_go(&self, agent: &str) {
+        self.inner().line.let_go(agent);
+    }
+
+    /// A run whose place was taken is stored.
+    pub(super) fn enter(&self, ticket: Ticket, life: Life, due_at_ms: i64, client: Option<Client>) {
+        let mut inner = self.inner();
+        inner.entered += 1;
+        let place = inner.entered;
+        inner.line.enter(ticket.waiter(due_at_ms), place);
+        inner.held.insert(ticket.run_id.clone(), Held { ticket, life, client });
+        drop(inner);
+        self.live.wake();
+    }
+
+    /// The first run that waits for a thread.
+    pub(super) fn on(&self, thread: &ThreadRef) -> Option<String> {
+        let inner = self.inner();
+        inner.line.all().find(|waiter| waiter.thread == *thread).map(|waiter| waiter.run_id.clone())
+    }
+
+    /// Takes a run out that waits, so that it is not started; whoever takes it lets it [leave](Self::leave) or puts it back.
+    pub(super) fn take(&self, run_id: &str, may: impl FnOnce(&Ticket) -> bool) -> Option<(Ticket, Life)> {
+        let mut inner = self.inner();
+        let found = inner.held.get(run_id).filter(|held| may(&held.ticket));
+        let found = found.map(|held| (held.ticket.clone(), held.life.clone()))?;
+        inner.line.take(run_id).then_some(found)
+    }
+
+    /// Whether a run waits or is just being started.
+    pub(super) fn has(&self, run_id: &str) -> bool {
+        self.inner().line.has(run_id)
+    }
+
+    /// A run that was taken out waits no more.
+    pub(super) fn leave(&self, run_id: &str) -> Option<Held> {
+        let mut inner = self.inner();
+        inner.line.leave(run_id);
+        let held = inner.held.remove(run_id);
+        drop(inner);
+        self.attempted.notify_waiters();
+        self.live.wake();
+        held
+    }
+
+    /// A run that was taken out waits on.
+    pub(super) fn put_back(&self, run_id: &str, due_at_ms: i64) {
+        self.inner().line.put_back(run_id, due_at_ms);
+        self.attempted.notify_waiters();
+        self.live.wake();
+    }
+
+    /// Waits until some run that was being started is at work, or waits again.
+    pub(super) fn attempted(&self) -> &Notify {
+        &self.attempted
+    }
+
+    fn next(&self, agents: &Agents) -> Next {
+        self.inner().line.next(now_ms(), &*self.live, agents)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no code panics while it holds this lock")
+    }
+}
+
+impl AtWork for LiveRuns {
+    fn is_busy(&self, thread: &ThreadRef) -> bool {
+        self.is_busy(thread)
+    }
+
+    fn of_agent(&self, agent: &str) -> usize {
+        self.of_agent(agent)
+    }
+
+    fn in_all(&self) -> usize {
+        self.unattended()
+    }
+}
+
+impl Allowed for Agents {
+    fn at_once(&self, agent: &str) -> Option<usize> {
+        // One whose definition cannot be served, or is gone, has its runs wait for a better one.
+        self.find(agent).map(|_| AT_ONCE)
+    }
+}
+
+/// Starts what is next whenever there is room, until the process begins to end.
+pub(crate) async fn serve(services: Arc<Services>, agents: Arc<Agents>, queue: Arc<Queue>) {
+    let mut swapped = agents.swapped();
+    loop {
+        swapped.mark_unchanged();
+        let next = queue.next(&agents);
+        if services.stopping.is_cancelled() {
+            return;
+        }
+        match next {
+            Next::Start(run_id) => {
+                tokio::spawn(start(Arc::clone(&services), Arc::clone(&agents), Arc::clone(&queue), run_id));
+            }
+            Next::Wait(due_at_ms) => tokio::select! {
+                () = services.live_runs.changed() => {}
+                Ok(()) = swapped.changed() => {}
+                () = until(due_at_ms), if due_at_ms.is_some() => {}
+                () = services.stopping.cancelled() => return,
+            },
+        }
+    }
+}
+
+async fn until(due_at_ms: Option<i64>) {
+    if let Some(due_at_ms) = due_at_ms {
+        let left = u64::try_from(due_at_ms - now_ms()).unwrap_or(0);
+        tokio::time::sleep(Duration::from_millis(left)).await;
+    }
+}
+
+/// Starts a run that was taken out of the line. It leaves the queue in the commit that begins it.
+async fn start(services: Arc<Services>, agents: Arc<Agents>, queue: Arc<Queue>, run_id: String) {
+    let Some((starting, thread)) = prepare(&agents, &queue, &run_id) else {
+        return queue.put_back(&run_id, now_ms() + AGAIN_MS);
+    };
+    let started = match ThreadHandle::open(&services, &thread) {
+        Ok(live) => live.start(starting).await,
+        Err(no_room) => Err(no_room.into()),
+    };
+    match started {
+        Ok(stream) => {
+            let client = queue.leave(&run_id).and_then(|held| held.client);
+            if let (Some(client), Some(stream)) = (client, stream) {
+                // A client that has gone does not stop its run.
+                let _ = client.stream.send(Ok(stream));
+            }
+        }
+        Err(StartError::Settled) => {
+            tracing::warn!(run = %run_id, "a queued run was started or taken back elsewhere");
+            queue.leave(&run_id);
+        }
+        Err(error) => {
+            if !matches!(error, StartError::Busy { .. } | StartError::ShuttingDown) {
+                tracing::warn!(run = %run_id, %error, "a queued run cannot start yet");
+            }
+            queue.put_back(&run_id, now_ms() + AGAIN_MS);
+        }
+    }
+}
+
+/// What the thread is asked for a run; `None` when that cannot be said now.
+fn prepare(agents: &Agents, queue: &Queue, run_id: &str) -> Option<(Starting, ThreadRef)> {
+    let inner = queue.inner();
+    let Held { ticket, life, client } = inner.held.get(run_id)?;
+    let agent = agents.find(&ticket.agent)?;
+    let input = ticket.input().inspect_err(|error| {
+        tracing::error!(run = %run_id, %error, "the input of a queued run cannot be read: cancel it");
+    });
+    let (headers, encoding) =
+        client.as_ref().map_or((Vec::new(), Encoding::Sse), |client| (client.headers.clone(), client.encoding));
+    let request = StartRun { principal: ticket.principal(), agent, input: input.ok()?, headers, encoding };
+    let from_queue = FromQueue {
+        life: life.clone(),
+        settle: Settle::from(ticket.key()),
+        tells_all: ticket.tells_all,
+        keeps_instructions: ticket.keeps_instructions,
+    };
+    let wants_stream = client.is_some();
+    let starting = Starting { request, cause: ticket.cause.clone(), wants_stream, from_queue: Some(from_queue) };
+    Some((starting, ticket.thread()))
+}

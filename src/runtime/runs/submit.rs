@@ -1,0 +1,224 @@
+//! Submitting a run: it is stored before it is acknowledged, and started when there is room.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::access::Principal;
+use crate::agent::cause::{Cause, CauseKind};
+use crate::agui::{Json, Message, RunAgentInput};
+use crate::store::{Batch, CommitError, Remember, Settle, StoreError, Tenant};
+
+use super::super::agents::Hosted;
+use super::super::clock::{now, now_ms};
+use super::super::thread::ThreadRef;
+use super::super::{Runtime, thread_ref};
+use super::lifecycle::Life;
+use super::new_run_id;
+use super::queue::{Client, WAITING};
+use super::record::{Lifecycle, RunStatus, RunUsage};
+use super::ticket::Ticket;
+
+/// How long an idempotency key is known.
+const KNOWN_MS: i64 = 24 * 60 * 60 * 1000;
+/// When a caller may try again whose agent has as many runs waiting as it may.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// A run that is to happen, whoever watches.
+#[derive(Debug)]
+pub struct Submission {
+    /// Whose thread it runs in, and whose run it is.
+    pub principal: Principal,
+    pub agent: Arc<Hosted>,
+    pub thread: ThreadChoice,
+    /// New messages, after all that the thread has.
+    pub messages: Vec<Message>,
+    /// Merged into the agent's state as a posted state is.
+    pub state: Option<Json>,
+    pub cause: Cause,
+    /// Unique per principal and agent for 24 hours.
+    pub idempotency_key: Option<String>,
+    /// What is done once the run is stored; if some of it is done already, the run is not stored.
+    pub settle: Vec<Settle>,
+    /// Whether system and developer messages are told to the agent, whatever its definition says of those of clients. They
+    /// never become the thread's.
+    pub keeps_instructions: bool,
+}
+
+/// In which thread a run happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ThreadChoice {
+    New,
+    Named(String),
+}
+
+/// A run that is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    pub run_id: String,
+    pub thread_id: String,
+    /// `false` when the idempotency key was seen before: this is the run it was seen with.
+    #[serde(skip, default)]
+    pub accepted: bool,
+}
+
+/// Why a run was not taken. Nothing of it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SubmitError {
+    #[error("a thread id has 1 to 190 characters and no control characters")]
+    InvalidThreadId,
+    #[error("run {run_id} is live on this thread")]
+    Busy { run_id: String },
+    #[error("agent `{agent}` has {most} runs waiting, which is as many as it may")]
+    QueueFull { agent: String, most: usize, retry_after_seconds: u64 },
+    #[error("what was to be done by this run is done already")]
+    Settled,
+    #[error("the disk is full: nothing was written; free some space and try again")]
+    StorageFull,
+    #[error("{reason}")]
+    Unavailable { reason: String },
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+impl From<StoreError> for SubmitError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable { reason: error.to_string() }
+    }
+}
+
+impl Runtime {
+    /// Stores a run, which then happens whether anybody waits for it or not; on return it is durable.
+    pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
+        if self.services.stopping.is_cancelled() {
+            return Err(SubmitError::ShuttingDown);
+        }
+        let thread_id = match &submission.thread {
+            ThreadChoice::New => uuid::Uuid::now_v7().to_string(),
+            ThreadChoice::Named(id) => id.clone(),
+        };
+        let thread = thread_ref(&submission.principal, &thread_id).ok_or(SubmitError::InvalidThreadId)?;
+        let key = submission
+            .idempotency_key
+            .as_ref()
+            .map(|key| format!("run/{}/{}/{key}", submission.principal.subject, submission.agent.id()));
+        if let Some(known) = self.known(&thread, key.as_deref()).await? {
+            return Ok(known);
+        }
+        let run_id = new_run_id();
+        let input = RunAgentInput {
+            thread_id,
+            run_id: run_id.clone(),
+            messages: submission.messages,
+            state: submission.state,
+            ..RunAgentInput::default()
+        };
+        let terms = (true, submission.keeps_instructions);
+        let ticket = Ticket::new(&run_id, &thread, submission.agent.id(), &input, submission.cause, terms);
+        self.make_way(&ticket)?;
+        self.enqueue(&submission.agent, ticket, key, submission.settle, None).await
+    }
+
+    /// The run that was submitted under a key before.
+    async fn known(&self, thread: &ThreadRef, key: Option<&str>) -> Result<Option<Submitted>, SubmitError> {
+        let Some(key) = key else { return Ok(None) };
+        let tenant = Tenant::new(thread.tenant.as_str());
+        self.services.store.remembered(&tenant, key).await?.map(|result| submitted(&result)).transpose()
+    }
+
+    /// What its agent's definition says of a thread that is busy. Runs that nobody asked for just now always wait.
+    fn make_way(&self, ticket: &Ticket) -> Result<(), SubmitError> {
+        let thread = ticket.thread();
+        if ticket.cause.kind != CauseKind::Api {
+            return Ok(());
+        }
+        match self.services.live_runs.on(&thread).map(|run| run.run_id).or_else(|| self.queue.on(&thread)) {
+            Some(run_id) => Err(SubmitError::Busy { run_id }),
+            None => Ok(()),
+        }
+    }
+
+    /// Stores a run that waits. It is done also when the caller goes away.
+    async fn enqueue(
+        &self,
+        agent: &Hosted,
+        ticket: Ticket,
+        key: Option<String>,
+        settle: Vec<Settle>,
+        client: Option<Client>,
+    ) -> Result<Submitted, SubmitError> {
+        let most = WAITING;
+        if !self.queue.hold(agent.id(), most) {
+            let (agent, retry_after_seconds) = (agent.id().to_owned(), RETRY_AFTER_SECONDS);
+            return Err(SubmitError::QueueFull { agent, most, retry_after_seconds });
+        }
+        let (services, queue) = (Arc::clone(&self.services), Arc::clone(&self.queue));
+        let stored = tokio::spawn(async move {
+            let submitted =
+                Submitted { run_id: ticket.run_id.clone(), thread_id: ticket.thread.clone(), accepted: true };
+            let mut life = Life::new(&ticket.thread(), queued(&ticket));
+            let due_at_ms = now_ms();
+            let mut batch = Batch { put: vec![ticket.item(due_at_ms)], settle, ..life.next().into() };
+            batch.remember.extend(key.map(|key| Remember {
+                tenant: Tenant::new(ticket.tenant.as_str()),
+                key,
+                result: serde_json::to_vec(&submitted).expect("an answer is plain data").into(),
+                expires_at_ms: due_at_ms + KNOWN_MS,
+                overwrites: false,
+            }));
+            match services.store.commit(batch).await {
+                Ok(_) => {
+                    life.show(&services.documents);
+                    queue.enter(ticket, life, due_at_ms, client);
+                    Ok(submitted)
+                }
+                Err(error) => {
+                    queue.let_go(&ticket.agent);
+                    refused(error)
+                }
+            }
+        });
+        stored
+            .await
+            .map_err(|error| SubmitError::Unavailable { reason: format!("the submission broke off: {error}") })?
+    }
+}
+
+/// What a submission comes to that was not stored.
+fn refused(error: CommitError) -> Result<Submitted, SubmitError> {
+    match error {
+        CommitError::Repeated { result, .. } => submitted(&result),
+        CommitError::Settled { .. } => Err(SubmitError::Settled),
+        CommitError::Full => Err(SubmitError::StorageFull),
+        CommitError::Stale { .. } | CommitError::Unavailable { .. } => {
+            Err(SubmitError::Unavailable { reason: error.to_string() })
+        }
+    }
+}
+
+/// What was answered before.
+fn submitted(result: &[u8]) -> Result<Submitted, SubmitError> {
+    serde_json::from_slice(result).map_err(|error| SubmitError::Unavailable {
+        reason: format!("what is remembered of an idempotency key is damaged: {error}"),
+    })
+}
+
+/// The record of a run that waits.
+pub(super) fn queued(ticket: &Ticket) -> Lifecycle {
+    Lifecycle {
+        run_id: ticket.run_id.clone(),
+        agent: ticket.agent.clone(),
+        thread_id: ticket.thread.clone(),
+        status: RunStatus::Queued,
+        cause: ticket.cause.clone(),
+        queued_at: Some(now()),
+        started_at: None,
+        finished_at: None,
+        attempt: 1,
+        steps: 0,
+        usage: RunUsage::default(),
+        error: None,
+        pending_tool_calls: Vec::new(),
+    }
+}

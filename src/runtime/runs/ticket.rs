@@ -1,0 +1,86 @@
+//! A run that waits, as the store keeps it until it has begun.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::access::Principal;
+use crate::agent::cause::{Cause, CauseKind};
+use crate::agui::RunAgentInput;
+use crate::store::{Tenant, WorkItem, WorkKey};
+
+use super::super::thread::ThreadRef;
+use super::line::Waiter;
+
+/// The queue of the store in which runs wait.
+pub(super) const QUEUE: &str = "runs";
+
+/// Everything that is needed to start the run, in this process or another. Headers of the request are not among it:
+/// credentials are never stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Ticket {
+    pub(super) run_id: String,
+    pub(super) tenant: String,
+    pub(super) owner: String,
+    pub(super) thread: String,
+    pub(super) agent: String,
+    input: Box<RawValue>,
+    pub(super) cause: Cause,
+    pub(super) tells_all: bool,
+    pub(super) keeps_instructions: bool,
+}
+
+impl Ticket {
+    pub(super) fn new(
+        run_id: &str,
+        thread: &ThreadRef,
+        agent: &str,
+        input: &RunAgentInput,
+        cause: Cause,
+        (tells_all, keeps_instructions): (bool, bool),
+    ) -> Self {
+        Self {
+            run_id: run_id.to_owned(),
+            tenant: thread.tenant.clone(),
+            owner: thread.owner.clone(),
+            thread: thread.id.clone(),
+            agent: agent.to_owned(),
+            input: to_raw_value(input).expect("an input is plain data"),
+            cause,
+            tells_all,
+            keeps_instructions,
+        }
+    }
+
+    pub(super) fn thread(&self) -> ThreadRef {
+        ThreadRef { tenant: self.tenant.clone(), owner: self.owner.clone(), id: self.thread.clone() }
+    }
+
+    pub(super) fn principal(&self) -> Principal {
+        Principal { tenant: self.tenant.clone(), subject: self.owner.clone() }
+    }
+
+    pub(super) fn input(&self) -> Result<RunAgentInput, String> {
+        RunAgentInput::read(self.input.get().as_bytes()).map_err(|error| error.to_string())
+    }
+
+    pub(super) fn key(&self) -> WorkKey {
+        let tenant = Tenant::new(self.tenant.as_str());
+        WorkKey { tenant, queue: QUEUE.to_owned(), key: self.run_id.clone() }
+    }
+
+    pub(super) fn item(&self, due_at_ms: i64) -> WorkItem {
+        let body = serde_json::to_vec(self).expect("a ticket is plain data").into();
+        WorkItem { key: self.key(), due_at_ms, body }
+    }
+
+    pub(super) fn waiter(&self, due_at_ms: i64) -> Waiter {
+        Waiter {
+            run_id: self.run_id.clone(),
+            thread: self.thread(),
+            agent: self.agent.clone(),
+            cause: self.cause.clone(),
+            is_child: self.cause.kind == CauseKind::Agent && self.cause.run_id.is_some(),
+            due_at_ms,
+        }
+    }
+}

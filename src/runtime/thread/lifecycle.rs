@@ -1,0 +1,111 @@
+//! What a run's lifecycle document says at its start and at its end, written in the commits that make it so.
+
+use crate::agent::meter::Meter;
+use crate::agui::Event;
+use crate::store::{Batch, Settle};
+
+use super::super::runs::{FromQueue, Life, Lifecycle, ModelUsage, RunError, RunStatus, RunUsage, name_of};
+use super::StopReason;
+use super::actor::{Broken, Thread};
+use super::live::Ending;
+use super::record::{RunFacts, RunStart, Told};
+
+/// What is stored along with a step of a run.
+#[derive(Debug, Clone)]
+pub(super) struct AlongWith {
+    pub(super) batch: Batch,
+    pub(super) life: Life,
+}
+
+/// A run's record at its start, and what waited for that.
+pub(super) struct Begins {
+    life: Life,
+    settle: Vec<Settle>,
+}
+
+impl AlongWith {
+    /// With the start of a run.
+    pub(super) fn start_of(begins: Begins) -> Self {
+        let Begins { mut life, settle } = begins;
+        Self { batch: Batch { settle, ..life.next().into() }, life }
+    }
+
+    /// With the end of a run that told this; what it did is counted from what it told where nobody counted.
+    pub(super) fn end_of(mut life: Life, facts: &RunFacts, told: &Told, meter: Option<&Meter>) -> Self {
+        let terminal = told.events.last().map(|last| &last.event);
+        let (usage, error) = match terminal {
+            Some(Event::RunFinished(finished)) => (finished.usage.as_deref(), None),
+            Some(Event::RunError(failed)) => {
+                let code = failed.code.clone().unwrap_or_else(|| "internal".to_owned());
+                (failed.usage.as_deref(), Some(RunError { code, message: failed.message.clone() }))
+            }
+            _ => (None, None),
+        };
+        let record = &mut life.told;
+        record.status = facts.status;
+        record.finished_at = Some(facts.finished_at.clone());
+        let said = || told.events.iter().filter(|item| matches!(item.event, Event::StepStarted(_))).count() as u64;
+        record.steps += meter.map(Meter::steps).filter(|steps| *steps > 0).unwrap_or_else(said);
+        record.usage.add(usage.unwrap_or_default());
+        for (model, usd) in meter.map(Meter::costs).unwrap_or_default() {
+            record.usage.add_model(&ModelUsage { model, cost_usd: Some(usd), ..ModelUsage::default() });
+        }
+        record.error = error;
+        record.pending_tool_calls.clone_from(&facts.asked);
+        Self { batch: life.next().into(), life }
+    }
+}
+
+impl Thread {
+    /// The record of a run that nobody waited for.
+    pub(super) fn life_begins(&self, start: &RunStart) -> Begins {
+        Begins { life: self.new_life(start), settle: Vec::new() }
+    }
+
+    /// The record of a run that waited in the queue, and does no more.
+    pub(super) fn life_goes_on(&self, start: &RunStart, queued: FromQueue) -> Begins {
+        let FromQueue { mut life, settle, .. } = queued;
+        let (status, started_at) = (RunStatus::Running, Some(start.started_at.clone()));
+        life.told = Lifecycle { status, started_at, finished_at: None, error: None, ..life.told };
+        Begins { life, settle: vec![settle] }
+    }
+
+    fn new_life(&self, start: &RunStart) -> Life {
+        Life::new(&self.name, begun(&self.name.id, start))
+    }
+
+    /// The record of a run that was live when the process died, as it is stored.
+    pub(super) async fn life_of(&self, start: &RunStart) -> Result<Life, Broken> {
+        let name = name_of(&self.name.tenant, &self.name.owner, &start.run_id);
+        let read = Life::read(self.services.store.as_ref(), name).await;
+        let found = read.map_err(|error| Broken { reason: error.to_string() })?;
+        Ok(found.unwrap_or_else(|| self.new_life(start)))
+    }
+}
+
+fn begun(thread_id: &str, start: &RunStart) -> Lifecycle {
+    Lifecycle {
+        run_id: start.run_id.clone(),
+        agent: start.agent.clone(),
+        thread_id: thread_id.to_owned(),
+        status: RunStatus::Running,
+        cause: start.cause.clone(),
+        queued_at: None,
+        started_at: Some(start.started_at.clone()),
+        finished_at: None,
+        attempt: 1,
+        steps: 0,
+        usage: RunUsage::default(),
+        error: None,
+        pending_tool_calls: Vec::new(),
+    }
+}
+
+impl From<StopReason> for Ending {
+    fn from(reason: StopReason) -> Self {
+        match reason {
+            StopReason::Asked => Self::Stopped,
+            StopReason::Superseded => Self::Superseded,
+        }
+    }
+}

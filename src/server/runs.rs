@@ -1,0 +1,140 @@
+//! Runs over HTTP: submitted, listed, looked at and cancelled (docs/agents.md §2).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::access::Principal;
+use crate::agui::{Message, to_json};
+use crate::runtime::{Cause, CauseKind, Lifecycle, RunQuery, RunStatus, Runtime, Submission, ThreadChoice};
+
+use super::agents::fit;
+use super::error::problem::{Code, Problem};
+use super::v1::body;
+use super::v1::query::{Query, refused};
+
+const USUAL: usize = 50;
+const MOST: usize = 500;
+/// An idempotency key has at most so many characters.
+const KEY_CHARACTERS: usize = 255;
+
+type Shared = State<Arc<Runtime>>;
+type Named = Result<Path<String>, PathRejection>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    thread_id: Option<String>,
+    prompt: Option<String>,
+    #[serde(default)]
+    messages: Vec<Value>,
+    state: Option<Value>,
+    idempotency_key: Option<String>,
+}
+
+/// `POST /v1/agents/{id}/runs`: the run is stored when this is answered, and happens whoever waits.
+pub(super) async fn submit(
+    State(runtime): Shared,
+    id: Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let agent = fit(&runtime, id)?;
+    let wanted = body::json(&headers, body, super::agui::INPUT_BYTES).await?;
+    let wanted: Wanted = serde_json::from_value(wanted).map_err(|error| invalid(error.to_string()))?;
+    let Wanted { thread_id, prompt, messages, state, idempotency_key } = wanted;
+    if idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.chars().count() > KEY_CHARACTERS) {
+        return Err(invalid(format!("`idempotency_key` has 1 to {KEY_CHARACTERS} characters")));
+    }
+    let mut messages = read(messages)?;
+    messages.extend(prompt.map(|prompt| Message::user(new_id(), prompt)));
+    let submission = Submission {
+        principal: Principal::local(),
+        agent,
+        thread: thread_id.map_or(ThreadChoice::New, ThreadChoice::Named),
+        messages,
+        state: state.as_ref().map(to_json),
+        cause: Cause::first(CauseKind::Api),
+        idempotency_key,
+        settle: Vec::new(),
+        keeps_instructions: false,
+    };
+    let submitted = runtime.submit(submission).await?;
+    let (run_id, thread_id, accepted) = (submitted.run_id, submitted.thread_id, submitted.accepted);
+    let answer = json!({ "run_id": run_id, "thread_id": thread_id, "accepted": accepted });
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}
+
+/// AG-UI messages; one without an id gets one.
+fn read(messages: Vec<Value>) -> Result<Vec<Message>, Problem> {
+    let with_id = |mut message: Value| {
+        if let Value::Object(members) = &mut message {
+            members.entry("id").or_insert_with(|| new_id().into());
+        }
+        message
+    };
+    let list = Value::Array(messages.into_iter().map(with_id).collect());
+    Message::read_list(&list.to_string()).map_err(|error| {
+        invalid(format!("`messages` is a list of AG-UI messages: {error}")).with("errors", json!(error.issues))
+    })
+}
+
+fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(Code::InvalidBody, detail)
+}
+
+/// `GET /v1/runs?agent=&status=&thread=`
+pub(super) async fn list(State(runtime): Shared, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct Page {
+        items: Vec<Lifecycle>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_cursor: Option<String>,
+    }
+    let query = Query::parse(query.as_deref());
+    let words = || RunStatus::ALL.map(RunStatus::as_str).join(", ");
+    let status = |word: &str| RunStatus::parse(word).ok_or_else(|| refused("status", &format!("one of {}", words())));
+    let wanted = RunQuery {
+        agent: query.get("agent").map(str::to_owned),
+        status: query.get("status").map(status).transpose()?,
+        thread: query.get("thread").map(str::to_owned),
+        before: query.get("cursor").map(cursor).transpose()?,
+        limit: query.limit(USUAL, MOST)?,
+    };
+    let page = runtime.runs(&Principal::local(), &wanted).await?;
+    let next_cursor = page.next.map(|run_id| URL_SAFE_NO_PAD.encode(run_id));
+    Ok(Json(Page { items: page.items, next_cursor }).into_response())
+}
+
+fn cursor(text: &str) -> Result<String, Problem> {
+    let run_id = URL_SAFE_NO_PAD.decode(text).ok().and_then(|run_id| String::from_utf8(run_id).ok());
+    run_id.ok_or_else(|| refused("cursor", "the `next_cursor` of an earlier answer"))
+}
+
+pub(super) async fn look(State(runtime): Shared, id: Named) -> Result<Json<Lifecycle>, Problem> {
+    let Path(run_id) = id.map_err(|_| Problem::not_found())?;
+    runtime.run_record(&Principal::local(), &run_id).await?.map(Json).ok_or_else(|| unknown(&run_id))
+}
+
+/// Ends the run wherever it is; answers it as it is then.
+pub(super) async fn cancel(State(runtime): Shared, id: Named) -> Result<Json<Lifecycle>, Problem> {
+    let Path(run_id) = id.map_err(|_| Problem::not_found())?;
+    runtime.cancel(&Principal::local(), &run_id).await?.map(Json).ok_or_else(|| unknown(&run_id))
+}
+
+fn unknown(run_id: &str) -> Problem {
+    Problem::new(Code::NotFound, format!("there is no run `{run_id}`"))
+}
