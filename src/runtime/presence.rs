@@ -24,7 +24,7 @@ pub struct Room {
 #[derive(Debug, Default)]
 struct Peers {
     seats: BTreeMap<String, Peer>,
-    /// `{connection_id: {principal, data}}`, encoded when the first one asks after a change.
+    /// `{seat: {principal, data}}`, encoded when the first one asks after a change.
     encoded: Option<Bytes>,
 }
 
@@ -43,7 +43,7 @@ pub struct Crowded;
 #[derive(Debug)]
 pub struct Presence {
     room: Arc<Room>,
-    connection: String,
+    seat: String,
 }
 
 impl Default for Room {
@@ -53,18 +53,28 @@ impl Default for Room {
 }
 
 impl Room {
-    /// Sits down; the same connection sits once.
-    pub fn enter(self: &Arc<Self>, connection: &str, principal: &str, data: Value) -> Result<Presence, Crowded> {
-        {
+    /// Sits down. The first seat of a connection is called as the connection, a further one, on another of its channels,
+    /// `<connection>/<channel>`.
+    pub fn enter(
+        self: &Arc<Self>,
+        connection: &str,
+        channel: u64,
+        principal: &str,
+        data: Value,
+    ) -> Result<Presence, Crowded> {
+        let seat = {
             let mut peers = self.peers();
-            if peers.seats.len() >= SEATS && !peers.seats.contains_key(connection) {
+            if peers.seats.len() >= SEATS {
                 return Err(Crowded);
             }
-            peers.seats.insert(connection.to_owned(), Peer { principal: principal.to_owned(), data });
+            let is_taken = peers.seats.contains_key(connection);
+            let seat = if is_taken { format!("{connection}/{channel}") } else { connection.to_owned() };
+            peers.seats.insert(seat.clone(), Peer { principal: principal.to_owned(), data });
             peers.encoded = None;
-        }
+            seat
+        };
         self.changes.send_modify(|changes| *changes += 1);
-        Ok(Presence { room: Arc::clone(self), connection: connection.to_owned() })
+        Ok(Presence { room: Arc::clone(self), seat })
     }
 
     /// Wakes at every change.
@@ -72,7 +82,7 @@ impl Room {
         self.changes.subscribe()
     }
 
-    /// `{connection_id: {"principal","data"}}` of everybody here.
+    /// `{seat: {"principal","data"}}` of everybody here.
     pub fn peers_json(&self) -> Bytes {
         let mut peers = self.peers();
         let Peers { seats, encoded } = &mut *peers;
@@ -85,11 +95,15 @@ impl Room {
 }
 
 impl Presence {
+    pub fn seat(&self) -> &str {
+        &self.seat
+    }
+
     /// Says something else about who sits here.
     pub fn update(&self, data: Value) {
         {
             let mut peers = self.room.peers();
-            let Some(peer) = peers.seats.get_mut(&self.connection) else { return };
+            let Some(peer) = peers.seats.get_mut(&self.seat) else { return };
             peer.data = data;
             peers.encoded = None;
         }
@@ -101,7 +115,7 @@ impl Drop for Presence {
     fn drop(&mut self) {
         {
             let mut peers = self.room.peers();
-            peers.seats.remove(&self.connection);
+            peers.seats.remove(&self.seat);
             peers.encoded = None;
         }
         self.room.changes.send_modify(|changes| *changes += 1);

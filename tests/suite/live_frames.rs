@@ -456,6 +456,45 @@ async fn peers_see_who_is_there_until_they_leave() {
 }
 
 #[tokio::test]
+async fn several_clients_may_share_a_socket_each_with_its_own_numbers_and_seat() {
+    let home = Home::with_agents(&[]);
+    let server = home.serve_in_memory();
+    server.put_document("shared/a", &json!({}), &[]).await;
+    let mut socket = Socket::open(&server, "one").await;
+    let id = socket.welcome["connection_id"].as_str().unwrap().to_owned();
+    for (channel, client) in [(1, "one"), (2, "two")] {
+        socket.say(&json!({"type": "subscribe", "channel": channel, "doc": "shared/a", "presence": true})).await;
+        let inc = json!([{"op": "inc", "path": "/n", "by": 1}]);
+        for _ in 0..2 {
+            let mutate = json!({"type": "mutate", "channel": channel, "client_id": client, "mutation_id": 1, "intents": inc});
+            socket.say(&mutate).await;
+            assert_eq!(socket.hear_a("ack").await["mutation_id"], 1, "{client}");
+        }
+        socket.say(&json!({"type": "presence", "channel": channel, "data": client})).await;
+    }
+    assert_eq!(server.get_v1("/state/shared/a").await.body["data"], json!({"n": 2}), "each once");
+    let both = loop {
+        let presence = socket.hear_a("presence").await;
+        if presence["channel"] == 2 && presence["peers"].as_object().unwrap().len() == 2 {
+            break presence;
+        }
+    };
+    assert_eq!(both["you"], format!("{id}/2"));
+    assert_eq!(both["peers"][&id]["data"], "one");
+    assert_eq!(both["peers"][format!("{id}/2")]["data"], "two");
+    socket.say(&json!({"type": "unsubscribe", "channel": 1})).await;
+    let left = loop {
+        let presence = socket.hear_a("presence").await;
+        if presence["peers"].get(&id).is_none() {
+            break presence;
+        }
+    };
+    assert_eq!(left["peers"], json!({format!("{id}/2"): {"principal": "user:local", "data": "two"}}));
+    socket.say(&json!({"type": "mutate", "channel": 2, "client_id": "", "mutation_id": 1, "patch": []})).await;
+    assert_eq!(socket.hear_a("error").await["code"], "invalid_body");
+}
+
+#[tokio::test]
 async fn a_client_that_answers_no_ping_is_let_go_and_one_that_does_stays() {
     let home = Home::with_agents(&[]);
     let server = bounded(&home, "heartbeat_ms = 200");

@@ -18,6 +18,7 @@ const WRAPPING: usize = 4;
 const PRESENCE_BYTES: usize = 2 << 10;
 /// Characters of a client's id.
 const CLIENT_ID: RangeInclusive<usize> = 1..=128;
+const CLIENT_ID_FORM: &str = "`client_id` has 1 to 128 characters and no control characters";
 
 #[derive(Debug)]
 pub(super) enum Frame {
@@ -45,6 +46,8 @@ pub(super) struct Subscribe {
 #[derive(Debug)]
 pub(super) struct Mutate {
     pub(super) channel: u64,
+    /// Whom it is said for, where several clients share the socket.
+    pub(super) client_id: Option<String>,
     pub(super) mutation_id: u64,
     /// The write, or why there is none; a refused mutation takes its number too.
     pub(super) write: Result<Write, Rejection>,
@@ -75,6 +78,7 @@ fn unacceptable(text: &str, problem: &Problem) -> Result<Frame, Misread> {
     struct Outline {
         r#type: String,
         channel: Option<u64>,
+        client_id: Option<String>,
         mutation_id: Option<u64>,
     }
     if serde_json::from_str::<IgnoredAny>(text).is_err() {
@@ -82,8 +86,11 @@ fn unacceptable(text: &str, problem: &Problem) -> Result<Frame, Misread> {
     }
     let outline = serde_json::from_str::<Outline>(text).ok();
     match outline {
-        Some(Outline { r#type, channel: Some(channel), mutation_id: Some(mutation_id) }) if r#type == "mutate" => {
-            Ok(Frame::Mutate(Box::new(Mutate { channel, mutation_id, write: Err(problem.rejection()) })))
+        Some(Outline { r#type, channel: Some(channel), client_id, mutation_id: Some(mutation_id) })
+            if r#type == "mutate" && client_id.as_deref().is_none_or(is_client_id) =>
+        {
+            let write = Err(problem.rejection());
+            Ok(Frame::Mutate(Box::new(Mutate { channel, client_id, mutation_id, write })))
         }
         outline => {
             let channel = outline.and_then(|outline| outline.channel);
@@ -154,10 +161,14 @@ fn hello(members: Map<String, Value>) -> Result<Frame, Misread> {
         1
     }
     let Hello { client_id, protocol, .. } = fields(members)?;
-    if !CLIENT_ID.contains(&client_id.chars().count()) || client_id.chars().any(char::is_control) {
-        return Err(refused("`client_id` has 1 to 128 characters and no control characters", None));
+    if !is_client_id(&client_id) {
+        return Err(refused(CLIENT_ID_FORM, None));
     }
     Ok(Frame::Hello { client_id, protocol })
+}
+
+fn is_client_id(text: &str) -> bool {
+    CLIENT_ID.contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 fn subscribe(mut members: Map<String, Value>) -> Result<Frame, Misread> {
@@ -191,12 +202,17 @@ fn mutate(mut members: Map<String, Value>, channel: Option<u64>) -> Result<Frame
     let mutation_id = members.get("mutation_id").and_then(Value::as_u64).filter(|id| *id > 0);
     let mutation_id = mutation_id
         .ok_or_else(|| refused("`mutation_id` is a number: 1, 2, 3 … per client and document", Some(channel)))?;
+    let client_id = match members.remove("client_id") {
+        None => None,
+        Some(Value::String(id)) if is_client_id(&id) => Some(id),
+        Some(_) => return Err(refused(CLIENT_ID_FORM, Some(channel))),
+    };
     let write = match mutation::take(&mut members) {
         Ok(write) => Ok(Write { wants_data: write.dry_run, ..write }),
         Err(problem) if problem.is_about_form() => return Err(refused(problem.detail(), Some(channel))),
         Err(problem) => Err(problem.rejection()),
     };
-    Ok(Frame::Mutate(Box::new(Mutate { channel, mutation_id, write })))
+    Ok(Frame::Mutate(Box::new(Mutate { channel, client_id, mutation_id, write })))
 }
 
 fn presence(mut members: Map<String, Value>) -> Result<Frame, Misread> {

@@ -81,7 +81,7 @@ impl Rate {
 
 impl<S> Session<S> {
     pub(super) fn mutate(&mut self, mutate: Mutate) {
-        let Mutate { channel, mutation_id, write } = mutate;
+        let Mutate { channel, client_id, mutation_id, write } = mutate;
         let Some(Channel::Document { name, .. }) = self.channels.get(&channel) else {
             let message = "no document is subscribed on this channel";
             return self.reject(channel, mutation_id, refusal("unsubscribed", message), None);
@@ -96,7 +96,7 @@ impl<S> Session<S> {
             return self.reject(channel, mutation_id, refusal, Some(wait));
         }
         let write = write.unwrap_or_else(|rejection| Write::new(Proposal::Unreadable(rejection)));
-        let client_id = self.client_id.clone().expect("a client says hello first");
+        let client_id = client_id.or_else(|| self.client_id.clone()).expect("a client says hello first");
         let write = Write { origin: Some(Origin { client_id, mutation_id }), ..write };
         let (runtime, principal) = (std::sync::Arc::clone(&self.runtime), self.principal.clone());
         self.mutations.in_flight.push(Box::pin(async move {

@@ -54,7 +54,7 @@ impl<S> Session<S> {
         let room = Arc::clone(subscription.room());
         let peers = presence.then(|| {
             let changes = room.changes();
-            self.outbox.push(told::presence(channel, &room.peers_json()));
+            self.outbox.push(told::presence(channel, None, &room.peers_json()));
             self.feeds.peers(channel, Arc::clone(&room), changes)
         });
         let mut following = Box::new(Following { subscription, is_live: false });
@@ -138,7 +138,7 @@ impl<S> Session<S> {
         match (data, seat.as_ref()) {
             (None, _) => *seat = None,
             (Some(data), Some(seat)) => seat.update(data),
-            (Some(data), None) => match room.enter(&self.connection_id, &self.principal.actor(), data) {
+            (Some(data), None) => match room.enter(&self.connection_id, channel, &self.principal.actor(), data) {
                 Ok(taken) => *seat = Some(taken),
                 Err(crowded) => self.complain("overloaded", &crowded.to_string(), Some(channel)),
             },
@@ -146,10 +146,10 @@ impl<S> Session<S> {
     }
 
     pub(super) fn peers(&mut self, channel: u64, room: Arc<Room>, changes: watch::Receiver<u64>) {
-        self.outbox.push(told::presence(channel, &room.peers_json()));
-        let tap = self.feeds.peers(channel, room, changes);
-        if let Some(Channel::Document { peers, .. }) = self.channels.get_mut(&channel) {
-            *peers = Some(tap);
+        if let Some(Channel::Document { peers, seat, .. }) = self.channels.get_mut(&channel) {
+            let you = seat.as_ref().map(Presence::seat);
+            self.outbox.push(told::presence(channel, you, &room.peers_json()));
+            *peers = Some(self.feeds.peers(channel, room, changes));
         }
     }
 }

@@ -109,9 +109,10 @@ pub(super) fn squashed(channel: u64, squashed: &[u8]) -> Message {
     spliced(&format!("{{\"type\":\"delta\",\"channel\":{channel},"), &squashed[1..])
 }
 
-/// Everybody at a document.
-pub(super) fn presence(channel: u64, peers: &[u8]) -> Message {
-    let mut text = format!("{{\"type\":\"presence\",\"channel\":{channel},\"peers\":").into_bytes();
+/// Everybody at a document, and which of them the reader is.
+pub(super) fn presence(channel: u64, you: Option<&str>, peers: &[u8]) -> Message {
+    let you = you.map(|you| format!("\"you\":\"{you}\",")).unwrap_or_default();
+    let mut text = format!("{{\"type\":\"presence\",\"channel\":{channel},{you}\"peers\":").into_bytes();
     text.extend_from_slice(peers);
     text.push(b'}');
     message(text)

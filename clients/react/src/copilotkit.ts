@@ -1,0 +1,66 @@
+/** CopilotKit's agents with live state; needs `@copilotkit/react-core` 1.74 or later and both providers above. */
+import { useAgent, useCopilotKit } from "@copilotkit/react-core/v2";
+import { useEffect, useState } from "react";
+import { bind } from "./copilotkit/binding.js";
+import type { DocumentState } from "./document.js";
+import { StateError } from "./errors.js";
+import type { Http } from "./http.js";
+import type { Json } from "./json.js";
+import { useStateClient } from "./react/provider.js";
+import { useSharedDocument, useSharedState } from "./react/use-shared-state.js";
+
+export type LiveAgentState<T> = Omit<DocumentState<T | undefined>, "presence"> & {
+  /** The whole next state, or how to make it; it reaches the server, and everybody, at once. */
+  readonly setState: (next: T | ((before: T) => T)) => void;
+};
+
+/**
+ * The state of an agent as its document has it: edits of others and of runs that nobody watches appear by themselves, and the agent's
+ * own `state` follows between its runs.
+ */
+export function useLiveAgentState<T = Json>(agentId: string, threadId?: string): LiveAgentState<T> {
+  const { agent } = useAgent({ agentId });
+  const { copilotkit } = useCopilotKit();
+  const client = useStateClient();
+  const thread = threadId ?? (agent as { readonly threadId?: string }).threadId ?? "";
+  const [type, id] = useStateOf(agentId, thread, client?.http);
+  const document = useSharedDocument<Json>(type, id, undefined);
+  const { presence: _, updateState, ...shared } = useSharedState<T>({ stateType: type, stateId: id });
+
+  useEffect(() => {
+    if (!document || !client) return;
+    const attend = () => copilotkit.connectAgent({ agent });
+    return bind({ agent, document, attend, isLive: (runId) => isLive(client.http, runId) });
+  }, [agent, client, copilotkit, document]);
+
+  return { ...shared, setState: updateState as LiveAgentState<T>["setState"] };
+}
+
+/** Which document holds an agent's state (docs/agents.md §6). */
+function useStateOf(agentId: string, thread: string, http: Http | undefined): readonly [type: string, id: string] {
+  const [scope, setScope] = useState("thread");
+  useEffect(() => {
+    let isCurrent = true;
+    http?.get<{ state?: { scope: string } }>(`/v1/agents/${encodeURIComponent(agentId)}`).then(
+      ({ state }) => isCurrent && setScope(state?.scope ?? "thread"),
+      // An agent that is not there has no document either, and says so by its own error.
+      () => undefined,
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [agentId, http]);
+  if (scope === "agent") return ["agent", agentId];
+  if (scope.startsWith("shared/")) return ["shared", scope.slice("shared/".length).replaceAll(/\{\{\s*thread\s*\}\}/g, thread)];
+  return ["agent", `${agentId}:${thread}`];
+}
+
+async function isLive(http: Http, runId: string): Promise<boolean> {
+  try {
+    const { status } = await http.get<{ status: string }>(`/v1/runs/${encodeURIComponent(runId)}`);
+    return status === "running";
+  } catch (error) {
+    if (error instanceof StateError) return false;
+    throw error;
+  }
+}

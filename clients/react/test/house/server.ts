@@ -1,0 +1,53 @@
+/** The real binary on a free port with a store of its own. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+const root = path.resolve(import.meta.dirname, "../../../..");
+const candidates = [process.env["COAGENT_BIN"], `${root}/target/release/coagent`, `${root}/target/debug/coagent`];
+const binary = candidates.find((candidate) => candidate !== undefined && existsSync(candidate));
+
+export type Server = { readonly origin: string; kill(): Promise<void>; restart(): Promise<void>; stop(): Promise<void> };
+
+export async function startServer({ store }: { store?: string } = {}): Promise<Server> {
+  if (!binary) throw new Error("the server is not built: run `cargo build`, or name it in COAGENT_BIN");
+  const folder = mkdtempSync(path.join(tmpdir(), "coagent-client-"));
+  mkdirSync(path.join(folder, "agents"));
+  const start = (listen: string) => launch(binary, folder, ["--listen", listen, "--store", store ?? `sqlite:${folder}/coagent.db`]);
+  let running = await start("127.0.0.1:0");
+  const { origin } = running;
+  return {
+    origin,
+    kill: () => end(running.child, "SIGKILL"),
+    async restart() {
+      await end(running.child, "SIGKILL");
+      running = await start(new URL(origin).host);
+    },
+    async stop() {
+      await end(running.child, "SIGTERM");
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function launch(command: string, cwd: string, flags: string[]): Promise<{ child: ChildProcess; origin: string }> {
+  const child = spawn(command, ["serve", "--agents", "agents", ...flags], { cwd, stdio: ["ignore", "ignore", "pipe"] });
+  return new Promise((resolve, reject) => {
+    let said = "";
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`the server ended with ${code}:\n${said}`)));
+    child.stderr?.on("data", (chunk) => {
+      said += chunk;
+      const origin = /listening on (http:\/\/\S+)\n/.exec(said)?.[1];
+      if (origin) resolve({ child, origin });
+    });
+  });
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  child.kill(signal);
+  await gone;
+}

@@ -1,0 +1,1 @@
+export { SharedState, SharedState as default } from "coagent-runtime/react";

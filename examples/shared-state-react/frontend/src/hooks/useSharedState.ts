@@ -1,0 +1,1 @@
+export { useSharedState, useSharedState as default } from "coagent-runtime/react";
