@@ -66,6 +66,11 @@ say "aimock as the model of the built binary"
 say "example page"
 (cd examples/copilotkit-react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build)
 
+say "the npm package against the built binary, in Node and in Chromium"
+(cd clients/react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check && npm run --silent build)
+(cd examples/shared-state-react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build)
+(cd clients/react && npm test --silent)
+
 say "the page in Chromium against the built binary"
 (cd tests/browser && npm ci --no-audit --no-fund --loglevel=error && npm test --silent)
 

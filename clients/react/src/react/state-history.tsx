@@ -63,8 +63,6 @@ export function StateHistory<T>({ stateType, stateId, className = "coagent-histo
           {shown} of {head}
         </output>
       </label>
-      {past && children?.(past)}
-      {failure && <p role="alert">{failure}</p>}
       <div>
         <button type="button" disabled={wanted === null} onClick={() => setWanted(null)}>
           Back to now
@@ -73,6 +71,8 @@ export function StateHistory<T>({ stateType, stateId, className = "coagent-histo
           Restore this version
         </button>
       </div>
+      {past && children?.(past)}
+      {failure && <p role="alert">{failure}</p>}
     </section>
   );
 }

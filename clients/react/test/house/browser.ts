@@ -82,16 +82,17 @@ export class Tab {
   }
 
   async more(times = 1): Promise<void> {
-    for (let time = 0; time < times; time += 1) await this.part("more").click();
+    // Without the waiting for a picture, which a tab in the background takes its time for.
+    for (let time = 0; time < times; time += 1) await this.part("more").dispatchEvent("click");
   }
 
   async write(message: string): Promise<void> {
     await this.part("draft").fill(message);
-    await this.part("add").click();
+    await this.part("add").dispatchEvent("click");
   }
 
   async offline(wanted: boolean): Promise<void> {
-    await this.part("offline").setChecked(wanted, { force: true });
+    if ((await this.part("offline").isChecked()) !== wanted) await this.part("offline").dispatchEvent("click");
   }
 
   async shows(count: number, messages: readonly string[]): Promise<void> {
