@@ -1,6 +1,6 @@
 /** CopilotKit's agents with live state; needs `@copilotkit/react-core` 1.74 or later and both providers above. */
 import { useAgent, useCopilotKit } from "@copilotkit/react-core/v2";
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { bind } from "./copilotkit/binding.js";
 import type { DocumentState } from "./document.js";
 import { StateError } from "./errors.js";
@@ -9,23 +9,23 @@ import type { Json } from "./json.js";
 import { useStateClient } from "./react/provider.js";
 import { useSharedDocument, useSharedState } from "./react/use-shared-state.js";
 
-export type LiveAgentState<T> = Omit<DocumentState<T | undefined>, "presence"> & {
+export type LiveAgentState<T> = Omit<DocumentState<T>, "presence"> & {
   /** The whole next state, or how to make it; it reaches the server, and everybody, at once. */
   readonly setState: (next: T | ((before: T) => T)) => void;
 };
 
 /**
  * The state of an agent as its document has it: edits of others and of runs that nobody watches appear by themselves, and the agent's
- * own `state` follows between its runs.
+ * own `state` follows between its runs. Before there is a document, at `version` 0, it is the agent's own.
  */
 export function useLiveAgentState<T = Json>(agentId: string, threadId?: string): LiveAgentState<T> {
   const { agent } = useAgent({ agentId });
   const { copilotkit } = useCopilotKit();
   const client = useStateClient();
-  const thread = threadId ?? (agent as { readonly threadId?: string }).threadId ?? "";
-  const [type, id] = useStateOf(agentId, thread, client?.http);
+  const [type, id] = useStateOf(agentId, threadId ?? agent.threadId ?? "", client?.http);
   const document = useSharedDocument<Json>(type, id, undefined);
-  const { presence: _, updateState, ...shared } = useSharedState<T>({ stateType: type, stateId: id });
+  const { presence: _, updateState, state, ...shared } = useSharedState<T>({ stateType: type, stateId: id });
+  const isKnown = shared.version > 0;
 
   useEffect(() => {
     if (!document || !client) return;
@@ -33,7 +33,14 @@ export function useLiveAgentState<T = Json>(agentId: string, threadId?: string):
     return bind({ agent, document, attend, isLive: (runId) => isLive(client.http, runId) });
   }, [agent, client, copilotkit, document]);
 
-  return { ...shared, setState: updateState as LiveAgentState<T>["setState"] };
+  const setState = useCallback(
+    (next: T | ((before: T) => T)) => {
+      if (isKnown) updateState(next as Parameters<typeof updateState>[0]);
+      else agent.setState(typeof next === "function" ? (next as (before: T) => T)(agent.state as T) : next);
+    },
+    [agent, isKnown, updateState],
+  );
+  return { ...shared, state: isKnown ? (state as T) : (agent.state as T), setState };
 }
 
 /** Which document holds an agent's state (docs/agents.md §6). */

@@ -56,6 +56,9 @@ export class SharedDocument<T> {
         this.#error = error;
         this.#changed();
       },
+      found: () => {
+        this.#error = null;
+      },
       conflicted: (conflicts) => {
         this.#conflicts = [...this.#conflicts, ...conflicts].slice(-CONFLICTS_KEPT);
         this.#changed();

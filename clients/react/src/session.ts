@@ -21,6 +21,8 @@ export interface Surroundings {
 export type Ear = {
   changed(): void;
   failed(error: StateError): void;
+  /** What was refused is there now. */
+  found(): void;
   conflicted(conflicts: readonly Conflict[]): void;
   /** A version was made by a run of an agent. */
   ran(runId: string): void;
@@ -28,6 +30,8 @@ export type Ear = {
 
 const GRACE_MS = 1_000;
 const SEEN_AFTER_MS = 500;
+/** Nobody tells when a document that is missing is made; its readers look again after this. */
+const LOOK_AGAIN_MS = 3_000;
 
 export class Session {
   readonly doc: string;
@@ -163,6 +167,7 @@ export class Session {
         this.replica.snapshot(this.replica.confirmed.epoch, told.version, undefined);
         return this.#moved();
       case "live":
+        if (this.stage === "refused") this.#tell((ear) => ear.found());
         this.stage = "live";
         if (this.#presence !== undefined) this.sit(this.#presence);
         return this.#changed();
@@ -181,7 +186,7 @@ export class Session {
 
   #subscribe(): void {
     const { epoch, version, data } = this.replica.confirmed;
-    this.stage = "catching_up";
+    if (this.stage !== "refused") this.stage = "catching_up";
     this.#inFlight = null;
     const since = version > 0 && data !== undefined ? { since: { epoch, version } } : {};
     const initial = this.#initial ?? (this.replica.pending.length > 0 ? {} : undefined);
@@ -260,8 +265,12 @@ export class Session {
     if (code === "deleted") {
       this.replica.snapshot(this.replica.confirmed.epoch, this.replica.confirmed.version, undefined);
     }
+    if (code === "not_found" && this.#holders > 0) {
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.#linked && this.#subscribe(), LOOK_AGAIN_MS);
+    }
+    if (this.stage !== "refused") this.#tell((ear) => ear.failed(new StateError({ code, message })));
     this.stage = "refused";
-    this.#tell((ear) => ear.failed(new StateError({ code, message })));
     this.#changed();
   }
 

@@ -1,4 +1,5 @@
 import { CopilotKitProvider } from "@copilotkit/react-core/v2";
+import { SharedStateProvider } from "coagent-runtime/react";
 import { lazy, Suspense, useEffect } from "react";
 import { Header } from "./Header";
 import { useNotices } from "./notices";
@@ -13,7 +14,9 @@ export function App() {
   const { notices, report, clear } = useNotices();
   return (
     <CopilotKitProvider runtimeUrl={runtimeUrl} useSingleEndpoint={singleEndpoint} enableInspector={false} onError={report}>
-      <Page notices={notices} report={report} clearNotices={clear} />
+      <SharedStateProvider url={new URL(runtimeUrl).origin}>
+        <Page notices={notices} report={report} clearNotices={clear} />
+      </SharedStateProvider>
     </CopilotKitProvider>
   );
 }

@@ -1,28 +1,21 @@
-/** The agent's shared state, shown as a list a person can edit and as the document it is. Edits travel with the next message. */
-import type { AbstractAgent } from "@copilotkit/react-core/v2";
-import { useEffect, useState } from "react";
+/** The agent's shared state, shown as a list a person can edit and as the document it is. Edits reach everybody at once. */
+import type { LiveAgentState } from "coagent-runtime/copilotkit";
+import { useState } from "react";
 import { EditableText } from "./EditableText";
 import { JsonView } from "./JsonView";
 import { listIn, type State, withEntry, withNewEntry, withoutEntry } from "./list";
 
-type Props = { agent: AbstractAgent; highlight: number | null };
+type Props = { live: LiveAgentState<State>; busy: boolean; highlight: number | null };
 
-export function StatePanel({ agent, highlight }: Props) {
-  const state = (agent.state ?? {}) as State;
+export function StatePanel({ live, busy, highlight }: Props) {
+  const state = live.state ?? {};
   const { key, entries } = listIn(state);
-  const busy = agent.isRunning;
-  const [edited, setEdited] = useState(false);
   const [draft, setDraft] = useState("");
 
-  useEffect(() => {
-    const subscription = agent.subscribe({ onRunStartedEvent: () => setEdited(false) });
-    return () => subscription.unsubscribe();
-  }, [agent]);
-
-  const commit = (next: State) => {
-    agent.setState(next);
-    setEdited(true);
-  };
+  // Before its first run a thread has no document: what is written then goes with the first message.
+  const isShared = live.version > 0;
+  const disabled = busy && !isShared;
+  const commit = live.setState;
   const add = (event: React.FormEvent) => {
     event.preventDefault();
     if (draft.trim() === "") return;
@@ -33,7 +26,7 @@ export function StatePanel({ agent, highlight }: Props) {
   const title = state["title"];
 
   return (
-    <section className="panel" data-testid="state" data-edited={edited}>
+    <section className="panel" data-testid="state" data-status={isShared ? live.status : "new"}>
       <header className="panel-head">
         <h2>Shared state</h2>
         <span className="chip" data-testid="state-count">
@@ -46,7 +39,7 @@ export function StatePanel({ agent, highlight }: Props) {
           label="Title"
           testId="state-title"
           value={title}
-          disabled={busy}
+          disabled={disabled}
           onEdit={(text) => commit({ ...state, title: text })}
         />
       )}
@@ -57,14 +50,14 @@ export function StatePanel({ agent, highlight }: Props) {
               type="checkbox"
               aria-label={`Done: ${entry.title}`}
               checked={entry.done}
-              disabled={busy}
+              disabled={disabled}
               onChange={(event) => commit(withEntry(state, key, index, { done: event.target.checked }))}
             />
             <EditableText
               label={`Entry ${index + 1}`}
               testId="entry-title"
               value={entry.title}
-              disabled={busy}
+              disabled={disabled}
               onEdit={(text) => commit(withEntry(state, key, index, { title: text }))}
             />
             <button
@@ -72,7 +65,7 @@ export function StatePanel({ agent, highlight }: Props) {
               className="icon-button"
               aria-label={`Remove ${entry.title}`}
               data-testid="remove-entry"
-              disabled={busy}
+              disabled={disabled}
               onClick={() => commit(withoutEntry(state, key, index))}
             >
               ×
@@ -87,17 +80,23 @@ export function StatePanel({ agent, highlight }: Props) {
           placeholder="Add an entry"
           data-testid="new-entry"
           value={draft}
-          disabled={busy}
+          disabled={disabled}
           onChange={(event) => setDraft(event.target.value)}
         />
-        <button type="submit" className="button" data-testid="add-entry" disabled={busy || draft.trim() === ""}>
+        <button type="submit" className="button" data-testid="add-entry" disabled={disabled || draft.trim() === ""}>
           Add
         </button>
       </form>
       <p className="hint" data-testid="state-hint">
-        {busy ? "The agent is writing." : edited ? "Your edits go with your next message." : "Edits are shared with the agent."}
+        {live.error && isShared ? live.error.message : hint(live, busy)}
       </p>
-      <JsonView value={state} disabled={busy} onEdit={commit} />
+      <JsonView value={state} disabled={disabled} onEdit={commit} />
     </section>
   );
+}
+
+function hint({ version, status, pending }: LiveAgentState<State>, busy: boolean): string {
+  if (version === 0) return "What you write here goes with your first message.";
+  if (status === "offline") return pending > 0 ? "Not connected. Your edits are kept." : "Not connected.";
+  return busy ? "The agent is writing. You can, too." : "Edits reach everybody at once.";
 }

@@ -1,8 +1,10 @@
 /** One agent in one thread: the conversation in the middle, its threads on one side, its state and progress on the other. */
 import { CopilotChat, CopilotChatConfigurationProvider, useAgent, useConfigureSuggestions } from "@copilotkit/react-core/v2";
+import { useLiveAgentState } from "coagent-runtime/copilotkit";
 import { useEffect, useState } from "react";
 import { useInterruptCard } from "./InterruptCard";
 import type { Notice, Report } from "./notices";
+import type { State } from "./list";
 import { Notices } from "./Notices";
 import { Progress, useSteps } from "./Progress";
 import { transport } from "./place";
@@ -33,6 +35,7 @@ export function Workspace(props: Props) {
 
 function Panes({ agent: card, threadId, notices, report, clearNotices, onThread }: Props) {
   const { agent } = useAgent({ agentId: card.id });
+  const live = useLiveAgentState<State>(card.id, threadId);
   const steps = useSteps(agent);
   const [shown, setShown] = useState<keyof typeof VIEWS>("chat");
   const [highlight, setHighlight] = useState<number | null>(null);
@@ -102,7 +105,7 @@ function Panes({ agent: card, threadId, notices, report, clearNotices, onThread 
         />
       </section>
       <aside className="side" aria-label="Agent">
-        <StatePanel agent={agent} highlight={highlight} />
+        <StatePanel live={live} busy={agent.isRunning} highlight={highlight} />
         <Progress steps={steps} running={agent.isRunning} />
         <p className="thread-id" data-testid="thread-id" title={threadId}>
           Thread <code>{threadId}</code>

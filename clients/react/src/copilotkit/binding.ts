@@ -4,6 +4,7 @@ import { isObject, type Json, same } from "../json.js";
 
 /** What is used of an ag-ui agent. */
 export type BoundAgent = {
+  readonly threadId?: string;
   readonly isRunning: boolean;
   readonly state: unknown;
   setState(state: unknown): void;
