@@ -466,15 +466,16 @@ async fn several_clients_may_share_a_socket_each_with_its_own_numbers_and_seat()
         socket.say(&json!({"type": "subscribe", "channel": channel, "doc": "shared/a", "presence": true})).await;
         let inc = json!([{"op": "inc", "path": "/n", "by": 1}]);
         for _ in 0..2 {
-            let mutate = json!({"type": "mutate", "channel": channel, "client_id": client, "mutation_id": 1, "intents": inc});
+            let mutate =
+                json!({"type": "mutate", "channel": channel, "client_id": client, "mutation_id": 1, "intents": inc});
             socket.say(&mutate).await;
-            assert_eq!(socket.hear_a("ack").await["mutation_id"], 1, "{client}");
+            assert_eq!(socket.until("ack").await["mutation_id"], 1, "{client}");
         }
         socket.say(&json!({"type": "presence", "channel": channel, "data": client})).await;
     }
     assert_eq!(server.get_v1("/state/shared/a").await.body["data"], json!({"n": 2}), "each once");
     let both = loop {
-        let presence = socket.hear_a("presence").await;
+        let presence = socket.until("presence").await;
         if presence["channel"] == 2 && presence["peers"].as_object().unwrap().len() == 2 {
             break presence;
         }
@@ -484,14 +485,14 @@ async fn several_clients_may_share_a_socket_each_with_its_own_numbers_and_seat()
     assert_eq!(both["peers"][format!("{id}/2")]["data"], "two");
     socket.say(&json!({"type": "unsubscribe", "channel": 1})).await;
     let left = loop {
-        let presence = socket.hear_a("presence").await;
+        let presence = socket.until("presence").await;
         if presence["peers"].get(&id).is_none() {
             break presence;
         }
     };
     assert_eq!(left["peers"], json!({format!("{id}/2"): {"principal": "user:local", "data": "two"}}));
     socket.say(&json!({"type": "mutate", "channel": 2, "client_id": "", "mutation_id": 1, "patch": []})).await;
-    assert_eq!(socket.hear_a("error").await["code"], "invalid_body");
+    assert_eq!(socket.until("error").await["code"], "invalid_body");
 }
 
 #[tokio::test]
