@@ -254,10 +254,15 @@ def test_documents_are_listed_to_the_last_page(client: Client) -> None:
     for n in range(5):
         client.state("shared", f"x{n}").put({})
     client.state("task", "t").put({"title": "t"})
-    page = client.list("shared", prefix="x", limit=2)
+    page = client.list_documents("shared", prefix="x", limit=2)
     assert [item.id for item in page.items] == ["x0", "x1"]
     assert page.next_cursor is not None
-    assert [item.id for item in client.list("shared", prefix="x", cursor=page.next_cursor).items] == ["x2", "x3", "x4"]
+    rest = client.list_documents("shared", prefix="x", cursor=page.next_cursor)
+    assert [item.id for item in rest.items] == [
+        "x2",
+        "x3",
+        "x4",
+    ]
     assert [(item.type, item.id) for item in client.documents("task")] == [("task", "t")]
     assert len(list(client.documents())) == 6
 

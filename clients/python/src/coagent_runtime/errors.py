@@ -256,6 +256,10 @@ class Indeterminate(CoagentError):
         self.idempotency_key = idempotency_key
 
 
+class StreamLost(CoagentError):
+    """The events of a run broke off before its end. The run goes on."""
+
+
 class ProtocolError(CoagentError):
     """What came is not what a CoAgent Runtime says; perhaps something else answers at this address."""
 

@@ -10,13 +10,17 @@ from typing import Any, TypeVar, overload
 import httpx
 from typing_extensions import Self
 
+from .._calls import agents as agent_calls
 from .._calls import collection as calls
 from .._calls.documents import Name
 from .._http import Token, base_url, timeouts
 from ..models import BatchWritten, DocumentInfo, DocumentType, Page
 from ..retry import Retry
+from ..runs import AgentInfo, RunInfo
 from ..shape import Shape
+from .agent import AsyncAgent
 from .document import AsyncStateDoc
+from .run import AsyncRun
 from .session import AsyncSession
 from .transport import AsyncTransport
 
@@ -69,7 +73,7 @@ class AsyncClient:
         """The document `type/id`; with `model` (pydantic or another type) its data is read and written as that."""
         return AsyncStateDoc(self._transport, Name(type, id, Shape(model)))
 
-    async def list(
+    async def list_documents(
         self,
         type: str | None = None,
         *,
@@ -84,7 +88,7 @@ class AsyncClient:
         """All of them, read page by page."""
         cursor: str | None = None
         while True:
-            page = await self.list(type, prefix=prefix, cursor=cursor)
+            page = await self.list_documents(type, prefix=prefix, cursor=cursor)
             for item in page.items:
                 yield item
             cursor = page.next_cursor
@@ -105,6 +109,43 @@ class AsyncClient:
         `if_version`, `create`. A refusal names the one it is about by its `index`.
         """
         return await self._transport.execute(calls.batch(mutations, reason, run_id, idempotency_key))
+
+    async def agents(self) -> tuple[AgentInfo, ...]:
+        """All agents, with their status and the errors of their definitions."""
+        return await self._transport.execute(agent_calls.agents())
+
+    def agent(self, id: str) -> AsyncAgent:
+        """The agent of this id."""
+        return AsyncAgent(self._transport, id)
+
+    def run(self, run_id: str) -> AsyncRun:
+        """The run of this id."""
+        return AsyncRun(self._transport, run_id)
+
+    async def list_runs(
+        self,
+        *,
+        agent: str | None = None,
+        status: str | None = None,
+        thread: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[RunInfo]:
+        """A page of runs, the newest first."""
+        return await self._transport.execute(agent_calls.page(agent, status, thread, limit, cursor))
+
+    async def runs(
+        self, *, agent: str | None = None, status: str | None = None, thread: str | None = None
+    ) -> AsyncIterator[RunInfo]:
+        """All of them, read page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self.list_runs(agent=agent, status=status, thread=thread, cursor=cursor)
+            for run in page.items:
+                yield run
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     def session(self, *, ssl: SSLContext | None = None) -> AsyncSession:
         """A conversation over one WebSocket, for several documents at once; `ssl` where the default will not do."""

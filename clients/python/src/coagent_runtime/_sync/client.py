@@ -11,13 +11,17 @@ from typing import Any, TypeVar, overload
 import httpx
 from typing_extensions import Self
 
+from .._calls import agents as agent_calls
 from .._calls import collection as calls
 from .._calls.documents import Name
 from .._http import Token, base_url, timeouts
 from ..models import BatchWritten, DocumentInfo, DocumentType, Page
 from ..retry import Retry
+from ..runs import AgentInfo, RunInfo
 from ..shape import Shape
+from .agent import Agent
 from .document import StateDoc
+from .run import Run
 from .session import Session
 from .transport import Transport
 
@@ -70,7 +74,7 @@ class Client:
         """The document `type/id`; with `model` (pydantic or another type) its data is read and written as that."""
         return StateDoc(self._transport, Name(type, id, Shape(model)))
 
-    def list(
+    def list_documents(
         self,
         type: str | None = None,
         *,
@@ -85,7 +89,7 @@ class Client:
         """All of them, read page by page."""
         cursor: str | None = None
         while True:
-            page = self.list(type, prefix=prefix, cursor=cursor)
+            page = self.list_documents(type, prefix=prefix, cursor=cursor)
             for item in page.items:
                 yield item
             cursor = page.next_cursor
@@ -106,6 +110,43 @@ class Client:
         `if_version`, `create`. A refusal names the one it is about by its `index`.
         """
         return self._transport.execute(calls.batch(mutations, reason, run_id, idempotency_key))
+
+    def agents(self) -> tuple[AgentInfo, ...]:
+        """All agents, with their status and the errors of their definitions."""
+        return self._transport.execute(agent_calls.agents())
+
+    def agent(self, id: str) -> Agent:
+        """The agent of this id."""
+        return Agent(self._transport, id)
+
+    def run(self, run_id: str) -> Run:
+        """The run of this id."""
+        return Run(self._transport, run_id)
+
+    def list_runs(
+        self,
+        *,
+        agent: str | None = None,
+        status: str | None = None,
+        thread: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[RunInfo]:
+        """A page of runs, the newest first."""
+        return self._transport.execute(agent_calls.page(agent, status, thread, limit, cursor))
+
+    def runs(
+        self, *, agent: str | None = None, status: str | None = None, thread: str | None = None
+    ) -> Iterator[RunInfo]:
+        """All of them, read page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.list_runs(agent=agent, status=status, thread=thread, cursor=cursor)
+            for run in page.items:
+                yield run
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     def session(self, *, ssl: SSLContext | None = None) -> Session:
         """A conversation over one WebSocket, for several documents at once; `ssl` where the default will not do."""
