@@ -18,6 +18,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._answers_to_drop = 0
         self._open: set[socket.socket] = set()
+        self._connections: list[_Connection] = []
         self.requests: list[str] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -32,6 +33,12 @@ class Proxy:
             connections, self._open = self._open, set()
         for connection in connections:
             _end(connection)
+
+    def stall(self) -> None:
+        """Connections that are open stay so, and nothing comes through them any more."""
+        with self._lock:
+            for connection in self._connections:
+                connection.is_stalled = True
 
     def __enter__(self) -> Proxy:
         return self
@@ -53,9 +60,10 @@ class Proxy:
             except OSError:
                 client.close()
                 continue
+            connection = _Connection(self, client, server)
             with self._lock:
                 self._open |= {client, server}
-            connection = _Connection(self, client, server)
+                self._connections.append(connection)
             threading.Thread(target=connection.forward, daemon=True).start()
             threading.Thread(target=connection.back, daemon=True).start()
 
@@ -75,6 +83,7 @@ class _Connection:
         self._client = client
         self._server = server
         self._writes = False
+        self.is_stalled = False
 
     def forward(self) -> None:
         while piece := _read(self._client):
@@ -89,7 +98,8 @@ class _Connection:
         while piece := _read(self._server):
             if self._writes and self._proxy.drops():
                 break
-            self._pass_on(self._client, piece)
+            if not self.is_stalled:
+                self._pass_on(self._client, piece)
         _end(self._client)
         _end(self._server)
 

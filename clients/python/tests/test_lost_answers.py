@@ -115,7 +115,11 @@ def _answering(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
 
     def serve() -> None:
         for answer in answers:
-            connection, _ = server.accept()
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                # Nobody asks any more.
+                return
             with connection:
                 heard.append(connection.recv(1 << 16))
                 if answer:
@@ -126,9 +130,13 @@ def _answering(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
 
     thread = threading.Thread(target=serve)
     thread.start()
-    yield f"http://127.0.0.1:{server.getsockname()[1]}", heard
-    thread.join()
-    server.close()
+    try:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", heard
+    finally:
+        # Wakes whoever accepts, which closing does not.
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        server.close()
 
 
 def _answer(status: str, body: str, *headers: str) -> bytes:

@@ -26,6 +26,11 @@ def _run(runtime: Runtime, python: Path | str, *args: str, cwd: Path) -> str:
     return done.stdout
 
 
+@pytest.fixture
+def runtime_agents() -> dict[str, str]:
+    return {"planner.yaml": "agent: { kind: native, name: planner }\n"}
+
+
 def test_every_snippet_of_the_readme_runs(runtime: Runtime, tmp_path: Path) -> None:
     for number, snippet in enumerate(SNIPPETS):
         if "def test_" not in snippet:
@@ -68,6 +73,7 @@ def test_the_wheel_holds_what_it_should_and_works_in_an_empty_environment(runtim
     modules = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
     assert modules <= names
     assert "coagent_runtime/py.typed" in names
+    assert any(name.endswith(".dist-info/entry_points.txt") for name in names), "the pytest plugin"
     strange = {name for name in names - modules if ".dist-info/" not in name} - {"coagent_runtime/py.typed"}
     assert strange == set()
 

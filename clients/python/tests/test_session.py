@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from coagent_runtime import (
+    AsyncClient,
     Client,
     Conflict,
     Deleted,
@@ -208,7 +210,30 @@ def test_a_document_that_was_deleted_during_a_cut_ends_its_reader(runtime: Runti
         doc = session.open("shared", "a", create={"n": 0})
         updates = iter(doc)
         next(updates)
+        proxy.stall()
         direct.state("shared", "a").delete()
         proxy.cut()
         with pytest.raises(Deleted):
             list(updates)
+
+
+def test_a_caller_that_is_cancelled_takes_nothing_with_it(runtime: Runtime) -> None:
+    async def main() -> None:
+        async with AsyncClient(runtime.url) as client, client.session() as session:
+            doc = await session.open("shared", "a", create={"list": []})
+            calls = [asyncio.ensure_future(doc.mutate(intents=[intents.append("/list", n)])) for n in range(20)]
+            # Each call is at another place of its way when it is cancelled.
+            for turn, call in enumerate(calls[::2]):
+                for _ in range(turn):
+                    await asyncio.sleep(0)
+                call.cancel()
+            await asyncio.gather(*calls[1::2])
+            runtime.kill()
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(session.open("shared", "b", create={}), 0.05)
+            runtime.start()
+            assert (await session.open("shared", "b", create={})).version == 1
+            kept = (await client.state("shared", "a").get()).data["list"]
+            assert [n for n in kept if n % 2] == list(range(1, 20, 2))
+
+    asyncio.run(main())

@@ -11,6 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from coagent_runtime import Client, Deleted, Deletion, Delta, NotFound, Position, Retry, Snapshot, Unavailable, Update
+from coagent_runtime._async import transport as async_transport
+from coagent_runtime._sync import transport as sync_transport
 from coagent_runtime.testing import Runtime
 
 from .conftest import QUICK, Connect
@@ -65,6 +67,7 @@ def test_a_deletion_during_a_cut_is_told_and_what_is_created_after_it_too(runtim
     direct.put({"n": 1})
     with Proxy(runtime.url) as proxy, connect(proxy.url).state("shared", "a").watch() as updates:
         next(updates)
+        proxy.stall()
         direct.delete()
         proxy.cut()
         assert [next(updates)] == [Deletion(Position(direct.get(version=1).epoch, 2))]
@@ -161,6 +164,20 @@ def test_no_version_is_missing_or_told_twice_over_kill_9(runtime: Runtime, conne
     _expect_each_once(told, 40)
     # Each write once too, although some answers died with the server.
     assert writer.state("shared", "a").get().version == 40
+
+
+def test_a_connection_that_fell_silent_is_given_up(
+    runtime: Runtime, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for transport in (async_transport, sync_transport):
+        monkeypatch.setattr(transport, "SILENCE", 0.3)
+    direct = connect(runtime.url).state("shared", "a")
+    direct.put({"n": 1})
+    with Proxy(runtime.url) as proxy, connect(proxy.url).state("shared", "a").watch() as updates:
+        next(updates)
+        proxy.stall()
+        direct.put({"n": 2})
+        assert next(updates).data == {"n": 2}
 
 
 def test_a_watch_gives_up_only_when_it_is_told_to(runtime: Runtime, connect: Connect) -> None:

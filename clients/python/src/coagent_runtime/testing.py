@@ -18,6 +18,8 @@ import pytest
 from . import AsyncClient, Client
 
 _READY = "listening on "
+# Seconds after which a server that does not say that it is ready never will.
+_PATIENCE = 60.0
 
 
 class Runtime:
@@ -42,8 +44,8 @@ class Runtime:
         self._process = process
         # Read to its end: a pipe that is full would stop the server.
         threading.Thread(target=self._listen_to, args=(process, ready), daemon=True).start()
-        ready.wait()
-        if process.poll() is not None:
+        if not ready.wait(_PATIENCE) or process.poll() is not None:
+            self.kill()
             raise RuntimeError("coagent did not start:\n" + "\n".join(self.log))
 
     def stop(self) -> None:

@@ -51,7 +51,8 @@ async def receive(socket: Socket, timeout: float | None) -> str | bytes | None:
 
 async def send(socket: Socket, text: str) -> None:
     try:
-        await socket.send(text)
+        # A caller that is cancelled meanwhile takes nothing back, and others' frames are among those it sends.
+        await asyncio.shield(socket.send(text))
     except ConnectionClosed as error:
         raise closed(error) from error
 

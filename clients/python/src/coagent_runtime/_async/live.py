@@ -121,8 +121,7 @@ class AsyncLiveDoc(Generic[S]):
             async with self._session.locked():
                 if channel.updates:
                     return channel.updates.popleft()
-                if channel.failure is not None:
-                    raise channel.failure
+                channel.expect_life()
 
     async def leave(self) -> None:
         """Closes the document; the session goes on."""

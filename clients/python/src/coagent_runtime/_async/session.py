@@ -92,11 +92,13 @@ class AsyncSession:
             self._expect_life()
             channel = self._conversation.open(f"{type}/{id}", initial, presence)
         doc = AsyncLiveDoc(self, channel, shape)
-        await self.flush()
-        await self.until(lambda: channel.is_live or channel.failure is not None, None)
-        if channel.failure is not None:
+        try:
+            await self.flush()
+            await self.until(lambda: channel.is_live or channel.failure is not None, None)
+            channel.expect_life()
+        except BaseException:
             await doc.leave()
-            raise channel.failure
+            raise
         return doc
 
     def conversation(self) -> Conversation:

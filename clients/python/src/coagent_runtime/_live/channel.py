@@ -156,6 +156,10 @@ class Channel:
             self._update({"type": "deleted", "version": frame["version"]}, now)
         self.fail(error)
 
+    def expect_life(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
     def fail(self, error: CoagentError) -> None:
         """Nothing more comes of this channel."""
         self.failure = self.failure or error

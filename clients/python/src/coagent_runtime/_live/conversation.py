@@ -77,8 +77,7 @@ class Conversation:
         mutation = Mutation(change)
         frame = channel.numbered(channel.next_id, mutation)
         self._fits(frame)
-        if channel.failure is not None:
-            raise channel.failure
+        channel.expect_life()
         channel.waiting[channel.next_id] = mutation
         channel.next_id += 1
         # While others wait to be sent again, this one comes after them.

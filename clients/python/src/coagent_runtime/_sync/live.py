@@ -122,8 +122,7 @@ class LiveDoc(Generic[S]):
             with self._session.locked():
                 if channel.updates:
                     return channel.updates.popleft()
-                if channel.failure is not None:
-                    raise channel.failure
+                channel.expect_life()
 
     def leave(self) -> None:
         """Closes the document; the session goes on."""

@@ -1,18 +1,14 @@
 # Written by unasync.py from _async/run.py: change that one.
-"""One run: looked at, followed, cancelled."""
+"""One run: looked at, waited for, cancelled."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator
-
 from .._calls import agents as calls
-from .._events import Follower
-from ..errors import RateLimited, Unavailable
-from ..retry import Lost, NotSent, Reconnects
-from ..runs import AgentEvent, RunInfo
-from .io import sleep
-from .transport import Cut, Transport
+from .._calls.documents import Name
+from ..runs import RunInfo
+from ..shape import Shape
+from .transport import Transport
+from .watch import Watch
 
 
 class Run:
@@ -30,35 +26,11 @@ class Run:
         """Ends it wherever it is; a run that is over stays what it is. Answers it as it is then."""
         return self._transport.execute(calls.cancel(self.id))
 
-    def follow(
-        self, *, after: str | None = None, give_up_after: float | None = None
-    ) -> Generator[AgentEvent, None, None]:
-        """Its events from the beginning, or after one with an id, up to its end; over cuts and restarts of the server.
-
-        No event is missing and no text comes twice. After a cut the state comes anew, as a `STATE_SNAPSHOT`.
-        """
-        follower = Follower(after)
-        reconnects = Reconnects(self._transport.retry, give_up_after)
-        while True:
-            failure: NotSent | Lost | RateLimited | Unavailable = Lost("the stream ended")
-            try:
-                path = f"{calls.run_path(self.id)}/events"
-                with self._transport.events("GET", path, {}, follower.resumes()) as events:
-                    for event in events:
-                        reconnects.heard(time.monotonic())
-                        told = follower.take(event)
-                        if told is not None:
-                            yield told
-                            if told.is_terminal:
-                                return
-            except Cut as cut:
-                failure = cut.failure
-            except (RateLimited, Unavailable) as refusal:
-                failure = refusal
-            sleep(reconnects.after(failure, time.monotonic()))
-
     def result(self, *, give_up_after: float | None = None) -> RunInfo:
-        """The run when it is over."""
-        for _ in self.follow(give_up_after=give_up_after):
-            pass
+        """The run when it is over, however long that takes; over cuts and restarts of the server."""
+        record = Name("lifecycle", self.id, Shape[RunInfo](RunInfo))
+        with Watch(self._transport, record, None, give_up_after) as updates:
+            for update in updates:
+                if update.data is not None and update.data.is_over:
+                    break
         return self.get()

@@ -91,11 +91,13 @@ class Session:
             self._expect_life()
             channel = self._conversation.open(f"{type}/{id}", initial, presence)
         doc = LiveDoc(self, channel, shape)
-        self.flush()
-        self.until(lambda: channel.is_live or channel.failure is not None, None)
-        if channel.failure is not None:
+        try:
+            self.flush()
+            self.until(lambda: channel.is_live or channel.failure is not None, None)
+            channel.expect_life()
+        except BaseException:
             doc.leave()
-            raise channel.failure
+            raise
         return doc
 
     def conversation(self) -> Conversation:
