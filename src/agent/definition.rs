@@ -9,12 +9,15 @@ mod format;
 pub(super) mod glob;
 mod grammar;
 mod llm;
+mod models;
 pub(super) mod paths;
 mod placeholder;
+mod prices;
 mod problem;
 mod reader;
 mod schema;
 mod secret;
+mod shared;
 mod source;
 mod span;
 mod tools;
@@ -33,7 +36,12 @@ use crate::state::schema::Schema;
 
 pub use documents::{DocumentPlace, Documents};
 pub use format::schema as schema_of_the_format;
-pub use llm::{Api, ClientSystem, History, Instructions, Llm, ModelTimeouts, Output, Params};
+pub use llm::{
+    Api, AskedModel, ClientSystem, History, Instructions, Llm, ModelSettings, ModelTimeouts, Output, Params, Price,
+    SaidTimeouts,
+};
+pub(crate) use models::NamedModels;
+pub(crate) use prices::{compiled_in as compiled_in_prices, shared as shared_prices};
 pub use problem::Problem;
 pub use secret::Secret;
 pub(crate) use source::{EXTENSIONS as DEFINITION_EXTENSIONS, Source};
@@ -65,7 +73,9 @@ pub struct Definition {
     pub triggers: Vec<Trigger>,
     /// The file it was read from.
     pub source: PathBuf,
-    /// SHA-256 of the file, in lower-case hex: what a run keeps to know what it was started with.
+    /// Every file it is made of, its own first: the file of its schema, of its type, of the models it names.
+    pub files: Vec<PathBuf>,
+    /// SHA-256 over these files, in lower-case hex: what a run keeps to know what it was started with.
     pub hash: String,
     places: Places,
 }
@@ -198,6 +208,14 @@ impl Native {
 }
 
 impl Definition {
+    /// Counts another file to what the definition is made of.
+    pub(super) fn is_made_of(&mut self, file: PathBuf, content: &str) {
+        if !self.files.contains(&file) {
+            self.hash = source::hash(&format!("{}{}", self.hash, source::hash(content)));
+            self.files.push(file);
+        }
+    }
+
     /// A problem with the field at `path` (dotted: `agent.timeouts.idle`), with its place in the file.
     pub fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
         let problem = Problem::of_file(&self.source, message).of_agent(&self.id).at(self.places.0.locate(path));

@@ -2,24 +2,24 @@
 
 mod check;
 mod cycles;
+mod models;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::definition::{DEFINITION_EXTENSIONS, Definition, Problem, Source, is_id};
+use super::definition::{DEFINITION_EXTENSIONS, Definition, NamedModels, Problem, Source, is_id};
+use super::model::prices::Prices;
 use super::types::Types;
-
-/// Folders of the format that this version does not read.
-const NOT_YET: &[&str] = &["_shared"];
+use models::Known;
 
 /// The folder that holds the definitions.
 #[derive(Debug, Clone, Copy)]
 pub struct Folder;
 
 /// What a folder holds.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     /// By id; disabled ones included.
     pub definitions: Vec<Definition>,
@@ -29,6 +29,8 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// What works, and perhaps not as it was meant.
     pub warnings: Vec<Warning>,
+    /// The types of documents, as far as their files can be read.
+    pub types: Types,
 }
 
 /// Something to look at; it prints as one line.
@@ -93,17 +95,25 @@ impl Folder {
                 problems.push(Problem::of_file(path, message).of_agent(&id));
             }
         }
-        let mut loaded = Loaded { definitions, broken, problems, warnings: Vec::new() };
         let (types, type_problems) = Types::load_with(dir, variable);
-        loaded.problems.extend(type_problems);
-        loaded.check(&types);
+        problems.extend(type_problems);
+        let (models, model_problems) = NamedModels::load(dir, variable);
+        let (prices, price_problems) = Prices::load(dir, variable);
+        problems.extend(model_problems.into_iter().chain(price_problems));
+        let known = Known { models: &models, prices: &prices, variable };
+        for definition in &mut definitions {
+            problems.extend(known.resolve(definition));
+        }
+        let mut loaded = Loaded { definitions, broken, problems, warnings: Vec::new(), types };
+        loaded.check();
         loaded
     }
 }
 
 impl Loaded {
     /// Holds every definition against its schema and against the others; what fails is a problem of its agent only.
-    fn check(&mut self, types: &Types) {
+    fn check(&mut self) {
+        let types = &self.types;
         for definition in &mut self.definitions {
             let found = check::against_schema(definition, types);
             self.problems.extend(found);
@@ -158,11 +168,6 @@ fn find(dir: &Path) -> (BTreeMap<String, Vec<PathBuf>>, Vec<Problem>) {
         }
     };
     for (name, path) in entries {
-        if NOT_YET.contains(&name.as_str()) {
-            let message = format!("the folder `{name}` is not supported by this version yet");
-            problems.push(Problem::of_file(path, message));
-            continue;
-        }
         if is_set_aside(&name) {
             continue;
         }

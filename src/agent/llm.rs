@@ -16,11 +16,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::definition::{Api, Definition, History, Llm, Problem, Secret};
-use super::model::openai::{self, OpenAi};
-use super::model::scripted::{self, Scripted};
+use super::definition::{Definition, History, Llm, Problem};
 use super::model::usage::Tally;
-use super::model::{Model, ModelName, Request};
+use super::model::{self, Model, ModelName, Opened, Request};
 use super::{Agent, AgentError, Descriptor, RunContext, RunOutcome};
 use crate::agui::{
     AgentCapabilities, Event, Execution, Identity, Message, ReasoningCapabilities, StateCapabilities, ToolCall,
@@ -36,7 +34,7 @@ use tools::Toolbox;
 /// An agent and its model.
 struct LlmAgent {
     /// What is missing is said when somebody runs the agent: until then it is listed like any other.
-    model: Result<Arc<dyn Model>, AgentError>,
+    model: Opened,
     name: ModelName,
     prompt: Prompt,
     history: History,
@@ -49,16 +47,12 @@ struct LlmAgent {
 pub fn build(definition: &Definition, llm: &Llm) -> Result<Box<dyn Agent>, Box<Problem>> {
     let problem = |path: &str, message: String| Box::new(definition.problem(path, message));
     refuse_what_is_not_served(llm).map_err(|(path, message)| problem(path, message))?;
-    let Some(name) = ModelName::parse(&llm.model) else {
-        let message = format!(
-            "`{}` names no provider: write provider/model, such as openai/gpt-5-mini (names of `_shared/models.yaml` \
-             are not supported by this version yet)",
-            llm.model
-        );
-        return Err(problem("agent.model", message));
-    };
     let folder = definition.source.parent().unwrap_or_else(|| Path::new("."));
-    let model = model(llm, &name, folder).map_err(|(path, message)| problem(path, message))?;
+    let asked = llm.asked.first().expect("a definition is built once its models are known");
+    let model = model::open(asked, folder).map_err(|(field, message)| {
+        problem(&field.map_or_else(|| asked.field.clone(), |field| format!("agent.{field}")), message)
+    })?;
+    let name = ModelName::of(asked);
     let instructions = &llm.instructions;
     let prompt = Prompt::new(definition, &instructions.text, instructions.first_line).map_err(|(message, line)| {
         let problem = problem("instructions", message);
@@ -76,47 +70,13 @@ pub fn build(definition: &Definition, llm: &Llm) -> Result<Box<dyn Agent>, Box<P
 /// What the format has and this version does not do is refused by name.
 fn refuse_what_is_not_served(llm: &Llm) -> Result<(), (&'static str, String)> {
     let not_yet = |path, what: &str| Err((path, format!("{what} is not supported by this version yet")));
-    match llm.api {
-        Some(Api::Responses) => return not_yet("agent.api", "`api: responses`"),
-        Some(Api::Anthropic) => return not_yet("agent.api", "`api: anthropic`"),
-        Some(Api::Chat) | None => {}
-    }
     if !llm.fallback.is_empty() {
         return not_yet("agent.fallback", "`agent.fallback`");
     }
     if llm.output.is_some() {
         return not_yet("agent.output", "`agent.output`");
     }
-    match openai::own_member(&llm.params.extra) {
-        Some(name) => Err(("agent.params.extra", format!("`agent.params.extra.{name}` is set by the runtime itself"))),
-        None => Ok(()),
-    }
-}
-
-type Built = Result<Arc<dyn Model>, AgentError>;
-
-/// The model, or what it misses to be asked; an error is a problem of the file.
-fn model(llm: &Llm, name: &ModelName, folder: &Path) -> Result<Built, (&'static str, String)> {
-    if name.provider == scripted::PROVIDER {
-        let scripted = Scripted::new(name.clone(), folder).map_err(|message| ("agent.model", message))?;
-        return Ok(Ok(Arc::new(scripted)));
-    }
-    let base = openai::base_url(llm, &name.provider).map_err(|message| ("agent.base_url", message))?;
-    let key = match &llm.api_key {
-        Some(Secret::Present(key)) => Some(key.as_str()),
-        Some(Secret::Missing { name }) => {
-            let message = format!("this agent has no key for its model: set `{name}` and start the server again");
-            return Ok(Err(AgentError::new("missing_configuration", message)));
-        }
-        None if openai::needs_key(&base) && !llm.headers.iter().any(|(name, _)| name == "authorization") => {
-            let message = "this agent has no key for its model: write `api_key: ${env:OPENAI_API_KEY}` under `agent` in its \
-                           definition, and set `OPENAI_API_KEY`";
-            return Ok(Err(AgentError::new("missing_configuration", message)));
-        }
-        None => None,
-    };
-    let model = OpenAi::new(llm, name.clone(), key).map_err(|message| ("agent.api_key", message))?;
-    Ok(Ok(Arc::new(model)))
+    Ok(())
 }
 
 #[async_trait]

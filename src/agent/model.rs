@@ -3,7 +3,10 @@
 //! It knows messages and tools (`agui`); of runs, documents and retries it knows nothing.
 
 pub mod fault;
+mod open;
 pub mod openai;
+pub mod prices;
+pub mod provider;
 pub mod scripted;
 pub mod usage;
 
@@ -13,8 +16,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::Stream;
 
+use crate::agent::definition::AskedModel;
 use crate::agui::{Message, TokenUsage, Tool};
 pub use fault::{Fault, FaultKind};
+pub use open::{Opened, open};
 
 /// A model that can be asked.
 ///
@@ -41,11 +46,9 @@ pub struct ModelName {
 }
 
 impl ModelName {
-    /// Splits at the first slash; `None` without one, or with nothing on one of its sides.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (provider, name) = text.split_once('/')?;
-        let is_whole = !provider.is_empty() && !name.is_empty();
-        is_whole.then(|| Self { provider: provider.to_owned(), name: name.to_owned() })
+    /// As a definition asks for it.
+    pub(in crate::agent) fn of(asked: &AskedModel) -> Self {
+        Self { provider: asked.provider.clone(), name: asked.name.clone() }
     }
 }
 

@@ -5,7 +5,8 @@
 mod built_in;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -25,6 +26,8 @@ pub struct TypeSpec {
     /// What a new document begins with, below what its creator writes; an object.
     pub initial: Value,
     pub durability: Durability,
+    /// The file that declares it; absent for a type that is built in.
+    pub file: Option<PathBuf>,
 }
 
 /// What a `PUT` without precondition means.
@@ -64,6 +67,7 @@ impl TypeSpec {
             limits: Limits::default(),
             initial: Value::Object(Map::new()),
             durability: Durability::default(),
+            file: None,
         }
     }
 
@@ -89,7 +93,7 @@ fn over(initial: &Value, body: Value) -> Value {
 /// All types there are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Types {
-    by_name: BTreeMap<String, TypeSpec>,
+    by_name: BTreeMap<String, Arc<TypeSpec>>,
     /// Declared by a file that cannot be read.
     broken: Vec<String>,
 }
@@ -97,7 +101,7 @@ pub struct Types {
 impl Types {
     /// `shared`, `task`, `agent`, `lifecycle`.
     pub fn built_in() -> Self {
-        let by_name = built_in::all().into_iter().map(|spec| (spec.name.clone(), spec)).collect();
+        let by_name = built_in::all().into_iter().map(|spec| (spec.name.clone(), Arc::new(spec))).collect();
         Self { by_name, broken: Vec::new() }
     }
 
@@ -113,7 +117,7 @@ impl Types {
         let (sources, mut problems) = TypeSource::find(&dir.join("_types"));
         for source in sources {
             match source.read(variable) {
-                Ok(spec) => drop(types.by_name.insert(spec.name.clone(), spec)),
+                Ok(spec) => drop(types.by_name.insert(spec.name.clone(), Arc::new(spec))),
                 Err(found) => {
                     types.by_name.remove(&source.name);
                     types.broken.push(source.name);
@@ -125,7 +129,7 @@ impl Types {
     }
 
     /// `None` for a type that is not declared, or whose file is not served.
-    pub fn get(&self, name: &str) -> Option<&TypeSpec> {
+    pub fn get(&self, name: &str) -> Option<&Arc<TypeSpec>> {
         self.by_name.get(name)
     }
 
@@ -135,8 +139,18 @@ impl Types {
     }
 
     /// By name.
-    pub fn all(&self) -> impl Iterator<Item = &TypeSpec> {
+    pub fn all(&self) -> impl Iterator<Item = &Arc<TypeSpec>> {
         self.by_name.values()
+    }
+
+    /// These types, with what `before` says of those whose file is broken now.
+    pub fn with_last_good_of(mut self, before: &Self) -> Self {
+        for name in &self.broken {
+            if let Some(spec) = before.get(name) {
+                self.by_name.insert(name.clone(), Arc::clone(spec));
+            }
+        }
+        self
     }
 }
 

@@ -27,7 +27,6 @@ use used::Used;
 #[derive(Debug)]
 pub struct Agents {
     folder: PathBuf,
-    types: Types,
     /// A lock, because every request reads which agents there are while the folder's watcher swaps all of them at once;
     /// never held across an await.
     current: RwLock<Arc<Hosting>>,
@@ -35,8 +34,9 @@ pub struct Agents {
 }
 
 /// One reading of the folder.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Hosting {
+    types: Arc<Types>,
     entries: BTreeMap<String, Arc<Entry>>,
     /// The id that answers for `default`, when no definition is called that.
     default: Option<String>,
@@ -47,19 +47,12 @@ struct Hosting {
 impl Agents {
     /// Reads a folder of definitions. A bad file disables its agent only and becomes a problem.
     pub fn load(folder: &Path) -> Self {
-        let hosting = Hosting::of(Folder::load(folder), &Hosting::default());
-        // What is wrong with them is among the problems of the folder.
-        let (types, _) = Types::load(folder);
-        Self {
-            folder: folder.to_owned(),
-            types,
-            current: RwLock::new(Arc::new(hosting)),
-            swapped: changes::Sender::new(()),
-        }
+        let hosting = Hosting::of(Folder::load(folder), &Hosting::nothing());
+        Self { folder: folder.to_owned(), current: RwLock::new(Arc::new(hosting)), swapped: changes::Sender::new(()) }
     }
 
-    /// Reads the folder anew and swaps all agents at once. An agent whose file is broken now stays as it was. Answers
-    /// whether anything is another.
+    /// Reads the folder anew and swaps all agents and types at once. What is broken now stays as it was. Answers whether
+    /// anything is another.
     pub fn reload(&self) -> bool {
         let before = self.current();
         let after = Hosting::of(Folder::load(&self.folder), &before);
@@ -76,9 +69,9 @@ impl Agents {
         self.swapped.subscribe()
     }
 
-    /// The types of documents that the folder declared at the start, and those that are built in.
-    pub fn types(&self) -> &Types {
-        &self.types
+    /// The types of documents that the folder declares, and those that are built in.
+    pub fn types(&self) -> Arc<Types> {
+        Arc::clone(&self.current().types)
     }
 
     fn current(&self) -> Arc<Hosting> {
@@ -133,8 +126,21 @@ impl Agents {
 }
 
 impl Hosting {
+    fn nothing() -> Self {
+        Self {
+            types: Arc::new(Types::built_in()),
+            entries: BTreeMap::new(),
+            default: None,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     fn of(loaded: Loaded, before: &Self) -> Self {
-        let mut hosting = Self { problems: loaded.problems, warnings: loaded.warnings, ..Self::default() };
+        let types = loaded.types.with_last_good_of(&before.types);
+        // The same object as long as it says the same: readers know by it what they have looked at.
+        let types = if types == *before.types { Arc::clone(&before.types) } else { Arc::new(types) };
+        let mut hosting = Self { types, problems: loaded.problems, warnings: loaded.warnings, ..Self::nothing() };
         for definition in loaded.definitions {
             hosting.host(Arc::new(definition), before);
         }
@@ -197,7 +203,8 @@ impl Hosting {
 
     fn tells_the_same_as(&self, other: &Self) -> bool {
         let same = |(a, b): (&Arc<Entry>, &Arc<Entry>)| a.tells_the_same_as(b);
-        self.problems == other.problems
+        Arc::ptr_eq(&self.types, &other.types)
+            && self.problems == other.problems
             && self.entries.len() == other.entries.len()
             && self.entries.values().zip(other.entries.values()).all(same)
     }

@@ -1,10 +1,10 @@
 //! The types of documents as the runtime meets them: what is declared, and each schema as each reader sees it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use crate::access::Principal;
-use crate::agent::types::TypeSpec;
+use crate::agent::types::{TypeSpec, Types};
 use crate::state::schema::{Reader, Schema, View};
 
 use super::agents::Agents;
@@ -15,12 +15,18 @@ const VIEWS: usize = 1024;
 /// Every declared type, and the views that were asked for.
 #[derive(Debug)]
 pub struct DocumentTypes {
-    specs: BTreeMap<String, Arc<TypeSpec>>,
-    /// Whose definitions may describe the state they work on.
+    /// Who read them, and whose definitions may describe the state they work on.
     agents: Arc<Agents>,
     /// A lock, because documents and requests ask at any time; held for a map access or the making of one view.
+    views: Mutex<Views>,
+}
+
+/// Views of one reading of the types.
+#[derive(Debug)]
+struct Views {
+    of: Arc<Types>,
     /// By what says the schema: a type, or a reading of a definition.
-    views: Mutex<HashMap<(String, Names), Arc<View>>>,
+    made: HashMap<(String, Names), Arc<View>>,
 }
 
 /// Who looks, in the words of `x-access`.
@@ -52,40 +58,44 @@ impl Names {
 
 impl DocumentTypes {
     pub(crate) fn new(agents: Arc<Agents>) -> Self {
-        let specs = agents.types().all().map(|spec| (spec.name.clone(), Arc::new(spec.clone()))).collect();
-        Self { specs, agents, views: Mutex::default() }
+        let views = Mutex::new(Views { of: agents.types(), made: HashMap::new() });
+        Self { agents, views }
     }
 
     /// By name.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<TypeSpec>> {
-        self.specs.values()
+    pub fn all(&self) -> Vec<Arc<TypeSpec>> {
+        self.agents.types().all().cloned().collect()
     }
 
     /// `None` for a type that is not declared, or whose file cannot be served.
-    pub fn get(&self, kind: &str) -> Option<&Arc<TypeSpec>> {
-        self.specs.get(kind)
+    pub fn get(&self, kind: &str) -> Option<Arc<TypeSpec>> {
+        self.agents.types().get(kind).cloned()
     }
 
     /// The schema of a document, `type/id`, as somebody meets it: that of the agent whose state it is, else its type's;
     /// `None` where nothing is said of it.
     pub(crate) fn view(&self, document: &str, names: &Names) -> Option<Arc<View>> {
-        let (said_by, schema) = self.agents.schema_of(document).or_else(|| self.schema_of_type(document))?;
+        let types = self.agents.types();
+        let (said_by, schema) = self.agents.schema_of(document).or_else(|| schema_of_type(&types, document))?;
         let key = (said_by, names.clone());
         let mut views = self.views.lock().expect("no code panics while it holds this lock");
-        if let Some(view) = views.get(&key) {
+        if !Arc::ptr_eq(&views.of, &types) {
+            *views = Views { of: types, made: HashMap::new() };
+        }
+        if let Some(view) = views.made.get(&key) {
             return Some(Arc::clone(view));
         }
-        if views.len() >= VIEWS {
-            views.clear();
+        if views.made.len() >= VIEWS {
+            views.made.clear();
         }
         let borrowed: Vec<&str> = names.names.iter().map(String::as_str).collect();
         let view = Arc::new(schema.view(&Reader { names: &borrowed, secrets: names.secrets }));
-        views.insert(key, Arc::clone(&view));
+        views.made.insert(key, Arc::clone(&view));
         Some(view)
     }
+}
 
-    fn schema_of_type(&self, document: &str) -> Option<(String, Schema)> {
-        let (kind, _) = document.split_once('/')?;
-        Some((kind.to_owned(), self.get(kind)?.schema.clone()?))
-    }
+fn schema_of_type(types: &Types, document: &str) -> Option<(String, Schema)> {
+    let (kind, _) = document.split_once('/')?;
+    Some((kind.to_owned(), types.get(kind)?.schema.clone()?))
 }

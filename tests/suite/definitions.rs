@@ -96,6 +96,95 @@ async fn an_edit_is_served_as_soon_as_it_is_saved_and_new_and_removed_files_coun
     assert_eq!(text(&server.run_to_end("c", &say("t5", "u1", "hi")).await), "six");
 }
 
+/// Writes `/n` of a document; why not, if it is refused.
+async fn write(server: &Server, document: &str, value: Value) -> Result<(), Value> {
+    let url = format!("{}/v1/state/{document}?create=true", server.url);
+    let ops = json!([{ "op": "add", "path": "/n", "value": value }]);
+    let response = server
+        .http()
+        .patch(url)
+        .header("content-type", "application/json-patch+json")
+        .body(ops.to_string())
+        .send()
+        .await
+        .expect("an answer");
+    if response.status().is_success() {
+        Ok(())
+    } else {
+        Err(response.json::<Value>().await.expect("JSON")["code"].clone())
+    }
+}
+
+fn takes(kind: &str) -> String {
+    format!("{{ \"type\": \"object\", \"properties\": {{ \"n\": {{ \"type\": \"{kind}\" }} }} }}")
+}
+
+#[tokio::test]
+async fn an_edit_of_the_file_of_a_schema_alone_holds_for_the_next_write() {
+    let home = Home::with_agents(&[]);
+    std::fs::create_dir(home.path().join("agents/a")).expect("a folder");
+    home.write_agent("a/state.schema.json", &takes("string"));
+    let definition = saying("x") + "state: { scope: shared/desk, schema: ./state.schema.json }\n";
+    home.write_agent("a/agent.yaml", &definition);
+    let server = home.serve_in_memory();
+    let before = agent(&server, "a").await;
+    assert_eq!(write(&server, "shared/desk", json!("text")).await, Ok(()));
+    assert_eq!(write(&server, "shared/desk", json!(1)).await, Err(json!("schema_invalid")));
+    home.write_agent("a/state.schema.json", &takes("integer"));
+    until(&server, "a", |agent| agent["hash"] != before["hash"]).await;
+    assert_eq!(write(&server, "shared/desk", json!(1)).await, Ok(()));
+    assert_eq!(write(&server, "shared/desk", json!("text")).await, Err(json!("schema_invalid")));
+}
+
+#[tokio::test]
+async fn types_are_served_as_soon_as_they_are_saved_and_a_broken_one_stays_what_it_was() {
+    let home = Home::with_agents(&[("a.yaml", &(saying("x") + "state: { scope: agent, schema: board }\n"))]);
+    std::fs::create_dir(home.path().join("agents/_types")).expect("a folder");
+    let declare = |schema: &str| home.write_agent("_types/board.yaml", &format!("schema: {schema}\n"));
+    declare(&takes("string"));
+    let server = home.serve_in_memory();
+    let before = agent(&server, "a").await;
+    assert_eq!(before["status"], "ready");
+    assert_eq!(write(&server, "board/b", json!("text")).await, Ok(()));
+    declare(&takes("integer"));
+    let after = until(&server, "a", |agent| agent["hash"] != before["hash"]).await;
+    assert_eq!(after["status"], "ready");
+    assert_eq!(write(&server, "board/b", json!(1)).await, Ok(()));
+    assert_eq!(write(&server, "board/b", json!("text")).await, Err(json!("schema_invalid")));
+
+    declare("{ type: nonsense }");
+    let kept = until(&server, "a", |agent| agent["errors"][0]["message"].is_string()).await;
+    assert_eq!((&kept["status"], &kept["hash"]), (&json!("ready"), &after["hash"]));
+    assert_eq!(write(&server, "board/b", json!(2)).await, Ok(()));
+    assert_eq!(write(&server, "board/b", json!("text")).await, Err(json!("schema_invalid")));
+
+    home.write_agent("_types/note.yaml", &format!("schema: {}\n", takes("boolean")));
+    declare(&takes("boolean"));
+    until(&server, "a", |agent| agent["hash"] != after["hash"]).await;
+    assert_eq!(write(&server, "note/n", json!(true)).await, Ok(()), "a type may come later");
+    let schema = server.http().get(format!("{}/v1/types/board/schema", server.url)).send().await.expect("an answer");
+    assert_eq!(schema.json::<Value>().await.expect("JSON")["properties"]["n"]["type"], "boolean");
+}
+
+#[tokio::test]
+async fn an_edit_of_the_named_models_reaches_the_agents_that_use_them() {
+    let home = Home::with_agents(&[("a.yaml", "agent: { kind: llm, model: fast }\n")]);
+    std::fs::create_dir(home.path().join("agents/_shared")).expect("a folder");
+    let declare = |text: &str| home.write_agent("_shared/models.yaml", text);
+    declare("fast: { model: openai/gpt-5-mini, api_key: \"${env:COAGENT_TEST_KEY_NOBODY_SETS}\" }\n");
+    let server = home.serve_in_memory();
+    let before = agent(&server, "a").await;
+    let end = server.run_to_end("a", &say("t1", "u1", "hi")).await.pop().expect("a terminal");
+    assert_eq!(end["code"], "missing_configuration");
+    declare("fast: { model: scripted/echo }\n");
+    let after = until(&server, "a", |agent| agent["hash"] != before["hash"]).await;
+    assert_eq!(text(&server.run_to_end("a", &say("t1", "u2", "hi")).await), "You said: hi");
+    declare("fast: { model: }\n");
+    let kept = until(&server, "a", |agent| agent["errors"][0]["message"].is_string()).await;
+    assert_eq!((&kept["status"], &kept["hash"]), (&json!("ready"), &after["hash"]));
+    assert_eq!(text(&server.run_to_end("a", &say("t1", "u3", "hi")).await), "You said: hi");
+}
+
 #[tokio::test]
 async fn a_broken_edit_during_a_run_keeps_the_last_good_version_and_shows_its_errors() {
     let home = Home::with_agents(&[("a.yaml", &saying("good")), ("other.yaml", &saying("other"))]);

@@ -29,7 +29,7 @@ async fn an_agent_that_names_no_key_at_all_is_told_how() {
     let events = server.run_to_end("helper", &say("t", "u", "hello")).await;
     let end = events.last().expect("a terminal");
     assert_eq!(end["code"], "missing_configuration");
-    assert!(end["message"].as_str().expect("a message").contains("api_key: ${env:OPENAI_API_KEY}"), "{end}");
+    assert!(end["message"].as_str().expect("a message").contains("set `OPENAI_API_KEY`"), "{end}");
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ fn what_is_not_served_is_refused_by_name_and_place() {
     }
     for (file, said) in [
         ("agent: { kind: llm, model: fast }", "names no provider"),
-        ("agent: { kind: llm, model: nobody/x }", "write the address of its API into `agent.base_url`"),
+        ("agent: { kind: llm, model: nobody/x }", "write the address of its API into `base_url`"),
         ("agent: { kind: llm, model: scripted/nothing }", "there is no script `nothing`"),
         (
             "agent: { kind: llm, model: scripted/echo }\ninstructions: \"{{ state.x\"",

@@ -20,6 +20,8 @@ pub(crate) enum Place {
     TypeRetention,
     StateTools,
     ClientTools,
+    NamedModel,
+    Price,
 }
 
 /// What the format says of a field at a place.
@@ -52,8 +54,8 @@ impl Place {
                 "instructions",
             ],
             Self::LlmAgent => &[
-                "kind", "model", "base_url", "api_key", "api", "headers", "params", "fallback", "timeouts", "output",
-                "history",
+                "kind", "model", "base_url", "api_key", "api", "headers", "params", "fallback", "timeouts", "price",
+                "output", "history",
             ],
             Self::LlmParams => {
                 &["temperature", "max_output_tokens", "reasoning_effort", "parallel_tool_calls", "extra"]
@@ -80,6 +82,8 @@ impl Place {
             Self::State => &["scope", "schema", "initial", "read", "write"],
             Self::StateTools => &["read", "patch"],
             Self::ClientTools => &["type", "allow"],
+            Self::NamedModel => &["model", "base_url", "api_key", "api", "headers", "params", "timeouts", "price"],
+            Self::Price => &["input", "cached_input", "cache_write", "output"],
         }
     }
 
@@ -97,6 +101,8 @@ impl Place {
             | Self::RemoteTimeouts
             | Self::StateTools
             | Self::ClientTools
+            | Self::NamedModel
+            | Self::Price
             | Self::Type
             | Self::TypeLimits
             | Self::TypeRetention => &[],
@@ -128,6 +134,8 @@ impl Place {
             | Self::State
             | Self::StateTools
             | Self::ClientTools
+            | Self::NamedModel
+            | Self::Price
             | Self::Type
             | Self::TypeLimits
             | Self::TypeRetention => &[],

@@ -69,7 +69,7 @@ enum Hitl {
 #[derive(JsonSchema)]
 #[schemars(tag = "kind", rename_all = "snake_case")]
 enum Agent {
-    Llm(Llm),
+    Llm(Box<Llm>),
     Remote(Remote),
     Native(Native),
     Attached(Attached),

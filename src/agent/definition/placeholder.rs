@@ -29,8 +29,13 @@ pub(crate) struct Unresolved {
 /// Resolves every text below `node` in place; what cannot be resolved is left as written and told. Secrets are left as
 /// written too: they are read by [`secret`].
 pub(crate) fn resolve(node: &mut Node, from: &Surroundings<'_>) -> Vec<Unresolved> {
+    resolve_beside(node, from, is_secret)
+}
+
+/// As [`resolve`], for a file whose secrets are at the dotted paths that `is_secret` says.
+pub(crate) fn resolve_beside(node: &mut Node, from: &Surroundings<'_>, is_secret: fn(&str) -> bool) -> Vec<Unresolved> {
     let mut unresolved = Vec::new();
-    visit(node, from, "", &mut unresolved);
+    visit(node, from, "", is_secret, &mut unresolved);
     unresolved
 }
 
@@ -60,7 +65,13 @@ pub(crate) fn secret(text: &str, from: &Surroundings<'_>) -> Result<Secret, Stri
     Ok(value.map_or_else(|| Secret::Missing { name: name.to_owned() }, Secret::Present))
 }
 
-fn visit(node: &mut Node, from: &Surroundings<'_>, path: &str, unresolved: &mut Vec<Unresolved>) {
+fn visit(
+    node: &mut Node,
+    from: &Surroundings<'_>,
+    path: &str,
+    is_secret: fn(&str) -> bool,
+    unresolved: &mut Vec<Unresolved>,
+) {
     match &mut node.shape {
         Shape::Text(_) if is_secret(path) => {}
         Shape::Text(text) => match expand(text, from) {
@@ -69,13 +80,13 @@ fn visit(node: &mut Node, from: &Surroundings<'_>, path: &str, unresolved: &mut 
         },
         Shape::List(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                visit(item, from, &format!("{path}[{index}]"), unresolved);
+                visit(item, from, &format!("{path}[{index}]"), is_secret, unresolved);
             }
         }
         Shape::Map(members) => {
             for (key, value) in members {
                 let below = if path.is_empty() { key.name.clone() } else { format!("{path}.{}", key.name) };
-                visit(value, from, &below, unresolved);
+                visit(value, from, &below, is_secret, unresolved);
             }
         }
         Shape::Null | Shape::Bool(_) | Shape::Number(_) => {}

@@ -172,17 +172,22 @@ impl<'a> Reader<'a> {
 
     /// A duration of more than nothing.
     pub(crate) fn duration_or(&mut self, fields: &Fields<'_>, name: &str, default: Duration) -> Duration {
-        let Some(node) = fields.get(name) else { return default };
+        self.duration(fields, name).unwrap_or(default)
+    }
+
+    /// A duration of more than nothing.
+    pub(crate) fn duration(&mut self, fields: &Fields<'_>, name: &str) -> Option<Duration> {
+        let node = fields.get(name)?;
         let path = fields.path_of(name);
         let Shape::Text(text) = &node.shape else {
-            return self.expected("a duration such as 500ms, 5s or 10m", node, &path).unwrap_or(default);
+            return self.expected("a duration such as 500ms, 5s or 10m", node, &path);
         };
         match span::parse(text) {
             Ok(Duration::ZERO) => self.note(node.at, &path, format!("`{path}` must be longer than nothing")),
-            Ok(duration) => return duration,
+            Ok(duration) => return Some(duration),
             Err(message) => self.note(node.at, &path, message),
         }
-        default
+        None
     }
 
     /// One of a closed list of words.

@@ -16,6 +16,7 @@ use super::grammar::{ATTACHED, HANDOFFS, RUN};
 use super::reader::{Fields, Reader};
 use super::tree::Node;
 use super::{Definition, Instructions, Kind, Native, Places};
+pub(super) use llm::{price as model_price, settings as model_settings};
 pub(super) use state::is_pointer;
 
 /// What stands for the thread's id in the template of a shared document.
@@ -55,6 +56,7 @@ pub(super) fn definition(
         tools,
         triggers,
         source: source.to_owned(),
+        files: vec![source.to_owned()],
         places: Places(root.clone()),
         hash,
     })

@@ -59,7 +59,7 @@ impl Source {
         }
         let definition = schema::definition(&mut reader, &root, &self.id, body, &self.path, hash(text));
         match definition {
-            Some(definition) if reader.problems.is_empty() => Ok(with_schema_file(definition)),
+            Some(definition) if reader.problems.is_empty() => Ok(with_schema_file(definition, &from.folder)),
             _ => {
                 let mut problems = reader.problems;
                 problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -96,14 +96,15 @@ impl Source {
 }
 
 /// The schema beside a definition is part of what a run starts with.
-fn with_schema_file(mut definition: Definition) -> Definition {
-    if let Some(StateSchema { form: SchemaForm::File(_), schema: Some(schema) }) = &definition.state.schema {
-        definition.hash = hash(&format!("{}{}", definition.hash, schema.source()));
+fn with_schema_file(mut definition: Definition, folder: &Path) -> Definition {
+    if let Some(StateSchema { form: SchemaForm::File(name), schema: Some(schema) }) = &definition.state.schema {
+        let (file, content) = (folder.join(name), schema.source().to_string());
+        definition.is_made_of(file, &content);
     }
     definition
 }
 
-fn hash(text: &str) -> String {
+pub(super) fn hash(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -166,18 +166,21 @@ You plan trips for {{ state.user.name }} on ${env:HOST}.
     );
     let llm = llm(&definition);
     assert_eq!(llm.model, "openai/gpt-5-mini");
-    assert_eq!(llm.base_url.as_ref().map(Url::as_str), Some("https://api.openai.com/v1"));
-    assert_eq!(llm.api_key, Some(Secret::Present("s3cret".to_owned())));
-    assert_eq!(llm.api, Some(Api::Chat));
-    assert_eq!(llm.headers, [("x-team".to_owned(), "travel".to_owned())]);
+    assert_eq!(llm.settings.base_url.as_ref().map(Url::as_str), Some("https://api.openai.com/v1"));
+    assert_eq!(llm.settings.api_key, Some(Secret::Present("s3cret".to_owned())));
+    assert_eq!(llm.settings.api, Some(Api::Chat));
+    assert_eq!(llm.settings.headers, [("x-team".to_owned(), "travel".to_owned())]);
     let extra = json!({"top_k": 3}).as_object().cloned().expect("an object");
-    assert_eq!((llm.params.temperature, llm.params.max_output_tokens), (Some(0.2), Some(4000)));
-    assert_eq!((llm.params.reasoning_effort.as_deref(), llm.params.parallel_tool_calls), (Some("low"), Some(true)));
-    assert_eq!(llm.params.extra, extra);
+    assert_eq!((llm.settings.params.temperature, llm.settings.params.max_output_tokens), (Some(0.2), Some(4000)));
+    assert_eq!(
+        (llm.settings.params.reasoning_effort.as_deref(), llm.settings.params.parallel_tool_calls),
+        (Some("low"), Some(true))
+    );
+    assert_eq!(llm.settings.params.extra, extra);
     assert_eq!(llm.fallback, ["anthropic/claude-haiku-4-5"]);
     let seconds = Duration::from_secs;
     let timeouts = ModelTimeouts { connect: seconds(1), first_token: seconds(2), idle: seconds(3) };
-    assert_eq!(llm.timeouts, timeouts);
+    assert_eq!(llm.settings.timeouts.whole(), timeouts);
     let output = Output { schema: json!({"type": "object"}), write_to: Some("/trip/summary".to_owned()), retries: 1 };
     assert_eq!(llm.output, Some(output));
     assert_eq!(llm.history, History { max_messages: Some(40), client_system: ClientSystem::Keep });
@@ -190,9 +193,12 @@ You plan trips for {{ state.user.name }} on ${env:HOST}.
 fn the_smallest_model_agent_leaves_the_rest_to_the_provider() {
     let definition = accepted("a.yaml", "agent: { kind: llm, model: openai/gpt-5-mini }\ninstructions: Be brief.\n");
     let llm = llm(&definition);
-    assert_eq!((&llm.base_url, &llm.api_key, llm.api, &llm.output), (&None, &None, None, &None));
-    assert_eq!((llm.params.clone(), llm.history), (Params::default(), History::default()));
-    assert_eq!(llm.timeouts, ModelTimeouts::default());
+    assert_eq!(
+        (&llm.settings.base_url, &llm.settings.api_key, llm.settings.api, &llm.output),
+        (&None, &None, None, &None)
+    );
+    assert_eq!((llm.settings.params.clone(), llm.history), (Params::default(), History::default()));
+    assert_eq!(llm.settings.timeouts.whole(), ModelTimeouts::default());
     assert_eq!((llm.instructions.text.as_str(), llm.instructions.first_line), ("Be brief.", 2));
 }
 
@@ -213,7 +219,7 @@ fn built_in_and_browser_tools_are_on_unless_the_file_says_otherwise() {
 #[test]
 fn a_key_that_is_not_there_disables_no_agent() {
     let definition = accepted("a.yaml", "agent: { kind: llm, model: m, api_key: \"${env:NO_KEY}\" }");
-    assert_eq!(llm(&definition).api_key, Some(Secret::Missing { name: "NO_KEY".to_owned() }));
+    assert_eq!(llm(&definition).settings.api_key, Some(Secret::Missing { name: "NO_KEY".to_owned() }));
 }
 
 #[test]

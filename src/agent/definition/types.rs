@@ -74,7 +74,7 @@ impl TypeSource {
             }]
         })?;
         let mut reader = Reader::new(&self.path, from);
-        let spec = spec(&mut reader, &self.name, root, from);
+        let spec = spec(&mut reader, &self.name, &self.path, root, from);
         match spec {
             Some(spec) if reader.problems.is_empty() => Ok(spec),
             _ => Err(reader.problems),
@@ -87,7 +87,7 @@ fn is_type(name: &str) -> bool {
     name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(allowed)
 }
 
-fn spec(reader: &mut Reader<'_>, name: &str, mut root: Node, from: &Surroundings<'_>) -> Option<TypeSpec> {
+fn spec(reader: &mut Reader<'_>, name: &str, file: &Path, mut root: Node, from: &Surroundings<'_>) -> Option<TypeSpec> {
     // A schema's patterns may look like placeholders: only what a new document begins with can have some.
     if let Shape::Map(members) = &mut root.shape {
         for (_, node) in members.iter_mut().filter(|(key, _)| key.name == "initial") {
@@ -107,7 +107,8 @@ fn spec(reader: &mut Reader<'_>, name: &str, mut root: Node, from: &Surroundings
         Some(_) => reader.object(&fields, "initial").map_or_else(|| Value::Object(Map::new()), Value::Object),
         None => Value::Object(Map::new()),
     };
-    Some(TypeSpec { name: name.to_owned(), schema, put, retention, limits, initial, durability })
+    let file = Some(file.to_owned());
+    Some(TypeSpec { name: name.to_owned(), schema, put, retention, limits, initial, durability, file })
 }
 
 fn schema(reader: &mut Reader<'_>, node: &Node) -> Option<Schema> {

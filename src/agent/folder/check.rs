@@ -20,6 +20,9 @@ pub(super) fn against_schema(definition: &mut Definition, types: &Types) -> Vec<
         let message = match types.get(name) {
             Some(spec) => {
                 form.schema.clone_from(&spec.schema);
+                if let Some((file, schema)) = spec.file.clone().zip(spec.schema.clone()) {
+                    definition.is_made_of(file, &schema.source().to_string());
+                }
                 None
             }
             None if types.is_broken(name) => Some(format!("type `{name}` is declared, and its file cannot be used")),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::agent::definition::{AskedModel, Kind};
 
 /// Names below the folder, and what is in them.
 type Files<'a> = &'a [(&'a str, &'a str)];
@@ -98,12 +99,103 @@ fn names_that_cannot_be_agents_are_told() {
     );
 }
 
+/// The models that an agent asks, as `field provider/name at address with key at price`.
+fn asked(loaded: &Loaded, id: &str) -> Vec<String> {
+    let definition = loaded.definitions.iter().find(|definition| definition.id == id).expect("the agent is served");
+    let Kind::Llm(llm) = &definition.kind else { panic!("not llm") };
+    let told = |model: &AskedModel| {
+        let settings = &model.settings;
+        let at = settings.base_url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default();
+        let price = settings.price.map(|price| format!(" for {}", price.output)).unwrap_or_default();
+        format!("{} {}/{}{at} {:?}{price}", model.field, model.provider, model.name, settings.api_key)
+    };
+    llm.asked.iter().map(told).collect()
+}
+
 #[test]
-fn shared_files_that_this_version_does_not_read_are_told() {
-    check(
-        &[("_shared/models.yaml", ""), ("a.yaml", NATIVE)],
+fn a_model_may_have_a_name_of_the_applications_own() {
+    let models = "fast: { model: local/small, base_url: \"http://127.0.0.1:1/v1\", params: { temperature: 0.1, max_output_tokens: 5 }, headers: { a: x, b: x }, timeouts: { idle: 1s }, price: { input: 1, output: 2 } }\n\
+                  bad: { model: small, api_key: sk-1 }\n\
+                  worse: { model: a/b, base_url: \"${env:NOBODY_SETS_THIS}\" }\n";
+    let agent = "{ kind: llm, model: fast, fallback: [openai/gpt-5-mini, local/big, fast], params: { temperature: 0.2, extra: { seed: 1 } }, headers: { b: y } }";
+    let of = |model: &str| format!("agent: {{ kind: llm, model: {model} }}\n");
+    let (bad, worse, none) = (of("bad"), of("worse"), of("slow"));
+    let loaded = check(
+        &[
+            ("_shared/models.yaml", models),
+            ("a.yaml", &format!("agent: {agent}\n")),
+            ("b.yaml", &bad),
+            ("c.yaml", &worse),
+            ("d.yaml", &none),
+        ],
         &["a"],
-        &["_shared: the folder `_shared` is not supported"],
+        &[
+            "_shared/models.yaml:2:15: `bad.model` must be provider/model, such as openai/gpt-5-mini, found `small`",
+            "_shared/models.yaml:2:31: a secret is never written into a definition",
+            "_shared/models.yaml:3:32: the environment variable `NOBODY_SETS_THIS` is not set",
+            "b.yaml:1:28: the model `bad` of `_shared/models.yaml` cannot be used",
+            "c.yaml:1:28: the model `worse` of `_shared/models.yaml` cannot be used",
+            "d.yaml:1:28: there is no model `slow`: write provider/model, such as openai/gpt-5-mini, or a name of \
+             `_shared/models.yaml` (fast)",
+        ],
+    );
+    let key = "Some(Missing { name: \"OPENAI_API_KEY\" })";
+    assert_eq!(
+        asked(&loaded, "a"),
+        [
+            "agent.model local/small at http://127.0.0.1:1/v1 None for 2".to_owned(),
+            format!("agent.fallback[0] openai/gpt-5-mini {key} for 2"),
+            "agent.fallback[1] local/big at http://127.0.0.1:1/v1 None".to_owned(),
+            "agent.fallback[2] local/small at http://127.0.0.1:1/v1 None for 2".to_owned(),
+        ]
+    );
+    let Kind::Llm(llm) = &loaded.definitions[0].kind else { panic!("not llm") };
+    let (first, second) = (&llm.asked[0].settings, &llm.asked[1].settings);
+    assert_eq!((first.params.temperature, first.params.max_output_tokens), (Some(0.2), Some(5)), "its own word counts");
+    assert_eq!(first.headers, [("b", "y"), ("a", "x")].map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(first.timeouts.idle, Some(std::time::Duration::from_secs(1)));
+    assert_eq!((second.params.temperature, second.params.extra.len()), (Some(0.2), 0), "members are for one provider");
+}
+
+#[test]
+fn a_definition_is_another_when_any_file_it_is_made_of_is() {
+    let of = |files: Files<'_>| check(files, &["a"], &[]).definitions.remove(0);
+    let (fast, typed) =
+        ("agent: { kind: llm, model: fast }\n", "agent: { kind: native, name: x }\nstate: { schema: trip }\n");
+    let filed = typed.replace("trip", "./s.json");
+    let cases: [(&str, &str, &str, &str); 3] = [
+        (fast, "_shared/models.yaml", "fast: { model: scripted/echo }\n", "fast: { model: scripted/echo } # edited\n"),
+        (typed, "_types/trip.yaml", "schema: { type: object }\n", "schema: { type: object, title: Trip }\n"),
+        (&filed, "s.json", "{\"type\":\"object\"}", "{\"type\":\"object\",\"title\":\"Trip\"}"),
+    ];
+    for (agent, file, before, after) in cases {
+        // A schema beside a definition is in its folder.
+        let (agent_file, file) =
+            if file == "s.json" { ("a/agent.yaml", "a/s.json".to_owned()) } else { ("a.yaml", file.to_owned()) };
+        let one = of(&[(agent_file, agent), (&file, before)]);
+        let same = of(&[(agent_file, agent), (&file, before)]);
+        let other = of(&[(agent_file, agent), (&file, after)]);
+        assert_eq!(one.hash, same.hash, "{file}");
+        assert_ne!(one.hash, other.hash, "{file}");
+        assert_eq!(one.files.len(), 2, "{:?}", one.files);
+    }
+}
+
+#[test]
+fn the_folders_own_prices_stand_above_those_that_come_along() {
+    let prices = "[\"openai/gpt-5-mini\"]\ninput = 1\noutput = 7\n[\"local/small\"]\ninput = 0\noutput = 0.5\n";
+    let agent = "agent: { kind: llm, model: openai/gpt-5-mini, base_url: \"http://x/\", fallback: [local/small, openai/unknown, openai/gpt-5] }\n";
+    let loaded = check(&[("_shared/prices.toml", prices), ("a.yaml", agent)], &["a"], &[]);
+    let prices: Vec<_> = asked(&loaded, "a").iter().map(|told| told.split(" for ").nth(1).map(str::to_owned)).collect();
+    assert_eq!(prices, [Some("7"), Some("0.5"), None, Some("10")].map(|price| price.map(str::to_owned)));
+    check(
+        &[("_shared/prices.toml", "[\"gpt-5\"]\ninput = 1\noutput = 7\n[\"a/b\"]\ninput = -1\n"), ("a.yaml", NATIVE)],
+        &["a"],
+        &[
+            "_shared/prices.toml:1:2: `gpt-5` names no provider",
+            "_shared/prices.toml:4:1: `a/b.output` is missing",
+            "_shared/prices.toml:5:9: `a/b.input` must be a number from 0",
+        ],
     );
 }
 

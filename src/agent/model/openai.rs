@@ -18,12 +18,11 @@ use async_openai::error::OpenAIError;
 use async_trait::async_trait;
 use futures_util::{Stream, StreamExt as _};
 use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Answer, Fault, FaultKind, Model, ModelName, Piece, Request};
-use crate::agent::definition::{Llm, ModelTimeouts};
+use super::{Answer, Fault, FaultKind, Model, ModelName, Piece, Request, open};
+use crate::agent::definition::{AskedModel, ModelTimeouts};
 use crate::agent::outbound;
 use concessions::Concessions;
 use pieces::Assembler;
@@ -35,17 +34,6 @@ const USAGE_WAIT: Duration = Duration::from_secs(5);
 /// And the end of its stream this long: a connection that was read to its end can be used again.
 const END_WAIT: Duration = Duration::from_millis(250);
 const OPENAI_HOST: &str = "api.openai.com";
-/// Where the providers that need no `base_url` are.
-const PROVIDERS: &[(&str, &str)] = &[
-    ("openai", "https://api.openai.com/v1"),
-    ("openrouter", "https://openrouter.ai/api/v1"),
-    ("groq", "https://api.groq.com/openai/v1"),
-    ("mistral", "https://api.mistral.ai/v1"),
-    ("deepseek", "https://api.deepseek.com/v1"),
-    ("xai", "https://api.x.ai/v1"),
-    ("gemini", "https://generativelanguage.googleapis.com/v1beta/openai"),
-    ("ollama", "http://127.0.0.1:11434/v1"),
-];
 
 /// A model behind a chat completions endpoint.
 pub struct OpenAi {
@@ -57,27 +45,6 @@ pub struct OpenAi {
     concessions: Concessions,
 }
 
-/// The address of a provider's API: the definition's, or the one the provider is known for.
-pub fn base_url(llm: &Llm, provider: &str) -> Result<Url, String> {
-    if let Some(url) = &llm.base_url {
-        return Ok(url.clone());
-    }
-    let known = PROVIDERS.iter().find(|(name, _)| *name == provider).map(|(_, url)| url);
-    known.map(|url| Url::parse(url).expect("a constant is an address")).ok_or_else(|| {
-        let names: Vec<_> = PROVIDERS.iter().map(|(name, _)| *name).collect();
-        format!(
-            "nothing is known of the provider `{provider}`: write the address of its API into `agent.base_url` \
-             (known are {})",
-            names.join(", ")
-        )
-    })
-}
-
-/// Whether nothing is answered there without a key.
-pub fn needs_key(base: &Url) -> bool {
-    base.host_str() == Some(OPENAI_HOST)
-}
-
 /// The members of `params.extra` that the runtime writes itself.
 pub fn own_member(extra: &serde_json::Map<String, Value>) -> Option<&str> {
     extra.keys().map(String::as_str).find(|name| request::OWN_MEMBERS.contains(name))
@@ -85,30 +52,24 @@ pub fn own_member(extra: &serde_json::Map<String, Value>) -> Option<&str> {
 
 impl OpenAi {
     /// A client of its own, from the definition alone: nothing of the environment is read. The error is a sentence.
-    pub fn new(llm: &Llm, name: ModelName, key: Option<&str>) -> Result<Self, String> {
-        let base = base_url(llm, &name.provider)?;
-        let client = outbound::client(&base, llm.timeouts.connect)?;
-        // A key from a file ends with a line break, which no header takes.
-        let key = key.map(str::trim).unwrap_or_default();
-        if HeaderValue::from_str(key).is_err() {
-            return Err("the key of `agent.api_key` has characters that no header may have".to_owned());
-        }
-        let mut headers = HeaderMap::new();
-        for (name, value) in &llm.headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).expect("a definition's headers are checked");
-            let mut value = HeaderValue::from_str(value).expect("a definition's headers are checked");
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
-        let is_openai = needs_key(&base);
+    pub fn new(asked: &AskedModel, base: &Url) -> Result<Self, String> {
+        let settings = &asked.settings;
+        let timeouts = settings.timeouts.whole();
+        let client = outbound::client(base, timeouts.connect)?;
+        let key = open::key(settings)?;
+        let is_openai = base.host_str() == Some(OPENAI_HOST);
         let config =
             OpenAIConfig::new().with_api_base(base.as_str()).with_api_key(key).with_org_id("").with_project_id("");
-        let transport =
-            Transport { client: client.clone(), endpoint: endpoint(&base), headers, has_key: !key.is_empty() };
+        let transport = Transport {
+            client: client.clone(),
+            endpoint: endpoint(base),
+            headers: open::headers(settings),
+            has_key: !key.is_empty(),
+        };
         let client = Client::build(client, config);
         let transport = Arc::new(transport);
-        let shape = Shape { model: name.name.clone(), params: llm.params.clone(), is_openai };
-        Ok(Self { name, client, transport, shape, timeouts: llm.timeouts, concessions: Concessions::default() })
+        let shape = Shape { model: asked.name.clone(), params: settings.params.clone(), is_openai };
+        Ok(Self { name: ModelName::of(asked), client, transport, shape, timeouts, concessions: Concessions::default() })
     }
 
     async fn send(&self, request: &Request, deadline: Instant, cut_off: &CutOff) -> Result<Chunks, Fault> {

@@ -111,7 +111,7 @@ impl Live {
             return Ok(Err(DocumentError::VersionNotFound { version, head }));
         }
         let is_delete = matches!(write.proposal, Proposal::Delete);
-        let Some(spec) = self.types.get(self.name.kind()).cloned() else {
+        let Some(spec) = self.types.get(self.name.kind()) else {
             return Ok(Err(DocumentError::UnknownType { kind: self.name.kind().to_owned() }));
         };
         let view = match is_delete {

@@ -18,12 +18,12 @@ type Shared = State<Arc<Runtime>>;
 
 pub(in crate::server) async fn list(State(runtime): Shared) -> Response {
     let items: Vec<Value> =
-        runtime.types().all().map(|spec| json!({"type": spec.name, "schema": source(spec)})).collect();
+        runtime.types().all().iter().map(|spec| json!({"type": spec.name, "schema": source(spec)})).collect();
     Json(json!({"items": items})).into_response()
 }
 
 pub(in crate::server) async fn schema(State(runtime): Shared, Path(kind): Path<String>) -> Result<Response, Problem> {
-    let mut response = Json(source(find(&runtime, &kind)?)).into_response();
+    let mut response = Json(source(&*find(&runtime, &kind)?)).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/schema+json"));
     Ok(response)
 }
@@ -33,15 +33,15 @@ pub(in crate::server) async fn typescript(
     Path(kind): Path<String>,
 ) -> Result<Response, Problem> {
     let spec = find(&runtime, &kind)?;
-    Ok(text("application/typescript; charset=utf-8", codegen::typescript(&spec.name, &described(spec))))
+    Ok(text("application/typescript; charset=utf-8", codegen::typescript(&spec.name, &described(&spec))))
 }
 
 pub(in crate::server) async fn pydantic(State(runtime): Shared, Path(kind): Path<String>) -> Result<Response, Problem> {
     let spec = find(&runtime, &kind)?;
-    Ok(text("text/x-python; charset=utf-8", codegen::pydantic(&spec.name, &described(spec))))
+    Ok(text("text/x-python; charset=utf-8", codegen::pydantic(&spec.name, &described(&spec))))
 }
 
-fn find<'r>(runtime: &'r Runtime, kind: &str) -> Result<&'r Arc<TypeSpec>, Problem> {
+fn find(runtime: &Runtime, kind: &str) -> Result<Arc<TypeSpec>, Problem> {
     let unknown = || Problem::new(Code::UnknownType, format!("no type `{kind}` is declared"));
     runtime.types().get(kind).ok_or_else(unknown)
 }

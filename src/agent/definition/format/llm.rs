@@ -21,6 +21,8 @@ pub(super) struct Llm {
     /// Asked in this order when `model` fails.
     fallback: Option<Vec<String>>,
     timeouts: Option<LlmTimeouts>,
+    /// US dollars for a million tokens, where the runtime does not know it.
+    price: Option<Price>,
     output: Option<Output>,
     history: Option<History>,
 }
@@ -77,4 +79,17 @@ struct History {
 enum ClientSystem {
     Drop,
     Keep,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Price {
+    #[schemars(range(min = 0))]
+    input: f64,
+    #[schemars(range(min = 0))]
+    cached_input: Option<f64>,
+    #[schemars(range(min = 0))]
+    cache_write: Option<f64>,
+    #[schemars(range(min = 0))]
+    output: f64,
 }

@@ -1,7 +1,9 @@
 //! `kind: llm`: a model, how to reach it and how to ask it.
 
 use super::super::fields::Place;
-use super::super::llm::{Api, ClientSystem, History, Instructions, Llm, ModelTimeouts, Output, Params};
+use super::super::llm::{
+    Api, ClientSystem, History, Instructions, Llm, ModelSettings, Output, Params, Price, SaidTimeouts,
+};
 use super::super::reader::{Fields, Reader};
 use super::super::tree::{Node, Shape};
 use super::remote::{headers, url};
@@ -11,6 +13,8 @@ const OUTPUT_TOKENS_RANGE: (usize, usize) = (1, 10_000_000);
 const MESSAGES_RANGE: (usize, usize) = (1, 1_000_000);
 const OUTPUT_RETRIES_RANGE: (usize, usize) = (0, 10);
 const DEFAULT_OUTPUT_RETRIES: usize = 2;
+/// The most that a million tokens can cost, in US dollars.
+const DEAREST: f64 = 100_000.0;
 
 pub(super) fn llm(
     reader: &mut Reader<'_>,
@@ -20,14 +24,8 @@ pub(super) fn llm(
 ) -> Option<Llm> {
     reader.refuse_strangers(agent, Place::LlmAgent);
     let instructions = instructions(reader, root, body);
-    let base_url = if agent.get("base_url").is_some() { url(reader, agent, "base_url") } else { None };
-    let api_key = reader.secret(agent, "api_key");
-    let apis = [("chat", Api::Chat), ("responses", Api::Responses), ("anthropic", Api::Anthropic)];
-    let api = reader.word(agent, "api", &apis);
-    let headers = headers(reader, agent);
-    let params = params(reader, agent);
+    let settings = settings(reader, agent);
     let fallback = fallback(reader, agent);
-    let timeouts = timeouts(reader, agent);
     let output = output(reader, agent);
     let history = history(reader, agent);
     if agent.get("model").is_none() {
@@ -39,7 +37,34 @@ pub(super) fn llm(
         reader.note(at, "agent.model", "`agent.model` is empty: write provider/model, such as openai/gpt-5-mini");
     }
     let model = model.trim().to_owned();
-    Some(Llm { model, base_url, api_key, api, headers, params, fallback, timeouts, output, history, instructions })
+    Some(Llm { model, settings, fallback, asked: Vec::new(), output, history, instructions })
+}
+
+/// How to reach and to ask a model, in a definition or in the file of named ones.
+pub(in super::super) fn settings(reader: &mut Reader<'_>, fields: &Fields<'_>) -> ModelSettings {
+    let apis = [("chat", Api::Chat), ("responses", Api::Responses), ("anthropic", Api::Anthropic)];
+    ModelSettings {
+        base_url: if fields.get("base_url").is_some() { url(reader, fields, "base_url") } else { None },
+        api_key: reader.secret(fields, "api_key"),
+        api: reader.word(fields, "api", &apis),
+        headers: headers(reader, fields),
+        params: params(reader, fields),
+        timeouts: timeouts(reader, fields),
+        price: price(reader, fields, "price"),
+    }
+}
+
+/// What a million tokens cost, in US dollars.
+pub(in super::super) fn price(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Option<Price> {
+    let fields = reader.below(fields, name, Place::Price)?;
+    let mut amount = |name: &str| reader.number(&fields, name, (0.0, DEAREST));
+    let (input, output) = (amount("input"), amount("output"));
+    let (cached_input, cache_write) = (amount("cached_input"), amount("cache_write"));
+    for (name, _) in [("input", input), ("output", output)].iter().filter(|(name, _)| fields.get(name).is_none()) {
+        let path = fields.path_of(name);
+        reader.note(fields.at, &path, format!("`{path}` is missing: US dollars for a million tokens"));
+    }
+    Some(Price { input: input?, output: output?, cached_input, cache_write })
 }
 
 /// The body of a Markdown file, else the field `instructions`; both at once is one too many.
@@ -78,13 +103,12 @@ fn fallback(reader: &mut Reader<'_>, agent: &Fields<'_>) -> Vec<String> {
     models
 }
 
-fn timeouts(reader: &mut Reader<'_>, agent: &Fields<'_>) -> ModelTimeouts {
-    let default = ModelTimeouts::default();
-    let Some(fields) = reader.below(agent, "timeouts", Place::LlmTimeouts) else { return default };
-    ModelTimeouts {
-        connect: reader.duration_or(&fields, "connect", default.connect),
-        first_token: reader.duration_or(&fields, "first_token", default.first_token),
-        idle: reader.duration_or(&fields, "idle", default.idle),
+fn timeouts(reader: &mut Reader<'_>, agent: &Fields<'_>) -> SaidTimeouts {
+    let Some(fields) = reader.below(agent, "timeouts", Place::LlmTimeouts) else { return SaidTimeouts::default() };
+    SaidTimeouts {
+        connect: reader.duration(&fields, "connect"),
+        first_token: reader.duration(&fields, "first_token"),
+        idle: reader.duration(&fields, "idle"),
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) fn url(reader: &mut Reader<'_>, agent: &Fields<'_>, name: &str) -> Op
 pub(super) fn headers(reader: &mut Reader<'_>, agent: &Fields<'_>) -> Vec<(String, String)> {
     let mut headers: Vec<(String, String)> = Vec::new();
     for (key, value, at) in reader.named_texts(agent, "headers") {
-        let path = format!("agent.headers.{}", key.name);
+        let path = format!("{}.{}", agent.path_of("headers"), key.name);
         let name = key.name.to_ascii_lowercase();
         if HeaderName::from_bytes(name.as_bytes()).is_err() {
             reader.note(key.at, &path, format!("`{}` is not the name of a header", key.name));

@@ -8,7 +8,7 @@ use crate::agent::model::{Finish, Piece};
 use crate::agui::{Message, Tool};
 
 fn scripted(script: &Value) -> Scripted {
-    let name = ModelName::parse("scripted/test").expect("a name");
+    let name = ModelName { provider: "scripted".to_owned(), name: "test".to_owned() };
     Scripted { name, script: Script::read(script).expect("a good script") }
 }
 
