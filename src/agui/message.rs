@@ -1,5 +1,7 @@
 //! The messages of a conversation (section 1.4), told apart by their role.
 
+mod construct;
+
 use std::borrow::Cow;
 
 use serde::{Deserializer, Serialize, Serializer};
@@ -164,60 +166,6 @@ impl Message {
         read_tolerantly(json)
     }
 
-    /// Instructions to the model.
-    pub fn system(id: impl Into<String>, content: impl Into<String>) -> Self {
-        Self::System(SystemMessage {
-            id: id.into(),
-            content: content.into(),
-            name: None,
-            encrypted_value: None,
-            metadata: None,
-            subagent_run_id: None,
-        })
-    }
-
-    /// Instructions to the model that come in the middle of a conversation.
-    pub fn developer(id: impl Into<String>, content: impl Into<String>) -> Self {
-        Self::Developer(DeveloperMessage {
-            id: id.into(),
-            content: content.into(),
-            name: None,
-            encrypted_value: None,
-            metadata: None,
-            subagent_run_id: None,
-        })
-    }
-
-    /// What a person said.
-    pub fn user(id: impl Into<String>, content: impl Into<Content>) -> Self {
-        Self::User(UserMessage {
-            id: id.into(),
-            content: content.into(),
-            name: None,
-            encrypted_value: None,
-            metadata: None,
-            subagent_run_id: None,
-        })
-    }
-
-    /// What the agent said.
-    pub fn assistant(id: impl Into<String>, content: impl Into<String>) -> Self {
-        Self::Assistant(AssistantMessage { content: Some(content.into()), ..AssistantMessage::empty(id) })
-    }
-
-    /// What a tool answered to the call `tool_call_id`.
-    pub fn tool(id: impl Into<String>, tool_call_id: impl Into<String>, content: impl Into<Content>) -> Self {
-        Self::Tool(ToolMessage {
-            id: id.into(),
-            content: content.into(),
-            tool_call_id: tool_call_id.into(),
-            error: None,
-            encrypted_value: None,
-            metadata: None,
-            subagent_run_id: None,
-        })
-    }
-
     /// Its id, unique in the thread.
     pub fn id(&self) -> &str {
         each_role!(self, message => &message.id)
@@ -280,29 +228,6 @@ impl Message {
 
     pub(crate) fn metadata_mut(&mut self) -> &mut Option<Object> {
         each_role!(self, message => &mut message.metadata)
-    }
-}
-
-impl AssistantMessage {
-    /// A message that says nothing yet.
-    pub fn empty(id: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            content: None,
-            name: None,
-            encrypted_value: None,
-            tool_calls: None,
-            metadata: None,
-            subagent_run_id: None,
-        }
-    }
-}
-
-impl ToolCall {
-    /// A call of `name` with the text of its arguments.
-    pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: impl Into<String>) -> Self {
-        let function = FunctionCall { name: name.into(), arguments: arguments.into() };
-        Self { id: id.into(), function, encrypted_value: None, metadata: None }
     }
 }
 

@@ -1,15 +1,21 @@
 //! From the bytes of one message to an event. The message is told as JSON and read like any other event, so that both
 //! encodings accept and refuse the same.
 
+mod message;
+mod run;
+
 use prost::Message as _;
 use serde::Serialize;
-use serde_json::{Map, Value as Tree, json};
+use serde_json::{Map, Value as Tree};
 
 use crate::agui::event::{Event, EventType, ReadError, Reading};
 
 use super::event_type;
-use super::value::{Struct, Value};
+use super::value::Value;
 use super::wire::{self, EventKind};
+
+use message::{content, messages};
+use run::{input, outcome, usage};
 
 /// Why bytes are not an event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -198,172 +204,4 @@ fn operations(operations: &[wire::JsonPatchOperation]) -> Result<Tree, DecodeErr
         Ok(Tree::Object(fields.0))
     };
     operations.iter().map(operation).collect()
-}
-
-/// A string if there is one, else the parts, even if there are none.
-fn content(text: Option<String>, parts: &[wire::InputContent]) -> Result<Tree, DecodeError> {
-    match text {
-        Some(text) => Ok(text.into()),
-        None => parts.iter().map(part).collect(),
-    }
-}
-
-fn part(part: &wire::InputContent) -> Result<Tree, DecodeError> {
-    use wire::InputContentKind;
-    let mut fields = Fields::default();
-    let (word, id, metadata) = match &part.part {
-        None => return Ok(Tree::Object(fields.0)),
-        Some(InputContentKind::Text(part)) => {
-            fields.set("text", Some(part.text.clone()));
-            ("text", &part.id, &part.metadata)
-        }
-        Some(InputContentKind::Image(part)) => {
-            fields.set("source", part.source.as_ref().map(source));
-            ("image", &part.id, &part.metadata)
-        }
-        Some(InputContentKind::Audio(part)) => {
-            fields.set("source", part.source.as_ref().map(source));
-            ("audio", &part.id, &part.metadata)
-        }
-        Some(InputContentKind::Video(part)) => {
-            fields.set("source", part.source.as_ref().map(source));
-            ("video", &part.id, &part.metadata)
-        }
-        Some(InputContentKind::Document(part)) => {
-            fields.set("source", part.source.as_ref().map(source));
-            ("document", &part.id, &part.metadata)
-        }
-    };
-    fields.set("type", Some(word));
-    fields.set("id", id.clone());
-    fields.set("metadata", optional(metadata.as_ref())?);
-    Ok(Tree::Object(fields.0))
-}
-
-fn source(source: &wire::InputContentSource) -> Tree {
-    use wire::InputContentSourceKind;
-    let mut fields = Fields::default();
-    let (word, value, mime_type) = match source.source.clone() {
-        None => return Tree::Object(fields.0),
-        Some(InputContentSourceKind::Data(source)) => ("data", source.value, Some(source.mime_type)),
-        Some(InputContentSourceKind::Url(source)) => ("url", source.value, source.mime_type),
-        Some(InputContentSourceKind::File(source)) => {
-            fields.set("provider", source.provider);
-            ("file", source.value, source.mime_type)
-        }
-    };
-    fields.set("type", Some(word));
-    fields.set("value", Some(value));
-    fields.set("mimeType", mime_type);
-    Tree::Object(fields.0)
-}
-
-fn messages(messages: Vec<wire::Message>) -> Result<Tree, DecodeError> {
-    messages.into_iter().map(message).collect()
-}
-
-fn message(message: wire::Message) -> Result<Tree, DecodeError> {
-    let content = match message.role.as_str() {
-        "assistant" => message.content.map(Tree::from),
-        "activity" => message.activity_content.as_ref().map(tree::<Struct>).transpose()?,
-        _ => Some(content(message.content, &message.content_parts)?),
-    };
-    let mut fields = Fields::default();
-    fields.set("id", Some(message.id));
-    fields.set("role", Some(message.role));
-    fields.set("content", content);
-    fields.set("name", message.name);
-    fields.list("toolCalls", message.tool_calls.into_iter().map(tool_call).collect::<Result<_, _>>()?);
-    fields.set("toolCallId", message.tool_call_id);
-    fields.set("error", message.error);
-    fields.set("metadata", optional(message.metadata.as_ref())?);
-    fields.set("subagentRunId", message.subagent_run_id);
-    fields.set("encryptedValue", message.encrypted_value);
-    fields.set("activityType", message.activity_type);
-    Ok(Tree::Object(fields.0))
-}
-
-fn tool_call(call: wire::ToolCall) -> Result<Tree, DecodeError> {
-    let function = call.function.unwrap_or_default();
-    let mut fields = Fields::default();
-    fields.set("id", Some(call.id));
-    fields.set("type", Some(call.r#type));
-    fields.set("function", Some(json!({"name": function.name, "arguments": function.arguments})));
-    fields.set("metadata", optional(call.metadata.as_ref())?);
-    fields.set("encryptedValue", call.encrypted_value);
-    Ok(Tree::Object(fields.0))
-}
-
-fn input(input: wire::RunAgentInput) -> Result<Tree, DecodeError> {
-    let mut fields = Fields::default();
-    fields.set("threadId", Some(input.thread_id));
-    fields.set("runId", Some(input.run_id));
-    fields.set("parentRunId", input.parent_run_id);
-    fields.set("protocolVersion", input.protocol_version);
-    fields.set("state", optional(input.state.as_ref())?);
-    fields.set("messages", Some(messages(input.messages)?));
-    fields.set("tools", Some(input.tools.into_iter().map(tool).collect::<Result<Tree, _>>()?));
-    let context = |entry: wire::Context| json!({"description": entry.description, "value": entry.value});
-    fields.set("context", Some(input.context.into_iter().map(context).collect::<Tree>()));
-    fields.set("forwardedProps", optional(input.forwarded_props.as_ref())?);
-    fields.list("resume", input.resume.into_iter().map(resume).collect::<Result<_, _>>()?);
-    Ok(Tree::Object(fields.0))
-}
-
-fn tool(tool: wire::Tool) -> Result<Tree, DecodeError> {
-    let mut fields = Fields::default();
-    fields.set("name", Some(tool.name));
-    fields.set("description", Some(tool.description));
-    fields.set("parameters", optional(tool.parameters.as_ref())?);
-    fields.set("metadata", optional(tool.metadata.as_ref())?);
-    Ok(Tree::Object(fields.0))
-}
-
-fn resume(entry: wire::ResumeEntry) -> Result<Tree, DecodeError> {
-    let mut fields = Fields::default();
-    fields.set("interruptId", Some(entry.interrupt_id));
-    fields.set("status", Some(entry.status));
-    fields.set("payload", optional(entry.payload.as_ref())?);
-    fields.set("metadata", optional(entry.metadata.as_ref())?);
-    Ok(Tree::Object(fields.0))
-}
-
-fn outcome(word: &str, interrupts: Vec<wire::Interrupt>, pending: Vec<String>) -> Result<Option<Tree>, DecodeError> {
-    if word.is_empty() {
-        return Ok(None);
-    }
-    let mut fields = Fields::default();
-    fields.set("type", Some(word));
-    fields.list("interrupts", interrupts.into_iter().map(interrupt).collect::<Result<_, _>>()?);
-    fields.list("pendingToolCallIds", pending.into_iter().map(Tree::from).collect());
-    Ok(Some(Tree::Object(fields.0)))
-}
-
-fn interrupt(interrupt: wire::Interrupt) -> Result<Tree, DecodeError> {
-    let mut fields = Fields::default();
-    fields.set("id", Some(interrupt.id));
-    fields.set("reason", Some(interrupt.reason));
-    fields.set("message", interrupt.message);
-    fields.set("toolCallId", interrupt.tool_call_id);
-    fields.set("responseSchema", optional(interrupt.response_schema.as_ref())?);
-    fields.set("expiresAt", interrupt.expires_at);
-    fields.set("metadata", optional(interrupt.metadata.as_ref())?);
-    fields.set("subagentRunId", interrupt.subagent_run_id);
-    Ok(Tree::Object(fields.0))
-}
-
-fn usage(usage: Vec<wire::Usage>) -> Option<Tree> {
-    let entry = |entry: wire::Usage| {
-        let mut fields = Fields::default();
-        fields.set("provider", entry.provider);
-        fields.set("model", entry.model);
-        fields.set("inputTokens", entry.input_tokens);
-        fields.set("outputTokens", entry.output_tokens);
-        fields.set("totalTokens", entry.total_tokens);
-        fields.set("reasoningTokens", entry.reasoning_tokens);
-        fields.set("cachedInputTokens", entry.cached_input_tokens);
-        fields.set("cacheWriteInputTokens", entry.cache_write_input_tokens);
-        Tree::Object(fields.0)
-    };
-    (!usage.is_empty()).then(|| usage.into_iter().map(entry).collect())
 }

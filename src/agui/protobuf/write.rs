@@ -1,15 +1,18 @@
 //! From events to the messages of the wire.
 
-use crate::agui::content::{Content, ContentPart, Source};
+mod message;
+mod run;
+
 use crate::agui::event::{Base, Event, EventType};
-use crate::agui::input::{Context, ResumeEntry, RunAgentInput, Tool};
 use crate::agui::json::{Json, Object, without_lone_surrogates};
-use crate::agui::message::{Message, ToolCall};
-use crate::agui::outcome::{Interrupt, Outcome, SubagentOutcome, TokenUsage};
+use crate::agui::outcome::SubagentOutcome;
 use crate::agui::patch::{PatchOp, PatchOperation};
 
 use super::value::{Entry, Kind, Struct, Value};
 use super::{wire, wire_type};
+
+use message::{content, message};
+use run::{input, outcome, usage};
 
 impl From<&Event> for wire::Event {
     fn from(event: &Event) -> Self {
@@ -223,190 +226,4 @@ fn operation(operation: &PatchOperation) -> wire::JsonPatchOperation {
         from: operation.from.clone(),
         value: operation.value.as_ref().map(value),
     }
-}
-
-/// A string, or parts in its place.
-fn content(content: &Content) -> (Option<String>, Vec<wire::InputContent>) {
-    match content {
-        Content::Text(text) => (Some(text.clone()), Vec::new()),
-        Content::Parts(parts) => (None, parts.iter().map(part).collect()),
-    }
-}
-
-fn part(part: &ContentPart) -> wire::InputContent {
-    macro_rules! media {
-        ($arm:ident, $message:ident, $part:expr) => {
-            wire::InputContentKind::$arm(wire::$message {
-                source: Some(source(&$part.source)),
-                metadata: $part.metadata.as_ref().map(value),
-                id: $part.id.clone(),
-            })
-        };
-    }
-    let kind = match part {
-        ContentPart::Text(part) => wire::InputContentKind::Text(wire::TextInputPart {
-            text: part.text.clone(),
-            id: part.id.clone(),
-            metadata: part.metadata.as_ref().map(value),
-        }),
-        ContentPart::Image(part) => media!(Image, ImageInputPart, part),
-        ContentPart::Audio(part) => media!(Audio, AudioInputPart, part),
-        ContentPart::Video(part) => media!(Video, VideoInputPart, part),
-        ContentPart::Document(part) => media!(Document, DocumentInputPart, part),
-    };
-    wire::InputContent { part: Some(kind) }
-}
-
-fn source(source: &Source) -> wire::InputContentSource {
-    let kind = match source {
-        Source::Data(data) => wire::InputContentSourceKind::Data(wire::InputContentDataSource {
-            value: data.value.clone(),
-            mime_type: data.mime_type.clone(),
-        }),
-        Source::Url(url) => wire::InputContentSourceKind::Url(wire::InputContentUrlSource {
-            value: url.value.clone(),
-            mime_type: url.mime_type.clone(),
-        }),
-        Source::File(file) => wire::InputContentSourceKind::File(wire::InputContentFileSource {
-            value: file.value.clone(),
-            provider: file.provider.clone(),
-            mime_type: file.mime_type.clone(),
-        }),
-    };
-    wire::InputContentSource { source: Some(kind) }
-}
-
-fn message(message: &Message) -> wire::Message {
-    macro_rules! with {
-        ($message:expr, { $($field:ident: $value:expr),* $(,)? }) => {
-            wire::Message {
-                id: $message.id.clone(),
-                metadata: $message.metadata.as_ref().map(object),
-                subagent_run_id: $message.subagent_run_id.clone(),
-                $($field: $value,)*
-                ..wire::Message::default()
-            }
-        };
-    }
-    let written = match message {
-        Message::Developer(m) => with!(m, {
-            content: Some(m.content.clone()), name: m.name.clone(), encrypted_value: m.encrypted_value.clone(),
-        }),
-        Message::System(m) => with!(m, {
-            content: Some(m.content.clone()), name: m.name.clone(), encrypted_value: m.encrypted_value.clone(),
-        }),
-        Message::User(m) => {
-            let (content, content_parts) = content(&m.content);
-            with!(m, {
-                content: content, content_parts: content_parts, name: m.name.clone(),
-                encrypted_value: m.encrypted_value.clone(),
-            })
-        }
-        Message::Assistant(m) => with!(m, {
-            content: m.content.clone(), name: m.name.clone(), encrypted_value: m.encrypted_value.clone(),
-            tool_calls: m.tool_calls.iter().flatten().map(tool_call).collect(),
-        }),
-        Message::Tool(m) => {
-            let (content, content_parts) = content(&m.content);
-            with!(m, {
-                content: content, content_parts: content_parts, tool_call_id: Some(m.tool_call_id.clone()),
-                error: m.error.clone(), encrypted_value: m.encrypted_value.clone(),
-            })
-        }
-        Message::Activity(m) => with!(m, {
-            activity_type: Some(m.activity_type.clone()), activity_content: Some(object(&m.content)),
-        }),
-        Message::Reasoning(m) => with!(m, {
-            content: Some(m.content.clone()), encrypted_value: m.encrypted_value.clone(),
-        }),
-    };
-    wire::Message { role: message.role().as_str().to_owned(), ..written }
-}
-
-fn tool_call(call: &ToolCall) -> wire::ToolCall {
-    wire::ToolCall {
-        id: call.id.clone(),
-        r#type: "function".to_owned(),
-        function: Some(wire::Function { name: call.function.name.clone(), arguments: call.function.arguments.clone() }),
-        metadata: call.metadata.as_ref().map(object),
-        encrypted_value: call.encrypted_value.clone(),
-    }
-}
-
-fn input(input: &RunAgentInput) -> wire::RunAgentInput {
-    wire::RunAgentInput {
-        thread_id: input.thread_id.clone(),
-        run_id: input.run_id.clone(),
-        parent_run_id: input.parent_run_id.clone(),
-        state: input.state.as_ref().map(value),
-        messages: input.messages.iter().map(message).collect(),
-        tools: input.tools.iter().map(tool).collect(),
-        context: input.context.iter().map(context).collect(),
-        forwarded_props: input.forwarded_props.as_ref().map(value),
-        resume: input.resume.iter().map(resume).collect(),
-        protocol_version: input.protocol_version.clone(),
-    }
-}
-
-fn tool(tool: &Tool) -> wire::Tool {
-    wire::Tool {
-        name: tool.name.clone(),
-        description: tool.description.clone(),
-        parameters: tool.parameters.as_ref().map(value),
-        metadata: tool.metadata.as_ref().map(object),
-    }
-}
-
-fn context(context: &Context) -> wire::Context {
-    wire::Context { description: context.description.clone(), value: context.value.clone() }
-}
-
-fn resume(entry: &ResumeEntry) -> wire::ResumeEntry {
-    wire::ResumeEntry {
-        interrupt_id: entry.interrupt_id.clone(),
-        status: entry.status.as_str().to_owned(),
-        payload: entry.payload.as_ref().map(value),
-        metadata: entry.metadata.as_ref().map(object),
-    }
-}
-
-/// The word, and what it carries beside it.
-fn outcome(outcome: Option<&Outcome>) -> (&'static str, Vec<wire::Interrupt>, Vec<String>) {
-    match outcome {
-        None => ("", Vec::new(), Vec::new()),
-        Some(Outcome::Success(success)) => {
-            ("success", Vec::new(), success.pending_tool_call_ids.clone().unwrap_or_default())
-        }
-        Some(Outcome::Interrupt(it)) => ("interrupt", it.interrupts.iter().map(interrupt).collect(), Vec::new()),
-        Some(Outcome::Cancelled(_)) => ("cancelled", Vec::new(), Vec::new()),
-    }
-}
-
-fn interrupt(interrupt: &Interrupt) -> wire::Interrupt {
-    let any = |object: &Object| value(&object.clone().into_json());
-    wire::Interrupt {
-        id: interrupt.id.clone(),
-        reason: interrupt.reason.clone(),
-        message: interrupt.message.clone(),
-        tool_call_id: interrupt.tool_call_id.clone(),
-        response_schema: interrupt.response_schema.as_ref().map(any),
-        expires_at: interrupt.expires_at.clone(),
-        metadata: interrupt.metadata.as_ref().map(any),
-        subagent_run_id: interrupt.subagent_run_id.clone(),
-    }
-}
-
-fn usage(usage: Option<&[TokenUsage]>) -> Vec<wire::Usage> {
-    let count = |tokens: Option<u64>| tokens.and_then(|tokens| i64::try_from(tokens).ok());
-    let entry = |entry: &TokenUsage| wire::Usage {
-        provider: entry.provider.clone(),
-        model: entry.model.clone(),
-        input_tokens: count(entry.input_tokens),
-        output_tokens: count(entry.output_tokens),
-        total_tokens: count(entry.total_tokens),
-        reasoning_tokens: count(entry.reasoning_tokens),
-        cached_input_tokens: count(entry.cached_input_tokens),
-        cache_write_input_tokens: count(entry.cache_write_input_tokens),
-    };
-    usage.unwrap_or_default().iter().map(entry).collect()
 }
