@@ -4,6 +4,7 @@ mod check;
 mod schema;
 mod serve;
 mod state;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -34,14 +35,35 @@ enum Command {
 const BAD_CONFIGURATION: u8 = 2;
 
 impl Cli {
-    pub fn run(self) -> ExitCode {
+    /// Does what the command line of this process asks for.
+    pub fn run_from_environment() -> ExitCode {
+        match Self::try_parse() {
+            Ok(cli) => cli.run(),
+            Err(error) => refused(&error),
+        }
+    }
+
+    fn run(self) -> ExitCode {
         match self.command {
             Some(Command::Serve(flags)) => serve::run(flags),
             Some(Command::Check(flags)) => check::run(&flags),
             Some(Command::State(flags)) => state::run(flags),
             Some(Command::Schema(flags)) => schema::run(&flags),
             // Parsed again, so that the environment counts.
-            None => Self::parse_from(["coagent", "serve"]).run(),
+            None => match Self::try_parse_from(["coagent", "serve"]) {
+                Ok(serve) => serve.run(),
+                Err(error) => refused(&error),
+            },
         }
     }
+}
+
+/// Help and version were asked for; everything else is a bad command line.
+fn refused(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        eprintln!("coagent: {}", usage::in_one_line(error));
+        return ExitCode::from(BAD_CONFIGURATION);
+    }
+    print!("{error}");
+    ExitCode::SUCCESS
 }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -34,7 +35,7 @@ pub struct Flags {
     #[arg(long, env = "COAGENT_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
     /// Serve a copy of all events at `<base path>/cpk-debug-events`, for inspectors
-    #[arg(long, env = "COAGENT_DEBUG_EVENTS")]
+    #[arg(long, env = "COAGENT_DEBUG_EVENTS", value_parser = BoolishValueParser::new())]
     pub debug_events: bool,
     /// OpenAI-compatible API that turns speech into text, such as https://api.openai.com/v1; its key comes from
     /// COAGENT_TRANSCRIPTION_KEY
@@ -126,20 +127,32 @@ pub enum ConfigError {
         "CORS origin `{given}` is not an origin such as https://app.example.com (scheme, host and port, nothing after them)"
     )]
     Origin { given: String },
+    #[error("the number of connections must be at least 1")]
+    NoConnections,
     #[error("live.{name} in coagent.toml must be at least {least}")]
     Live { name: &'static str, least: u64 },
     #[error("transcription URL `{given}` is not the http(s) base URL of an API, such as https://api.openai.com/v1")]
     Transcription { given: String },
+    #[error("COAGENT_TRANSCRIPTION_KEY has characters that no header may have")]
+    TranscriptionKey,
+}
+
+/// Where definitions are: as given, else as the configuration file says, else in `./agents`.
+pub fn agents_folder(given: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
+    match given {
+        Some(folder) => Ok(folder),
+        None => Ok(File::find(None)?.agents.unwrap_or_else(|| PathBuf::from("./agents"))),
+    }
 }
 
 impl Config {
     /// Puts the sources together and checks the result.
     pub fn load(flags: Flags) -> Result<Self, ConfigError> {
-        let file = match &flags.config {
-            Some(path) => File::read(path)?,
-            None if Path::new("coagent.toml").exists() => File::read(Path::new("coagent.toml"))?,
-            None => File::default(),
-        };
+        let file = File::find(flags.config.as_deref())?;
+        let max_connections = flags.max_connections.or(file.max_connections).unwrap_or(16_384);
+        if max_connections == 0 {
+            return Err(ConfigError::NoConnections);
+        }
         let listen = flags.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:7070".to_owned());
         let cors_origins = flags.cors_origins.or(file.cors_origins);
         Ok(Self {
@@ -148,7 +161,7 @@ impl Config {
             store: flags.store.or(file.store).unwrap_or_else(|| "sqlite:./data/coagent.db".to_owned()),
             base_path: base_path(flags.base_path.or(file.base_path).as_deref().unwrap_or("/api/copilotkit"))?,
             cors_origins: cors_origins.as_deref().map_or(Ok(CorsOrigins::Loopback), CorsOrigins::parse)?,
-            max_connections: flags.max_connections.or(file.max_connections).unwrap_or(16_384),
+            max_connections,
             live: file.live.limits()?,
             debug_events: flags.debug_events || file.debug_events.unwrap_or(false),
             transcription: flags
@@ -168,17 +181,43 @@ impl Transcription {
         if !matches!(endpoint.scheme(), "http" | "https") || endpoint.query().is_some() {
             return Err(refused());
         }
-        let key = std::env::var("COAGENT_TRANSCRIPTION_KEY").ok().filter(|key| !key.is_empty());
+        // Keys are often read from files, which end with a line break.
+        let key = std::env::var("COAGENT_TRANSCRIPTION_KEY").unwrap_or_default().trim().to_owned();
+        if !key.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(ConfigError::TranscriptionKey);
+        }
+        let key = (!key.is_empty()).then_some(key);
         Ok(Self { endpoint, model: model.unwrap_or_else(|| "whisper-1".to_owned()), key })
     }
 }
 
 impl File {
-    fn read(path: &Path) -> Result<Self, ConfigError> {
-        let refused = |reason: String| ConfigError::File { file: path.display().to_string(), reason };
-        let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
-        toml::from_str(&text).map_err(|error| refused(error.to_string().replace('\n', " ")))
+    /// The file that is named, else `./coagent.toml` where there is one.
+    fn find(named: Option<&Path>) -> Result<Self, ConfigError> {
+        match named {
+            Some(path) => Self::read(path),
+            None if Path::new("coagent.toml").exists() => Self::read(Path::new("coagent.toml")),
+            None => Ok(Self::default()),
+        }
     }
+
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::File { file: file.to_string(), reason: error.to_string() })?;
+        toml::from_str(&text).map_err(|error| {
+            let place = error.span().map_or_else(String::new, |span| line_and_column(&text, span.start));
+            let reason = error.message().lines().collect::<Vec<_>>().join(" ");
+            ConfigError::File { file: format!("{file}{place}"), reason }
+        })
+    }
+}
+
+/// `:line:column`, both from 1.
+fn line_and_column(text: &str, offset: usize) -> String {
+    let before = &text[..offset.min(text.len())];
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!(":{}:{column}", before.matches('\n').count() + 1)
 }
 
 fn loopback(given: &str) -> Result<SocketAddr, ConfigError> {

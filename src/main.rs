@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use coagent_runtime::cli::Cli;
 
 fn main() -> ExitCode {
     rustls::crypto::ring::default_provider().install_default().expect("no other TLS provider is installed before main");
-    Cli::parse().run()
+    Cli::run_from_environment()
 }

@@ -5,20 +5,30 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::config;
 use crate::runtime::Agents;
+
+use super::BAD_CONFIGURATION;
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
-    /// Folder with agent definitions
-    #[arg(long, env = "COAGENT_AGENTS", value_name = "DIR", default_value = "./agents")]
-    agents: PathBuf,
+    /// Folder with agent definitions [default: as for `serve`]
+    #[arg(long, env = "COAGENT_AGENTS", value_name = "DIR")]
+    agents: Option<PathBuf>,
     /// Fail on warnings, too
     #[arg(long)]
     deny_warnings: bool,
 }
 
 pub(super) fn run(flags: &Flags) -> ExitCode {
-    let agents = Agents::load(&flags.agents);
+    let folder = match config::agents_folder(flags.agents.clone()) {
+        Ok(folder) => folder,
+        Err(error) => {
+            eprintln!("coagent: {error}");
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    let agents = Agents::load(&folder);
     let problems = agents.problems();
     for problem in &problems {
         println!("{problem}");

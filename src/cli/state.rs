@@ -18,6 +18,7 @@ use serde_json::Value;
 use client::{Client, Document, Failure};
 
 #[derive(Debug, Args)]
+#[command(arg_required_else_help = false)]
 pub(super) struct Flags {
     /// The server
     #[arg(long, env = "COAGENT_URL", value_name = "URL", default_value = "http://127.0.0.1:7070", global = true)]

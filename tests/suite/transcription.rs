@@ -21,7 +21,8 @@ async fn hosting(answer: Answer) -> (Home, Server, Upstream) {
     let base = api.url.trim_end_matches('/').to_owned();
     options.flags =
         ["--transcription-url", &format!("{base}/v1/"), "--transcription-model", "tiny"].map(str::to_owned).to_vec();
-    options.env = vec![("COAGENT_TRANSCRIPTION_KEY".to_owned(), KEY.to_owned())];
+    // As `$(cat file)` without the shell's help: with the line break that files end with.
+    options.env = vec![("COAGENT_TRANSCRIPTION_KEY".to_owned(), format!("{KEY}\n"))];
     (home, Server::start(options), api)
 }
 

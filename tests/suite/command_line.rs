@@ -1,0 +1,112 @@
+//! The command line and the configuration as a person meets them: exit codes, and one line that says what is wrong.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::agents::DEMO;
+use crate::support::server::{Home, Server};
+
+/// Runs `coagent` in a folder with nothing of this environment: exit code, standard output, standard error.
+fn coagent(folder: &Path, arguments: &[&str], env: &[(&str, &str)]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coagent"));
+    let ours = std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("COAGENT"));
+    ours.for_each(|name| {
+        command.env_remove(name);
+    });
+    let output = command.current_dir(folder).args(arguments).envs(env.iter().copied()).output().expect("it starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code().expect("a code"), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn whatever_cannot_be_used_is_said_in_one_line_with_exit_code_2() {
+    let home = Home::with_agents(&[DEMO]);
+    for (arguments, env, says) in [
+        (&["--bogus"][..], &[][..], "unexpected argument '--bogus' found"),
+        (&["fly"], &[], "unrecognized subcommand 'fly'"),
+        (&["serve", "--listen"], &[], "a value is required for '--listen <ADDR>'"),
+        (&["serve", "--listen", "0.0.0.0:0"], &[], "refusing to listen on 0.0.0.0:0"),
+        (&["serve", "--max-connections", "many"], &[], "invalid value 'many' for '--max-connections <N>'"),
+        (&["serve", "--max-connections", "0"], &[], "the number of connections must be at least 1"),
+        (&["serve", "--store", "redis://x"], &[], "expected memory:, sqlite:PATH or sqlite://PATH"),
+        (&["serve", "--config", "absent.toml"], &[], "absent.toml: No such file"),
+        (&["serve"], &[("COAGENT_LISTEN", "nowhere")], "listen address `nowhere`"),
+        (&["serve"], &[("COAGENT_MAX_CONNECTIONS", "many")], "invalid value 'many'"),
+        (&[], &[("COAGENT_MAX_CONNECTIONS", "many")], "invalid value 'many'"),
+        (&["serve"], &[("COAGENT_DEBUG_EVENTS", "perhaps")], "invalid value 'perhaps' for '--debug-events'"),
+        (
+            &["serve", "--transcription-url", "https://stt.test/v1"],
+            &[("COAGENT_TRANSCRIPTION_KEY", "two words")],
+            "COAGENT_TRANSCRIPTION_KEY has characters that no header may have",
+        ),
+        (&["check", "agents"], &[], "unexpected argument 'agents' found"),
+        (&["schema"], &[], "required arguments were not provided: <OF>"),
+        (&["schema", "poem"], &[], "[possible values: agent]"),
+        (&["state"], &[], "requires a subcommand"),
+        (&["state", "get"], &[], "required arguments were not provided: <DOCUMENT>"),
+    ] {
+        let (code, said, fault) = coagent(home.path(), arguments, env);
+        assert_eq!((code, said.as_str(), fault.lines().count()), (2, "", 1), "{arguments:?} {env:?}: {fault}");
+        assert!(fault.starts_with("coagent: ") && fault.contains(says), "{arguments:?} {env:?}: {fault}");
+    }
+}
+
+#[test]
+fn a_fault_of_the_configuration_file_is_told_with_its_place() {
+    let home = Home::with_agents(&[DEMO]);
+    for (file, says) in [
+        ("store = \"memory:\"\nlisten = 3", "coagent.toml:2:10: invalid type: integer `3`, expected a string"),
+        ("stoer = 1", "coagent.toml:1:1: unknown field `stoer`, expected one of `listen`"),
+        ("listen = \"x", "coagent.toml:1:12: invalid basic string"),
+        ("[live]\nsessions = 0", "live.sessions in coagent.toml must be at least 1"),
+        ("max_connections = 0", "the number of connections must be at least 1"),
+    ] {
+        std::fs::write(home.path().join("coagent.toml"), file).expect("a file");
+        for command in ["serve", "check"] {
+            let (code, _, fault) = coagent(home.path(), &[command], &[]);
+            let is_setting = says.starts_with("live") || says.starts_with("the number");
+            if command == "check" && is_setting {
+                assert_eq!(code, 0, "a check needs to know the folder only: {fault}");
+                continue;
+            }
+            assert_eq!((code, fault.lines().count()), (2, 1), "{command} {file}: {fault}");
+            assert!(fault.starts_with("coagent: ") && fault.contains(says), "{command} {file}: {fault}");
+        }
+    }
+}
+
+#[test]
+fn a_check_looks_where_the_server_would() {
+    let home = Home::with_agents(&[]);
+    std::fs::create_dir(home.path().join("elsewhere")).expect("a folder");
+    std::fs::write(home.path().join("elsewhere").join("a.yaml"), "agent: {}").expect("a file");
+    std::fs::write(home.path().join("coagent.toml"), "agents = \"elsewhere\"").expect("a file");
+    let (code, said, _) = coagent(home.path(), &["check"], &[]);
+    assert!(code == 1 && said.contains("a.yaml:1:8: `agent.kind` is missing"), "{said}");
+    assert_eq!(coagent(home.path(), &["check"], &[("COAGENT_AGENTS", "agents")]).0, 0, "the environment wins");
+    assert_eq!(coagent(home.path(), &["check", "--agents", "agents"], &[("COAGENT_AGENTS", "elsewhere")]).0, 0);
+}
+
+#[test]
+fn help_and_version_are_no_faults() {
+    let home = Home::with_agents(&[]);
+    let (code, said, fault) = coagent(home.path(), &["--version"], &[]);
+    assert_eq!((code, said.as_str(), fault.as_str()), (0, "coagent 0.1.0\n", ""));
+    for arguments in [&["--help"][..], &["serve", "--help"], &["state", "put", "-h"]] {
+        let (code, said, fault) = coagent(home.path(), arguments, &[]);
+        assert!(code == 0 && said.contains("Usage: coagent") && fault.is_empty(), "{arguments:?}: {said}{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_switch_in_the_environment_may_be_a_number() {
+    let home = Home::with_agents(&[DEMO]);
+    for (value, status) in [("1", 200), ("true", 200), ("0", 404), ("false", 404)] {
+        let mut options = home.options();
+        options.store = "memory:".to_owned();
+        options.env = vec![("COAGENT_DEBUG_EVENTS".to_owned(), value.to_owned())];
+        let server = Server::start(options);
+        let feed = server.http().get(server.copilotkit("/cpk-debug-events")).send().await.expect("an answer");
+        assert_eq!(feed.status(), status, "{value}");
+    }
+}
