@@ -71,6 +71,8 @@ pub struct Definition {
     pub documents: Documents,
     pub tools: Tools,
     pub triggers: Vec<Trigger>,
+    /// Whether a run may stop and wait for a person.
+    pub asks_people: bool,
     /// The file it was read from.
     pub source: PathBuf,
     /// Every file it is made of, its own first: the file of its schema, of its type, of the models it names.

@@ -139,6 +139,7 @@ impl Loaded {
                 self.warnings.push(Warning::At(definition.problem(&format!("triggers[{index}]"), message)));
             }
         }
+        self.warnings.extend(check::marked_in_vain(&self.definitions).into_iter().map(Warning::At));
         self.warnings.extend(cycles::cycles(&self.definitions).into_iter().map(Warning::Cycle));
         self.problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     }

@@ -415,3 +415,12 @@ fn the_schema_for_editors_is_the_committed_one() {
          REGENERATE=1 cargo test --test all the_schema_for_editors_is_the_committed_one"
     );
 }
+
+#[test]
+fn a_second_default_is_warned_of() {
+    let marked = "default: true\nagent: { kind: native, name: planner }";
+    let (code, said) =
+        check(&[("a.yaml", marked), ("b.yaml", marked), ("c.yaml", &marked.replace("true", "false"))], &[]);
+    assert_eq!(code, 0);
+    assert_eq!(said, ["b.yaml:1:10: warning: agent `a` is the default already", "3 agents, no errors"]);
+}

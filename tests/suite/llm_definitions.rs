@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::events::{state, text};
 use crate::support::model::{definition, serve, text as answer};
-use crate::support::server::{Home, Server, say};
+use crate::support::server::{Home, Server, say, with_messages};
 use crate::support::upstream::Upstream;
 
 #[tokio::test]
@@ -153,4 +153,29 @@ async fn a_scripted_model_answers_without_a_key_and_polices_what_it_is_asked() {
     assert_eq!(events.last().expect("a terminal")["usage"][0]["provider"], "scripted");
     let wrong = server.run_to_end("noter", &say("t2", "u", "something else")).await;
     assert_eq!(wrong.last().expect("a terminal")["code"], "provider_error", "it calls what nobody offers");
+}
+
+#[tokio::test]
+async fn instructions_of_a_client_are_told_in_their_place_where_the_definition_says_so_and_dropped_elsewhere() {
+    let posted = [
+        json!({ "id": "s", "role": "system", "content": "Speak Latin." }),
+        json!({ "id": "u1", "role": "user", "content": "one" }),
+        json!({ "id": "d", "role": "developer", "content": "Rhyme." }),
+        json!({ "id": "u2", "role": "user", "content": "two" }),
+    ];
+    for (terms, expected) in [
+        ("  history: { client_system: keep }", json!(["Be brief.", "Speak Latin.", "one", "Rhyme.", "two"])),
+        ("  history: { client_system: drop }", json!(["Be brief.", "one", "two"])),
+        ("", json!(["Be brief.", "one", "two"])),
+    ] {
+        let model = Upstream::start(answer("fine")).await;
+        let (_home, server) = serve(&definition(&model, terms, "Be brief."));
+        server.run_to_end("helper", &with_messages("t", &posted)).await;
+        let told = &model.bodies()[0]["messages"];
+        let texts: Vec<_> = told.as_array().expect("messages").iter().map(|message| &message["content"]).collect();
+        assert_eq!(json!(texts), expected, "{terms}");
+        let stored = server.get("/threads/t/messages").await;
+        let roles: Vec<_> = stored["messages"].as_array().expect("a list").iter().map(|m| &m["role"]).collect();
+        assert_eq!(json!(roles), json!(["user", "user", "assistant"]), "{terms}: they are for this run only");
+    }
 }

@@ -340,3 +340,24 @@ async fn ids_that_an_earlier_run_used_are_renamed() {
     let messages = server.get("/threads/t/messages").await;
     assert_eq!(messages["messages"].as_array().unwrap().len(), 4);
 }
+
+#[tokio::test]
+async fn what_a_remote_agent_keeps_beside_the_properties_of_its_schema_stays_its_own() {
+    let snapshot = r#"{"type":"STATE_SNAPSHOT","snapshot":{"trip/day":2,"messages":["its own"]}}"#;
+    let delta = r#"{"type":"STATE_DELTA","delta":[{"op":"add","path":"/scratch","value":1}]}"#;
+    let upstream = Upstream::start(events(&[STARTED, snapshot, delta, FINISHED])).await;
+    let everything = json!({"trip/day": 2, "messages": ["its own"], "scratch": 1});
+    for (schema, expected) in [
+        ("schema: { type: object, properties: { trip/day: { type: number } } },", json!({"trip/day": 2})),
+        ("schema: { type: object },", everything.clone()),
+        ("", everything.clone()),
+    ] {
+        let state = format!("state: {{ {schema} initial: {{ trip/day: 1 }} }}");
+        let agent = definition(&upstream).replace("state: { write: [/count] }", &state);
+        let home = Home::with_agents(&[("remote.yaml", &agent)]);
+        let server = home.serve_in_memory();
+        let run = server.run_to_end("remote", &say("t", "u", "go on")).await;
+        assert_eq!(types(&run).last(), Some(&"RUN_FINISHED"));
+        assert_eq!(server.get("/threads/t/state").await["state"], expected, "{schema}");
+    }
+}

@@ -43,6 +43,7 @@ pub(super) fn definition(
     let tools = tools::tools(reader, &fields);
     let triggers = triggers::triggers(reader, &fields);
     hold_the_rest(reader, &fields);
+    let asks_people = reader.word_or(&fields, "hitl", &[("deny", false), ("interrupt", true)], true);
     let kind = kind(reader, &fields, body)?;
     Some(Definition {
         id: id.to_owned(),
@@ -55,6 +56,7 @@ pub(super) fn definition(
         documents,
         tools,
         triggers,
+        asks_people,
         source: source.to_owned(),
         files: vec![source.to_owned()],
         places: Places(root.clone()),
@@ -68,10 +70,6 @@ fn hold_the_rest(reader: &mut Reader<'_>, root: &Fields<'_>) {
         if let Some(node) = root.get(name) {
             reader.hold(node, name, &rule);
         }
-    }
-    if reader.word(root, "hitl", &[("deny", true), ("interrupt", false)]) == Some(true) {
-        let (_, at) = reader.text(root, "hitl").expect("it was read as a word");
-        reader.note(at, "hitl", "`hitl: deny` is not supported by this version yet");
     }
 }
 

@@ -258,7 +258,15 @@ fn a_document_is_named_by_its_scope() {
 #[test]
 fn a_broken_file_is_told_with_its_line_and_column() {
     check("a.yaml", "name: x\nagent: [\n", &["a.yaml:"]);
-    check("a.yaml", "name: a\nname: b\nagent: { kind: native, name: x }", &["a.yaml:2:1: duplicate"]);
+    check("a.yaml", "name: a\nname: b\nagent: { kind: native, name: x }", &["a.yaml:2:1: duplicate key `name`"]);
+    let twice = "agent: { kind: native, name: x }\n---\nagent: { kind: native, name: x }";
+    check("a.yaml", twice, &["a.yaml:2:1: a second document begins here: a file holds one"]);
+    let nine = |of: &str| [of; 9].join(", ");
+    let unfolds = ["x", "*a", "*b", "*c", "*d", "*e"]
+        .iter()
+        .zip('a'..)
+        .fold(String::new(), |text, (of, name)| format!("{text}{name}: &{name} [{}]\n", nine(of)));
+    check("a.yaml", &unfolds, &["a.yaml:6:8: the file holds, or its aliases unfold to, more than a definition needs"]);
     check("a.json", "{\"name\": 1,\n}", &["a.json:2:1: "]);
     check("a.json", "name: not json\n", &["a.json:1:2: expected"]);
     check("a.toml", "name = \"x\"\nagent = \n", &["a.toml:2:9: "]);
@@ -308,12 +316,6 @@ fn what_this_version_does_not_serve_is_refused_by_name() {
         let refusal = format!("a.yaml:2:1: `{field}` is not supported by this version yet");
         check("a.yaml", &format!("{native}\n{field}: {value}"), &[&refusal]);
     }
-    check(
-        "a.yaml",
-        &format!("{native}\nhitl: deny"),
-        &["a.yaml:2:7: `hitl: deny` is not supported by this version yet"],
-    );
-    accepted("a.yaml", &format!("{native}\nhitl: interrupt"));
     for (kind, more) in [
         ("mcp", "url: https://mcp.example/mcp, allow: [search], timeout: 20s"),
         ("mcp", "command: [npx, -y, server-fs], env: {}"),
@@ -577,6 +579,15 @@ triggers:
         [&state, &TriggerKind::Cron, &TriggerKind::Interval, &TriggerKind::Webhook, &agent, &TriggerKind::Start]
     );
     assert_eq!(definition.triggers[3].written["verify"]["hmac_sha256"], "${env:KEY}", "secrets stay placeholders");
+}
+
+#[test]
+fn an_agent_may_ask_people_unless_its_definition_denies_it() {
+    let native = "agent: { kind: native, name: x }";
+    for (text, asks) in [("", true), ("hitl: interrupt", true), ("hitl: deny", false)] {
+        assert_eq!(accepted("a.yaml", &format!("{native}\n{text}")).asks_people, asks, "{text}");
+    }
+    check("a.yaml", &format!("{native}\nhitl: ask"), &["a.yaml:2:7: `hitl` cannot be `ask`: write deny, interrupt"]);
 }
 
 #[test]

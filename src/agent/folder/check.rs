@@ -37,6 +37,11 @@ pub(super) fn against_schema(definition: &mut Definition, types: &Types) -> Vec<
     let mut problems = templates(definition);
     problems.extend(documents(definition, types));
     let Some(schema) = definition.state.schema.as_ref().and_then(|form| form.schema.clone()) else { return problems };
+    if let Kind::Remote(_) = definition.kind
+        && definition.state.write.is_none()
+    {
+        definition.state.write = properties(&schema);
+    }
     for fault in schema.faults(&definition.state.initial) {
         let place = if fault.path.to_string().is_empty() { String::new() } else { format!(" at `{}`", fault.path) };
         let message = format!("`state.initial` does not fit `state.schema`{place}: {}", fault.message);
@@ -121,6 +126,22 @@ pub(super) fn triggers(definition: &Definition, all: &[Definition], known: &[&st
         }
     }
     problems
+}
+
+/// What a remote agent may write where its definition says nothing: the properties of its schema, so that what it keeps for
+/// itself beside them stays its own. `None`, which is everything, where the schema names none.
+fn properties(schema: &Schema) -> Option<Vec<String>> {
+    let properties = schema.source().get("properties")?.as_object()?;
+    let pointer = |name: &String| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+    (!properties.is_empty()).then(|| properties.keys().map(pointer).collect())
+}
+
+/// Marks of agents that do not answer for `default`, because another one does.
+pub(super) fn marked_in_vain(definitions: &[Definition]) -> Vec<Problem> {
+    let mut marked = definitions.iter().filter(|one| one.enabled && one.default);
+    let Some(first) = marked.next() else { return Vec::new() };
+    let message = |one: &Definition| one.problem("default", format!("agent `{}` is the default already", first.id));
+    marked.map(message).collect()
 }
 
 /// The schemas of all documents that a pattern means, as far as they are known.

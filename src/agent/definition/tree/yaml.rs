@@ -35,9 +35,22 @@ fn position(location: Location) -> Option<Position> {
     (location != Location::UNKNOWN).then(|| Position { line: location.line() as u32, column: location.column() as u32 })
 }
 
-/// The first line of the parser's message without the place, which a problem says itself.
+/// What is wrong in a writer's words, else the first line of the parser's without the place, which a problem says itself.
 fn message(error: &serde_saphyr::Error) -> String {
-    let rendered = error.without_snippet().to_string();
+    let error = error.without_snippet();
+    match error {
+        // Told at the alias.
+        serde_saphyr::Error::AliasError { error, .. } => return message(error),
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => return format!("duplicate key `{key}`"),
+        serde_saphyr::Error::Budget { breach: serde_saphyr::budget::BudgetBreach::Documents { .. }, .. } => {
+            return "a second document begins here: a file holds one".to_owned();
+        }
+        serde_saphyr::Error::Budget { .. } | serde_saphyr::Error::AliasReplayLimitExceeded { .. } => {
+            return "the file holds, or its aliases unfold to, more than a definition needs".to_owned();
+        }
+        _ => {}
+    }
+    let rendered = error.to_string();
     let line = rendered.lines().next().unwrap_or_default();
     line.split(" at line ").next().unwrap_or(line).trim_start_matches("error: ").to_owned()
 }
