@@ -11,3 +11,8 @@ pub(crate) fn now() -> String {
 pub(crate) fn now_ms() -> i64 {
     Timestamp::now().as_millisecond()
 }
+
+/// Whether a moment in RFC 3339 is past; one that cannot be read never is.
+pub(crate) fn is_past(moment: &str) -> bool {
+    moment.parse::<Timestamp>().is_ok_and(|moment| moment < Timestamp::now())
+}

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::access::Principal;
 use crate::agent::definition::{ClientSystem, Definition, Documents, Kind, Problem, Scope};
 use crate::agent::{Agent, AgentError, RunContext, RunOutcome, llm, native, remote};
-use crate::agui::AgentCapabilities;
+use crate::agui::{AgentCapabilities, Outcome};
 use crate::state::pointer::Pointer;
 use crate::state::schema::Schema;
 
@@ -93,12 +93,22 @@ impl Hosted {
     }
 
     pub(crate) async fn run(&self, cx: RunContext) -> Result<RunOutcome, AgentError> {
-        let ended = self.agent.run(cx).await;
+        let ended = self.agent.run(cx).await.and_then(|ended| self.without_questions(ended));
         self.used.count(match &ended {
             Ok(outcome) => &outcome.usage,
             Err(error) => &error.usage,
         });
         ended
+    }
+
+    /// A run that stops to ask a person fails where the definition denies it (`hitl: deny`).
+    fn without_questions(&self, ended: RunOutcome) -> Result<RunOutcome, AgentError> {
+        let asks = matches!(ended.outcome, Some(Outcome::Interrupt(_)));
+        if self.definition.asks_people || !asks {
+            return Ok(ended);
+        }
+        let message = "the agent stopped to ask a person, which its definition denies (`hitl: deny`)";
+        Err(AgentError { usage: ended.usage, ..AgentError::new("hitl_denied", message) })
     }
 
     pub(in crate::runtime) fn initial_state(&self) -> Value {

@@ -20,6 +20,7 @@ use super::lifecycle::AlongWith;
 use super::live::{Ending, LiveRun};
 use super::load::Summary;
 use super::memory::Growth;
+use super::questions::Question;
 use super::record::{LastWords, RunFacts, RunRecord, RunStart};
 use super::tail::Tail;
 use super::transcript::Transcript;
@@ -79,7 +80,8 @@ pub(super) struct RunNote {
     /// Whether its own messages were changed since: they are not as its record has them.
     pub(super) edited: bool,
     pub(super) failed: bool,
-    pub(super) interrupts: Vec<String>,
+    /// What it ended on, to be answered.
+    pub(super) questions: Vec<Question>,
     /// Whether everybody who followed it is known to have heard its end.
     #[serde(default)]
     pub(super) heard: bool,
@@ -114,7 +116,7 @@ impl From<&RunFacts> for RunNote {
             edits: !facts.start.edits.is_empty(),
             edited: false,
             failed: facts.status.is_failure(),
-            interrupts: facts.interrupts.iter().map(|interrupt| interrupt.id.clone()).collect(),
+            questions: facts.interrupts.iter().map(Question::from).collect(),
             heard: false,
             audience: None,
         }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::agent::meter::Meter;
-use crate::agent::{AgentError, RunContext, RunInput};
-use crate::agui::{Event, Message, ResumeEntry, RunAgentInput};
+use crate::agent::{RunContext, RunInput};
+use crate::agui::{Event, Message, RunAgentInput};
 use crate::state::json;
 use crate::state::limits::Limits;
 use crate::store::{Batch, CommitError};
 
 use super::super::clock::now;
-use super::super::document::{Author, Begun, DocumentRef, Evidence, Refused};
+use super::super::document::{Author, Begun, DocumentRef, DocumentUnavailable, Evidence, Refused};
 use super::super::runs::{Starting, new_run_id};
 use super::super::work::Work;
 use super::super::{StartError, StartRun};
@@ -22,6 +22,7 @@ use super::chunk::Chunk;
 use super::follow::Follow;
 use super::lifecycle::AlongWith;
 use super::live::{Begun as LiveBegun, LiveRun, Story};
+use super::questions;
 use super::record::RunStart;
 use super::transcript::{Resolved, Terms};
 
@@ -32,6 +33,12 @@ pub(super) enum StartFailure {
     Broken(Broken),
     /// Somebody else has started it, or taken it back.
     Settled(Broken),
+}
+
+impl From<DocumentUnavailable> for StartFailure {
+    fn from(error: DocumentUnavailable) -> Self {
+        Self::Refused(error.into())
+    }
 }
 
 impl From<Broken> for StartFailure {
@@ -63,7 +70,7 @@ impl Thread {
             input.messages = known.chain(std::mem::take(&mut input.messages)).collect();
         }
         let document_ref = agent.document(&principal, &self.name);
-        let document = self.services.document(&document_ref);
+        let document = self.services.document(&document_ref)?;
         let keeps_instructions =
             agent.keeps_client_instructions() || from_queue.as_ref().is_some_and(|queued| queued.keeps_instructions);
         let terms = Terms { is_resuming: !input.resume.is_empty(), keeps_instructions };
@@ -72,8 +79,7 @@ impl Thread {
         let author = Author { actor: principal.actor(), run_id: None, may_write: None };
         let (posted, unreadable) = posted_state(&input);
         let begun = document.begin(agent.initial_state(), posted.map(|state| (state, evidence)), author).await;
-        let Begun { snapshot, created, rejected } =
-            begun.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.reason }))?;
+        let Begun { snapshot, created, rejected } = begun?;
         let start = RunStart {
             run_id: from_queue.as_ref().map_or_else(new_run_id, |queued| queued.life.told.run_id.clone()),
             client_run_id: input.run_id.clone(),
@@ -89,7 +95,8 @@ impl Thread {
             supersedes_from: resolved.regenerates.as_ref().map(|again| again.from_run),
             unproven: evidence == Evidence::Unknown && !created,
         };
-        let unanswered = self.unanswered_interrupts(&input.resume);
+        let waiting = self.runs.iter().rev().find(|note| !note.superseded && !note.failed);
+        let unanswered = questions::refusal(waiting.map_or(&[], |note| &note.questions), &input.resume);
         let client_tools: HashSet<String> = input.tools.iter().map(|tool| tool.name.clone()).collect();
         let mut story = Story::new(&self.name.id, &start, client_tools);
         let along = match from_queue {
@@ -184,22 +191,6 @@ impl Thread {
         }
         // Some version, perhaps none: nothing that ever stood there is an edit, and nothing that is missing a deletion.
         Evidence::AtLeast(0)
-    }
-
-    /// A resume has to answer interrupts that the thread waits for, all of them.
-    fn unanswered_interrupts(&self, resume: &[ResumeEntry]) -> Option<AgentError> {
-        if resume.is_empty() {
-            return None;
-        }
-        let waiting =
-            self.runs.iter().rev().find(|note| !note.superseded && !note.failed).map(|note| &note.interrupts[..]);
-        let waiting = waiting.unwrap_or_default();
-        let refused = |message: String| Some(AgentError::new("invalid_resume", message));
-        if let Some(entry) = resume.iter().find(|entry| !waiting.contains(&entry.interrupt_id)) {
-            return refused(format!("the thread does not wait for an answer to interrupt `{}`", entry.interrupt_id));
-        }
-        let left = waiting.iter().find(|id| !resume.iter().any(|entry| entry.interrupt_id == **id))?;
-        refused(format!("interrupt `{left}` has no answer; one resume answers every interrupt of the thread"))
     }
 }
 

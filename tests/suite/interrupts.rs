@@ -1,0 +1,122 @@
+//! Questions of an agent that wait for a person: one resume answers all of them, each once.
+
+use serde_json::{Value, json};
+
+use crate::support::events::types;
+use crate::support::server::{Home, Server, say, with_messages};
+use crate::support::upstream::{Upstream, events};
+
+const STARTED: &str = r#"{"type":"RUN_STARTED","threadId":"x","runId":"y"}"#;
+const FINISHED: &str = r#"{"type":"RUN_FINISHED","threadId":"x","runId":"y"}"#;
+const TWO_QUESTIONS: &str = r#"{"type":"RUN_FINISHED","threadId":"x","runId":"y","outcome":{"type":"interrupt","interrupts":[{"id":"price","reason":"confirmation"},{"id":"date","reason":"input_required","responseSchema":{"type":"object"}}]}}"#;
+
+/// A thread on which an upstream waits for two answers, and the input that asked for it.
+async fn asked() -> (Home, Server, Upstream, Value) {
+    let upstream = Upstream::start(events(&[STARTED, TWO_QUESTIONS])).await;
+    let agent = format!("agent: {{ kind: remote, url: \"{}\" }}", upstream.url);
+    let home = Home::with_agents(&[("remote.yaml", &agent)]);
+    let server = home.serve_in_memory();
+    let input = say("t", "u", "book it");
+    let run = server.run_to_end("remote", &input).await;
+    assert_eq!(run.last().expect("a terminal")["outcome"]["interrupts"].as_array().expect("questions").len(), 2);
+    upstream.answers(events(&[STARTED, FINISHED]));
+    (home, server, upstream, input)
+}
+
+fn answer(id: &str, status: &str) -> Value {
+    json!({"interruptId": id, "status": status})
+}
+
+#[tokio::test]
+async fn a_resume_that_answers_some_of_the_questions_reaches_no_agent_and_leaves_all_of_them_open() {
+    let (_home, server, upstream, mut input) = asked().await;
+    for (resume, names) in [
+        (json!([answer("price", "resolved")]), "interrupt `date` has no answer"),
+        (json!([answer("date", "cancelled")]), "interrupt `price` has no answer"),
+        (json!([answer("price", "resolved"), answer("price", "resolved")]), "interrupt `date` has no answer"),
+        (
+            json!([answer("price", "resolved"), answer("date", "resolved"), answer("colour", "resolved")]),
+            "does not wait for an answer to interrupt `colour`",
+        ),
+    ] {
+        input["resume"] = resume;
+        let run = server.run_to_end("remote", &input).await;
+        let end = run.last().expect("a terminal");
+        assert_eq!((&end["type"], &end["code"]), (&json!("RUN_ERROR"), &json!("invalid_resume")));
+        assert!(end["message"].as_str().expect("a message").contains(names), "{end}");
+    }
+    assert_eq!(upstream.bodies().len(), 1, "the agent was asked nothing");
+    input["resume"] =
+        json!([{"interruptId": "price", "status": "resolved", "payload": {"ok": true}}, answer("date", "cancelled")]);
+    let resumed = server.run_to_end("remote", &input).await;
+    assert_eq!(types(&resumed).last(), Some(&"RUN_FINISHED"));
+    assert_eq!(upstream.last_input()["resume"], input["resume"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_again_starts_nothing_again() {
+    let (_home, server, upstream, mut input) = asked().await;
+    input["resume"] = json!([answer("price", "resolved"), answer("date", "resolved")]);
+    server.run_to_end("remote", &input).await;
+    let again = server.run_to_end("remote", &input).await;
+    assert_eq!(again.last().expect("a terminal")["code"], "invalid_resume");
+    assert_eq!(upstream.bodies().len(), 2);
+}
+
+#[tokio::test]
+async fn a_person_who_writes_instead_of_answering_goes_on_without_the_questions() {
+    let (_home, server, upstream, mut input) = asked().await;
+    let first = input["messages"][0].clone();
+    let next = json!({"id": "u2", "role": "user", "content": "never mind"});
+    let run = server.run_to_end("remote", &with_messages("t", &[first, next])).await;
+    assert_eq!(types(&run).last(), Some(&"RUN_FINISHED"));
+    input["resume"] = json!([answer("price", "resolved"), answer("date", "resolved")]);
+    let late = server.run_to_end("remote", &input).await;
+    assert_eq!(late.last().expect("a terminal")["code"], "invalid_resume", "nobody waits for it any more");
+    assert_eq!(upstream.bodies().len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_too_late_is_refused_and_a_cancellation_is_not() {
+    for (expires_at, late) in [("2020-02-02T20:20:20Z", true), ("2999-01-01T00:00:00+01:00", false), ("soon", false)] {
+        let question =
+            TWO_QUESTIONS.replacen("\"id\":\"price\"", &format!("\"id\":\"price\",\"expiresAt\":\"{expires_at}\""), 1);
+        let upstream = Upstream::start(events(&[STARTED, &question])).await;
+        let agent = format!("agent: {{ kind: remote, url: \"{}\" }}", upstream.url);
+        let home = Home::with_agents(&[("remote.yaml", &agent)]);
+        let server = home.serve();
+        let mut input = say("t", "u", "book it");
+        server.run_to_end("remote", &input).await;
+        upstream.answers(events(&[STARTED, FINISHED]));
+        // What is waited for is remembered over a crash.
+        let server = server.crash_and_restart();
+        input["resume"] = json!([answer("price", "resolved"), answer("date", "resolved")]);
+        let run = server.run_to_end("remote", &input).await;
+        let end = run.last().expect("a terminal");
+        if late {
+            assert_eq!((&end["type"], &end["code"]), (&json!("RUN_ERROR"), &json!("invalid_resume")), "{expires_at}");
+            assert!(end["message"].as_str().expect("a message").contains("expired at 2020-02-02"), "{end}");
+            input["resume"] = json!([answer("price", "cancelled"), answer("date", "resolved")]);
+            let run = server.run_to_end("remote", &input).await;
+            assert_eq!(types(&run).last(), Some(&"RUN_FINISHED"), "cancelling is always possible");
+        } else {
+            assert_eq!(end["type"], "RUN_FINISHED", "{expires_at}: {end}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_may_not_ask_people_fails_when_it_does_and_leaves_no_question() {
+    let upstream = Upstream::start(events(&[STARTED, TWO_QUESTIONS])).await;
+    let agent = format!("agent: {{ kind: remote, url: \"{}\" }}\nhitl: deny", upstream.url);
+    let home = Home::with_agents(&[("remote.yaml", &agent)]);
+    let server = home.serve_in_memory();
+    let mut input = say("t", "u", "book it");
+    let run = server.run_to_end("remote", &input).await;
+    let end = run.last().expect("a terminal");
+    assert_eq!((&end["type"], &end["code"]), (&json!("RUN_ERROR"), &json!("hitl_denied")), "{end}");
+    assert_eq!(server.replay("remote", "t").await.last(), Some(end));
+    input["resume"] = json!([answer("price", "resolved"), answer("date", "resolved")]);
+    let resumed = server.run_to_end("remote", &input).await;
+    assert_eq!(resumed.last().expect("a terminal")["code"], "invalid_resume", "nobody asked");
+}
