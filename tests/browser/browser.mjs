@@ -1,7 +1,7 @@
 /** One Chromium for a test file, which watches every page it opens for console errors and for requests that leave this machine. */
 import { chromium } from "playwright-core";
 
-const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
 const loopback = new Set(["127.0.0.1", "localhost", "[::1]"]);
 
 export async function startBrowser() {
