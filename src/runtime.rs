@@ -207,8 +207,14 @@ impl Drop for WatchGuard {
 }
 
 impl Services {
+    /// A document of a thread or a run, of which there are only so many.
     fn document(self: &Arc<Self>, name: &DocumentRef) -> Arc<DocumentHandle> {
         DocumentHandle::open(&self.documents, &self.store, &self.types, name)
+    }
+
+    /// A document that somebody outside named, if there is room for one more.
+    fn named_document(self: &Arc<Self>, name: &DocumentRef) -> Result<Arc<DocumentHandle>, DocumentUnavailable> {
+        Ok(DocumentHandle::open_within(&self.documents, &self.store, &self.types, name)?)
     }
 
     /// A thread that has been stored, or is about to be; looking does not create one.
@@ -230,7 +236,7 @@ impl Runtime {
         let janitor = Janitor::start(Arc::clone(&store));
         let services = Arc::new(Services {
             store,
-            documents: Arc::new(LiveDocuments::new()),
+            documents: Arc::new(LiveDocuments::bounded(document::LIVE)),
             threads: Arc::new(Threads::bounded(thread::LIVE)),
             janitor,
             live_runs: Arc::default(),

@@ -29,7 +29,7 @@ use crate::state::schema::View;
 use crate::store::{Kind, Owner, Store, StreamKey, Tenant};
 
 use super::presence::Room;
-use super::registry::Registry;
+use super::registry::{NoRoom, OwnerId, Registry};
 use super::types::{DocumentTypes, Names};
 pub(crate) use deltas::DeltaTail;
 pub use deltas::{Delta, squashed};
@@ -168,6 +168,12 @@ pub(crate) struct DocumentUnavailable {
     pub(crate) reason: String,
 }
 
+impl From<NoRoom> for DocumentUnavailable {
+    fn from(_: NoRoom) -> Self {
+        Self { reason: "as many documents are live as this server takes; try again in a moment".to_owned() }
+    }
+}
+
 impl From<DocumentUnavailable> for DocumentError {
     fn from(error: DocumentUnavailable) -> Self {
         Self::Unavailable { reason: error.reason }
@@ -238,6 +244,9 @@ pub(crate) struct DocumentHandle {
 pub(crate) type LiveDocuments = Registry<DocumentRef, DocumentHandle>;
 
 const INBOX: usize = 256;
+/// Documents that live at a time before one more that somebody names is refused, whether somebody holds them or they were
+/// used in the last minute.
+pub(crate) const LIVE: usize = 65_536;
 /// A writer that finds the inbox full waits this long, and is then refused instead of queued without end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -249,14 +258,32 @@ impl DocumentHandle {
         types: &Arc<DocumentTypes>,
         name: &DocumentRef,
     ) -> Arc<Self> {
-        documents.get_or_start(name, |id| {
-            let (inbox, commands) = mpsc::channel(INBOX);
-            let log = Log { store: Arc::clone(store), stream: name.stream() };
-            let seat = Arc::new(Seat::new(name.clone(), log, Arc::clone(types)));
-            let owner = actor::Owner { documents: Arc::clone(documents), name: name.clone(), id };
-            documents.spawn_owner(name, id, actor::run(owner, Arc::clone(&seat), commands));
-            Self { inbox, seat, room: Arc::default() }
-        })
+        documents.get_or_start(name, |id| Self::start(documents, store, types, name, id))
+    }
+
+    /// The same, unless as many documents live as there is room for.
+    pub(crate) fn open_within(
+        documents: &Arc<LiveDocuments>,
+        store: &Arc<dyn Store>,
+        types: &Arc<DocumentTypes>,
+        name: &DocumentRef,
+    ) -> Result<Arc<Self>, NoRoom> {
+        documents.get_or_start_within(name, |id| Self::start(documents, store, types, name, id))
+    }
+
+    fn start(
+        documents: &Arc<LiveDocuments>,
+        store: &Arc<dyn Store>,
+        types: &Arc<DocumentTypes>,
+        name: &DocumentRef,
+        id: OwnerId,
+    ) -> Self {
+        let (inbox, commands) = mpsc::channel(INBOX);
+        let log = Log { store: Arc::clone(store), stream: name.stream() };
+        let seat = Arc::new(Seat::new(name.clone(), log, Arc::clone(types)));
+        let owner = actor::Owner { documents: Arc::clone(documents), name: name.clone(), id };
+        documents.spawn_owner(name, id, actor::run(owner, Arc::clone(&seat), commands));
+        Self { inbox, seat, room: Arc::default() }
     }
 
     pub(crate) fn deltas(&self) -> &DeltaTail {
@@ -384,4 +411,34 @@ impl DocumentHandle {
 
 fn gone() -> DocumentUnavailable {
     DocumentUnavailable { reason: "the document's owner has stopped; try again".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::agents::Agents;
+    use crate::store::Memory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn live_documents_have_a_bound_and_idle_ones_make_room() {
+        let documents = Arc::new(LiveDocuments::bounded(4));
+        let store: Arc<dyn Store> = Arc::new(Memory::default());
+        let types = Arc::new(DocumentTypes::new(Arc::new(Agents::load(std::path::Path::new("agents")))));
+        let open = |id: usize| {
+            let name = DocumentRef { tenant: String::new(), owner: String::new(), name: format!("shared/{id}") };
+            DocumentHandle::open_within(&documents, &store, &types, &name)
+        };
+        let mut held: Vec<_> = (0..4).map(|id| open(id).expect("room")).collect();
+        assert_eq!(open(4).expect_err("no room"), NoRoom);
+        assert!(open(3).is_ok(), "who is live is found");
+        held.pop();
+        // The owner of the last one leaves when it is asked to.
+        let room = async {
+            while open(4).is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), room).await.expect("an idle document leaves");
+    }
 }

@@ -168,7 +168,7 @@ impl Documents<'_> {
     }
 
     fn live(&self, name: &DocumentName) -> Result<Arc<DocumentHandle>, DocumentError> {
-        Ok(self.services.document(&self.resolve(name)?))
+        Ok(self.services.named_document(&self.resolve(name)?)?)
     }
 
     /// Whose document a name means. State that an agent keeps for one thread belongs to the thread's owner, and so do

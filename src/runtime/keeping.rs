@@ -29,6 +29,8 @@ pub enum Naming {
 pub enum KeepingError {
     #[error("there is no such thread")]
     UnknownThread,
+    #[error("a thread id has 1 to 190 characters and no control characters")]
+    InvalidThreadId,
     #[error("run {run_id} is live on this thread")]
     Busy { run_id: String },
     #[error("{reason}")]
@@ -39,7 +41,7 @@ impl From<ReadError> for KeepingError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Unavailable { reason } => Self::Unavailable { reason },
-            ReadError::InvalidThreadId => Self::UnknownThread,
+            ReadError::InvalidThreadId => Self::InvalidThreadId,
         }
     }
 }
@@ -78,7 +80,9 @@ impl Runtime {
                 let thread = ThreadHandle::open(&self.services, &name).map_err(ReadError::from)?;
                 match thread.delete(principal.actor()).await {
                     Ok(()) | Err(KeepingError::UnknownThread | KeepingError::Busy { .. }) => {}
-                    Err(error @ KeepingError::Unavailable { .. }) => return Err(error),
+                    Err(error @ (KeepingError::Unavailable { .. } | KeepingError::InvalidThreadId)) => {
+                        return Err(error);
+                    }
                 }
             }
             before = page.next;

@@ -40,10 +40,6 @@ impl<K: Eq + Hash + Clone, H> Registry<K, H> {
         Self { live: Mutex::new(live), bound, crowded: Notify::new() }
     }
 
-    pub(crate) fn new() -> Self {
-        Self::bounded(usize::MAX)
-    }
-
     /// The handle of the live owner of `key`, if there is one.
     pub(crate) fn get(&self, key: &K) -> Option<Arc<H>> {
         self.live().owners.get(key).map(|(_, handle)| Arc::clone(handle))
@@ -127,7 +123,7 @@ mod tests {
 
     #[test]
     fn an_owner_that_failed_takes_only_itself_out() {
-        let registry: Registry<&str, u32> = Registry::new();
+        let registry: Registry<&str, u32> = Registry::bounded(8);
         let mut owners = Vec::new();
         let mut open = |number: u32| {
             *registry.get_or_start(&"key", |owner| {

@@ -158,7 +158,7 @@ pub(crate) const LIVE: usize = 16_384;
 impl ThreadHandle {
     /// The live thread, its task started now if need be.
     pub(crate) fn open(services: &Arc<Services>, thread: &ThreadRef) -> Result<Arc<Self>, NoRoom> {
-        services.threads.get_or_start(thread, |id| {
+        services.threads.get_or_start_within(thread, |id| {
             let (inbox, commands) = mpsc::channel(INBOX);
             services.threads.spawn_owner(thread, id, actor::run(Arc::clone(services), thread.clone(), id, commands));
             Self { inbox }

@@ -104,7 +104,7 @@ impl Runtime {
         thread_id: &str,
         agent: Option<&str>,
     ) -> Result<Option<Value>, ReadError> {
-        let Some(name) = thread_ref(principal, thread_id) else { return Ok(None) };
+        let name = thread_ref(principal, thread_id).ok_or(ReadError::InvalidThreadId)?;
         let Some(thread) = self.existing(principal, thread_id).await? else { return Ok(None) };
         let last_agent = thread.view().await?.last_agent;
         let agent = agent.map(str::to_owned).or(last_agent).and_then(|agent| self.agents.find(&agent));
@@ -127,7 +127,7 @@ impl Runtime {
         principal: &Principal,
         thread_id: &str,
     ) -> Result<Option<Arc<ThreadHandle>>, ReadError> {
-        let Some(thread) = thread_ref(principal, thread_id) else { return Ok(None) };
+        let thread = thread_ref(principal, thread_id).ok_or(ReadError::InvalidThreadId)?;
         self.services.existing(&thread).await
     }
 }

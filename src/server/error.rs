@@ -150,6 +150,7 @@ impl From<KeepingError> for Problem {
     fn from(error: KeepingError) -> Self {
         match error {
             KeepingError::UnknownThread => Self::new(StatusCode::NOT_FOUND, "Thread not found"),
+            KeepingError::InvalidThreadId => Self::invalid_thread_id(),
             KeepingError::Busy { run_id } => Self::busy(run_id),
             KeepingError::Unavailable { reason } => Self::unavailable(&reason),
         }

@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -30,6 +31,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Being told that there is no room takes no longer than this.
 const REFUSAL_WITHIN: Duration = Duration::from_secs(1);
+/// A connection that is silent for this long is probed.
+const PROBE_AFTER: Duration = Duration::from_secs(15);
 /// After the stop of the streams, connections get this long to finish.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -61,8 +64,8 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+        if let Err(error) = prepare(&stream) {
+            tracing::debug!(%error, "a connection keeps the system's options");
         }
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
             tracing::warn!(max_connections, "a connection was refused: there are as many as this server takes");
@@ -101,6 +104,13 @@ pub(super) async fn serve(
         tracing::warn!("some connections did not finish in time and are cut");
     }
     Ok(())
+}
+
+/// Small frames go out at once; a peer that vanished without a word is found out, also on streams that are silent for long.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_AFTER);
+    SockRef::from(stream).set_tcp_keepalive(&probes)
 }
 
 /// Whether a connection begins as HTTP/2 does; what it says is only looked at.

@@ -38,8 +38,8 @@ async fn answer(origins: &CorsOrigins, request: Request, next: Next) -> Response
     let Some(origin) = request.headers().get(ORIGIN).cloned() else {
         return next.run(request).await;
     };
-    let allowed = origin.to_str().is_ok_and(|origin| origins.allows(origin));
-    if !allowed {
+    let is_allowed = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| origins.allows(origin));
+    if !request.headers().get_all(ORIGIN).iter().all(is_allowed) {
         return if is_v1 {
             problem::foreign_origin().into_response()
         } else {
@@ -58,11 +58,12 @@ async fn answer(origins: &CorsOrigins, request: Request, next: Next) -> Response
     response
 }
 
-/// A server without authentication trusts its own machine, so a name that an outsider controls must not reach it.
+/// A server without authentication trusts its own machine, so a name that an outsider controls must not reach it. Every
+/// name that a request gives counts: who reads it after us may take another one.
 fn names_this_machine(request: &Request) -> bool {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let is_ours = |host: &HeaderValue| host.to_str().is_ok_and(is_loopback_host);
     let authority = request.uri().authority().map(|authority| authority.as_str());
-    host.or(authority).is_none_or(is_loopback_host)
+    request.headers().get_all(HOST).iter().all(is_ours) && authority.is_none_or(is_loopback_host)
 }
 
 /// Names the requested headers, because `*` does not cover `Authorization`.

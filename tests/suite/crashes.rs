@@ -124,7 +124,7 @@ async fn nothing_starts_once_the_stop_has_begun() {
     // Requests whose bodies are still on their way when the stop comes, on a new thread and on one that is live.
     let mut late = Vec::new();
     for thread in ["new", "live"] {
-        late.push(HalfSent::new(&server, "/agent/demo/run", &say(thread, "u2", "hello")).await);
+        late.push(HalfSent::new(&server, "POST", "/agent/demo/run", &say(thread, "u2", "hello")).await);
     }
     server.begin_to_stop();
     assert_eq!(live.rest().await.last().unwrap()["code"], "interrupted");
@@ -139,6 +139,24 @@ async fn nothing_starts_once_the_stop_has_begun() {
     assert!(took < Duration::from_secs(4), "nothing was left to wait for: {took:?}");
     let server = home.serve();
     assert!(server.replay("demo", "new").await.is_empty(), "what was refused left nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_on_its_way_when_the_stop_comes_is_answered_and_what_it_writes_is_kept() {
+    let home = Home::with_agents(&[DEMO]);
+    let mut server = home.serve();
+    server.run_to_end("demo", &say("t", "u", "hello")).await;
+    let rename = json!({"name": "Kept at the last moment"});
+    let request = HalfSent::new(&server, "PATCH", "/threads/t", &rename).await;
+    server.begin_to_stop();
+    while std::net::TcpStream::connect(server.url.trim_start_matches("http://")).is_ok() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (status, thread) = request.finish().await;
+    assert_eq!((status, &thread["name"]), (200, &rename["name"]));
+    assert_eq!(server.ended().await, Some(0));
+    let server = home.serve();
+    assert_eq!(server.get("/threads").await["threads"][0]["name"], rename["name"]);
 }
 
 #[tokio::test]

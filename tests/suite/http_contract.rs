@@ -323,15 +323,16 @@ async fn more_connections_than_the_server_takes_are_refused_and_told_so() {
     let mut options = home.options();
     options.flags = ["--max-connections", "2"].map(str::to_owned).to_vec();
     let server = Server::start(options);
-    let held = [HalfSent::new(&server, "/agent/demo/run", &say("a", "u", "hello")).await, {
-        HalfSent::new(&server, "/agent/demo/run", &say("b", "u", "hello")).await
+    let held = [HalfSent::new(&server, "POST", "/agent/demo/run", &say("a", "u", "hello")).await, {
+        HalfSent::new(&server, "POST", "/agent/demo/run", &say("b", "u", "hello")).await
     }];
-    let (status, body) = HalfSent::new(&server, "/agent/demo/run", &say("c", "u", "hello")).await.answer().await;
+    let (status, body) =
+        HalfSent::new(&server, "POST", "/agent/demo/run", &say("c", "u", "hello")).await.answer().await;
     assert_eq!((status, &body["code"]), (503, &json!("overloaded")));
     for connection in held {
         let (status, _) = connection.finish().await;
         assert_eq!(status, 200, "who has a place is served");
     }
-    let (status, _) = HalfSent::new(&server, "/agent/demo/run", &say("d", "u", "hello")).await.finish().await;
+    let (status, _) = HalfSent::new(&server, "POST", "/agent/demo/run", &say("d", "u", "hello")).await.finish().await;
     assert_eq!(status, 200, "a place that is left is free");
 }

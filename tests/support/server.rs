@@ -308,21 +308,22 @@ pub(crate) fn with_messages(thread: &str, messages: &[Value]) -> Value {
     })
 }
 
-/// A POST whose body has not all been sent.
+/// A request whose body has not all been sent.
 pub(crate) struct HalfSent {
     socket: TcpStream,
     rest: Vec<u8>,
 }
 
 impl HalfSent {
-    pub(crate) async fn new(server: &Server, path: &str, body: &Value) -> Self {
+    pub(crate) async fn new(server: &Server, method: &str, path: &str, body: &Value) -> Self {
         let address = server.url.strip_prefix("http://").expect("a plain address");
         let mut socket = TcpStream::connect(address).await.expect("a connection");
         let (body, path) = (body.to_string().into_bytes(), format!("/api/copilotkit{path}"));
         let (first, rest) = body.split_at(body.len() / 2);
         let length = body.len();
-        let head =
-            format!("POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+        );
         socket.write_all(head.as_bytes()).await.expect("the head is taken");
         socket.write_all(first).await.expect("half of the body is taken");
         Self { socket, rest: rest.to_vec() }

@@ -80,6 +80,11 @@ pub(super) async fn run(owner: Owner, seat: Arc<Seat>, mut inbox: mpsc::Receiver
                     return;
                 }
             }
+            () = owner.documents.crowded() => {
+                if seat.is_idle(Duration::ZERO) && owner.retires() {
+                    return;
+                }
+            }
         }
     }
 }

@@ -42,6 +42,6 @@ impl Documents<'_> {
         self.admit(name, &write)?;
         let name = self.resolve(name)?;
         let author: Author = self.author();
-        Ok(Member { document: self.services.document(&name), name, write, author })
+        Ok(Member { document: self.services.named_document(&name)?, name, write, author })
     }
 }

@@ -74,7 +74,8 @@ impl Elsewhere<'_> {
             return Err(DocumentError::UnknownType { kind: parsed.kind().to_owned() });
         }
         let owner = if parsed.is_owned() { self.thread.owner.clone() } else { String::new() };
-        Ok(self.services.document(&DocumentRef { tenant: self.thread.tenant.clone(), owner, name: name.to_owned() }))
+        let name = DocumentRef { tenant: self.thread.tenant.clone(), owner, name: name.to_owned() };
+        Ok(self.services.named_document(&name)?)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::state::limits::Limits;
 use crate::store::{Batch, CommitError};
 
 use super::super::clock::now;
-use super::super::document::{Author, Begun, DocumentRef, DocumentUnavailable, Evidence, Refused};
+use super::super::document::{Author, Begun, DocumentRef, Evidence, Refused};
 use super::super::runs::{Starting, new_run_id};
 use super::super::work::Work;
 use super::super::{StartError, StartRun};
@@ -33,12 +33,6 @@ pub(super) enum StartFailure {
     Broken(Broken),
     /// Somebody else has started it, or taken it back.
     Settled(Broken),
-}
-
-impl From<DocumentUnavailable> for StartFailure {
-    fn from(error: DocumentUnavailable) -> Self {
-        Self::Refused(error.into())
-    }
 }
 
 impl From<Broken> for StartFailure {
@@ -70,7 +64,7 @@ impl Thread {
             input.messages = known.chain(std::mem::take(&mut input.messages)).collect();
         }
         let document_ref = agent.document(&principal, &self.name);
-        let document = self.services.document(&document_ref)?;
+        let document = self.services.document(&document_ref);
         let keeps_instructions =
             agent.keeps_client_instructions() || from_queue.as_ref().is_some_and(|queued| queued.keeps_instructions);
         let terms = Terms { is_resuming: !input.resume.is_empty(), keeps_instructions };
@@ -79,7 +73,8 @@ impl Thread {
         let author = Author { actor: principal.actor(), run_id: None, may_write: None };
         let (posted, unreadable) = posted_state(&input);
         let begun = document.begin(agent.initial_state(), posted.map(|state| (state, evidence)), author).await;
-        let Begun { snapshot, created, rejected } = begun?;
+        let Begun { snapshot, created, rejected } =
+            begun.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.reason }))?;
         let start = RunStart {
             run_id: from_queue.as_ref().map_or_else(new_run_id, |queued| queued.life.told.run_id.clone()),
             client_run_id: input.run_id.clone(),
