@@ -277,6 +277,8 @@ pub enum SchemaForm {
     File(String),
     /// With the declared type of this name.
     Declared(String),
+    /// With the built-in agent whose state has this Rust type.
+    Rust(String),
 }
 
 /// Who shares the document.

@@ -3,6 +3,8 @@
 mod answer;
 mod budget;
 mod history;
+mod models;
+mod output;
 mod prompt;
 mod retry;
 mod speech;
@@ -18,14 +20,16 @@ use async_trait::async_trait;
 
 use super::definition::{Definition, History, Llm, Problem};
 use super::model::usage::Tally;
-use super::model::{self, Model, ModelName, Opened, Request};
+use super::model::{self, ModelName, Request};
 use super::{Agent, AgentError, Descriptor, RunContext, RunOutcome};
 use crate::agui::{
-    AgentCapabilities, Event, Execution, Identity, Message, ReasoningCapabilities, StateCapabilities, ToolCall,
-    ToolCapabilities, ToolItem,
+    AgentCapabilities, AssistantMessage, Event, Execution, Identity, Json, Message, ReasoningCapabilities,
+    StateCapabilities, ToolCall, ToolCapabilities, ToolItem,
 };
 use answer::Asking;
 use budget::{Bounds, Budget};
+use models::{Chosen, Models};
+use output::Judged;
 use prompt::Prompt;
 use speech::CallIds;
 use state::Scope;
@@ -33,9 +37,10 @@ use tools::Toolbox;
 
 /// An agent and its model.
 struct LlmAgent {
-    /// What is missing is said when somebody runs the agent: until then it is listed like any other.
-    model: Opened,
-    name: ModelName,
+    /// What they miss is said when somebody runs the agent: until then it is listed like any other.
+    models: Models,
+    /// What the last answer has to look like.
+    output: Option<output::Shape>,
     prompt: Prompt,
     history: History,
     scope: Scope,
@@ -46,13 +51,21 @@ struct LlmAgent {
 /// The agent of a definition of kind `llm`. Opens no connection.
 pub fn build(definition: &Definition, llm: &Llm) -> Result<Box<dyn Agent>, Box<Problem>> {
     let problem = |path: &str, message: String| Box::new(definition.problem(path, message));
-    refuse_what_is_not_served(llm).map_err(|(path, message)| problem(path, message))?;
     let folder = definition.source.parent().unwrap_or_else(|| Path::new("."));
-    let asked = llm.asked.first().expect("a definition is built once its models are known");
-    let model = model::open(asked, folder).map_err(|(field, message)| {
-        problem(&field.map_or_else(|| asked.field.clone(), |field| format!("agent.{field}")), message)
-    })?;
-    let name = ModelName::of(asked);
+    let mut models = Vec::with_capacity(llm.asked.len());
+    for asked in &llm.asked {
+        let opened = model::open(asked, folder).map_err(|(field, message)| {
+            let path = match field {
+                Some(field) if asked.field == "agent.model" => format!("agent.{field}"),
+                Some(_) | None => asked.field.clone(),
+            };
+            problem(&path, message)
+        })?;
+        models.push((ModelName::of(asked), opened));
+    }
+    let models = Models::new(models);
+    let output = llm.output.as_ref().map(output::Shape::new).transpose();
+    let output = output.map_err(|message| problem("agent.output.schema", message))?;
     let instructions = &llm.instructions;
     let prompt = Prompt::new(definition, &instructions.text, instructions.first_line).map_err(|(message, line)| {
         let problem = problem("instructions", message);
@@ -64,19 +77,7 @@ pub fn build(definition: &Definition, llm: &Llm) -> Result<Box<dyn Agent>, Box<P
     })?;
     let scope = Scope::of(&definition.state);
     let tools = Toolbox::new(definition);
-    Ok(Box::new(LlmAgent { model, name, prompt, history: llm.history, scope, tools, bounds: Bounds::default() }))
-}
-
-/// What the format has and this version does not do is refused by name.
-fn refuse_what_is_not_served(llm: &Llm) -> Result<(), (&'static str, String)> {
-    let not_yet = |path, what: &str| Err((path, format!("{what} is not supported by this version yet")));
-    if !llm.fallback.is_empty() {
-        return not_yet("agent.fallback", "`agent.fallback`");
-    }
-    if llm.output.is_some() {
-        return not_yet("agent.output", "`agent.output`");
-    }
-    Ok(())
+    Ok(Box::new(LlmAgent { models, output, prompt, history: llm.history, scope, tools, bounds: Bounds::default() }))
 }
 
 #[async_trait]
@@ -91,7 +92,7 @@ impl Agent for LlmAgent {
         let capabilities = AgentCapabilities {
             identity: Some(Identity {
                 kind: Some("llm".to_owned()),
-                provider: Some(self.name.provider.clone()),
+                provider: Some(self.models.first().provider.clone()),
                 ..Identity::default()
             }),
             tools: Some(ToolCapabilities {
@@ -113,40 +114,52 @@ impl Agent for LlmAgent {
             }),
             ..AgentCapabilities::default()
         };
-        Descriptor { description: format!("Answers with {}", self.name.name), capabilities }
+        Descriptor { description: format!("Answers with {}", self.models.first().name), capabilities }
     }
 
     fn missing(&self) -> Option<String> {
-        self.model.as_ref().err().map(|missing| missing.message.clone())
+        self.models.choose().err().map(|missing| missing.message)
     }
 
     async fn run(&self, cx: RunContext) -> Result<RunOutcome, AgentError> {
-        let model = self.model.as_ref().map_err(AgentError::clone)?;
+        let mut models = self.models.choose()?;
         let mut tally = Tally::default();
-        let ended = self.converse(&cx, model.as_ref(), &mut tally).await;
+        let ended = self.converse(&cx, &mut models, &mut tally).await;
         let usage = tally.entries().to_vec();
         match ended {
-            Ok(()) => Ok(RunOutcome { usage, ..RunOutcome::default() }),
+            Ok(result) => Ok(RunOutcome { result, usage, ..RunOutcome::default() }),
             Err(error) => Err(AgentError { usage, ..error }),
         }
     }
 }
 
 impl LlmAgent {
-    /// Answers until the model has nothing more to do here.
-    async fn converse(&self, cx: &RunContext, model: &dyn Model, tally: &mut Tally) -> Result<(), AgentError> {
+    /// Answers until the model has nothing more to do here; what the last answer comes to, where it has to have a shape.
+    async fn converse(
+        &self,
+        cx: &RunContext,
+        models: &mut Chosen<'_>,
+        tally: &mut Tally,
+    ) -> Result<Option<Json>, AgentError> {
         let input = cx.input();
         let offer = self.tools.offer(input);
         let mut budget = Budget::start(self.bounds);
         let mut conversation = history::conversation(&input.messages, &self.history);
         let mut ids = CallIds::of(&input.messages);
+        // Who has to call a certain tool has no words to shape.
+        let shape = self.output.as_ref().filter(|_| offer.required.is_none());
+        let mut judged = 0;
         loop {
             budget.step()?;
             cx.meter().step();
-            let request = self.request(cx, &conversation, &offer).await?;
-            let mut asking = Asking { cx, model, budget: &mut budget, tally: &mut *tally, ids: &mut ids };
-            let Some(answer) = asking.answer(&request).await? else { return Ok(()) };
+            let request = self.request(cx, &conversation, &offer, shape).await?;
+            let mut asking =
+                Asking { cx, models: &mut *models, budget: &mut budget, tally: &mut *tally, ids: &mut ids };
+            let Some(answer) = asking.answer(&request).await?.or_else(|| shape.map(|_| silence())) else {
+                return Ok(None);
+            };
             let calls = answer.tool_calls.clone().unwrap_or_default();
+            let said = answer.content.clone().unwrap_or_default();
             conversation.push(Arc::new(Message::Assistant(answer)));
             let mut waits_for_browser = false;
             for call in &calls {
@@ -159,8 +172,16 @@ impl LlmAgent {
                     budget.progress();
                 }
             }
-            if calls.is_empty() || waits_for_browser {
-                return Ok(());
+            if waits_for_browser {
+                return Ok(None);
+            }
+            if calls.is_empty() {
+                let Some(shape) = shape else { return Ok(None) };
+                match shape.judge(cx, &self.scope, &said, judged).await? {
+                    Judged::Fits(result) => return Ok(Some(result)),
+                    Judged::Again(complaint) => conversation.push(Arc::new(complaint)),
+                }
+                judged += 1;
             }
         }
     }
@@ -171,16 +192,19 @@ impl LlmAgent {
         cx: &RunContext,
         conversation: &[Arc<Message>],
         offer: &tools::Offer,
+        shape: Option<&output::Shape>,
     ) -> Result<Request, AgentError> {
         let seen = self.scope.look(cx).await?;
         let nothing = serde_json::Value::Object(serde_json::Map::new());
         let opening = self.prompt.opening(cx.input(), seen.value.as_ref().unwrap_or(&nothing))?;
         let closing = prompt::closing(&seen, &self.how_to_write(offer));
-        let messages = opening.map(Arc::new).into_iter().chain(conversation.iter().cloned());
+        let instruction = shape.map(|shape| Message::developer("coagent-output", shape.instruction()));
+        let messages = opening.into_iter().chain(instruction).map(Arc::new).chain(conversation.iter().cloned());
         Ok(Request {
             messages: messages.chain(closing.map(Arc::new)).collect(),
             tools: offer.tools.clone(),
             required_tool: offer.required.clone(),
+            output: shape.map(|shape| shape.schema().clone()),
         })
     }
 
@@ -208,4 +232,9 @@ impl LlmAgent {
         cx.emit(Event::tool_call_result(id.as_str(), call.id.as_str(), result.as_str())).await?;
         Ok(Arc::new(Message::tool(id, call.id.as_str(), result)))
     }
+}
+
+/// An answer that says nothing.
+fn silence() -> AssistantMessage {
+    AssistantMessage::empty("coagent-silence")
 }

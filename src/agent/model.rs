@@ -2,21 +2,28 @@
 //!
 //! It knows messages and tools (`agui`); of runs, documents and retries it knows nothing.
 
+mod anthropic;
 pub mod fault;
 mod open;
-pub mod openai;
+mod openai;
+mod parts;
 pub mod prices;
 pub mod provider;
+mod reading;
+mod refusal;
 pub mod scripted;
 pub mod usage;
+mod wire;
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::Stream;
+use serde_json::Value;
 
-use crate::agent::definition::AskedModel;
+use crate::agent::definition::{AskedModel, Price};
 use crate::agui::{Message, TokenUsage, Tool};
 pub use fault::{Fault, FaultKind};
 pub use open::{Opened, open};
@@ -35,6 +42,11 @@ pub trait Model: Send + Sync + 'static {
     /// Who serves it and what it is called there, for accounts.
     fn name(&self) -> &ModelName;
 
+    /// What it costs, where that is known.
+    fn price(&self) -> Option<Price> {
+        None
+    }
+
     async fn answer(&self, request: &Request) -> Result<Answer, Fault>;
 }
 
@@ -43,6 +55,12 @@ pub trait Model: Send + Sync + 'static {
 pub struct ModelName {
     pub provider: String,
     pub name: String,
+}
+
+impl fmt::Display for ModelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.provider, self.name)
+    }
 }
 
 impl ModelName {
@@ -61,6 +79,9 @@ pub struct Request {
     pub tools: Vec<Tool>,
     /// The tool that has to be called; without one the model chooses.
     pub required_tool: Option<String>,
+    /// The JSON Schema that the answer has to fit, once no tool is called any more. A provider that knows how is held to it;
+    /// what a model says all the same is for the asker to check.
+    pub output: Option<Value>,
 }
 
 /// An answer on its way.
@@ -82,6 +103,8 @@ pub enum Piece {
         call: usize,
         delta: String,
     },
+    /// What only the provider can read, and wants back with this answer when it is asked to go on from it.
+    Sealed(String),
     /// What the answer cost; it replaces what the same answer said before.
     Usage(TokenUsage),
     Finished(Finish),

@@ -16,6 +16,20 @@ pub use super::config::ConfigError;
 /// The names that [`build`] knows.
 pub const NAMES: &[&str] = &["guide", "planner", "scripted"];
 
+/// The state of a built-in agent, by the name of its Rust type.
+const STATES: &[(&str, fn() -> schemars::Schema)] = &[("Plan", || schemars::schema_for!(planner::Plan))];
+
+/// The JSON Schema of the state of that name, as `rust:<name>` means it; the error names those there are.
+pub fn state_schema(name: &str) -> Result<Value, String> {
+    match STATES.iter().find(|(known, _)| *known == name) {
+        Some((_, schema)) => Ok(schema().to_value()),
+        None => {
+            let names: Vec<String> = STATES.iter().map(|(name, _)| format!("rust:{name}")).collect();
+            Err(format!("no built-in agent has a state `{name}`: there are {}", names.join(", ")))
+        }
+    }
+}
+
 /// The agent of that name with this configuration.
 pub fn build(name: &str, config: &Value) -> Result<Box<dyn Agent>, ConfigError> {
     match name {

@@ -37,6 +37,8 @@ record! {
         reasoning_tokens: u64 = "reasoningTokens",
         cached_input_tokens: u64 = "cachedInputTokens",
         cache_write_input_tokens: u64 = "cacheWriteInputTokens",
+        /// The runtime's own account, which clients are not told; absent where the price is not known.
+        cost_usd: f64 = "costUsd",
     }
 }
 

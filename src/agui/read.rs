@@ -192,7 +192,7 @@ macro_rules! read_with_serde {
         }
     )*};
 }
-read_with_serde!(String, bool, Json, Object);
+read_with_serde!(String, bool, f64, Json, Object);
 
 /// The largest integer that JavaScript holds exactly.
 const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;

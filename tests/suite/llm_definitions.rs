@@ -33,6 +33,23 @@ async fn an_agent_that_names_no_key_at_all_is_told_how() {
 }
 
 #[tokio::test]
+async fn a_known_provider_is_asked_with_the_key_of_its_usual_variable() {
+    let home = Home::with_agents(&[
+        ("a.yaml", "agent: { kind: llm, model: anthropic/claude-haiku-4-5 }"),
+        ("b.yaml", "agent: { kind: llm, model: anthropic/claude-haiku-4-5, fallback: [scripted/echo] }"),
+    ]);
+    let mut options = home.options();
+    options.env = vec![("ANTHROPIC_API_KEY".to_owned(), String::new())];
+    let server = Server::start(options);
+    let end = server.run_to_end("a", &say("t", "u", "hello")).await.pop().expect("a terminal");
+    assert_eq!(end["code"], "missing_configuration");
+    assert!(end["message"].as_str().expect("a message").contains("`ANTHROPIC_API_KEY`"), "{end}");
+    let events = server.run_to_end("b", &say("t2", "u", "hello")).await;
+    assert_eq!(text(&events), "You said: hello", "who has no key is passed over");
+    assert_eq!(events.last().expect("a terminal")["usage"][0]["provider"], "scripted");
+}
+
+#[tokio::test]
 async fn a_server_on_this_machine_needs_no_key() {
     let model = Upstream::start(answer("hi")).await;
     let keyless = definition(&model, "", "").replace("  api_key: ${file:key.txt}\n", "");
@@ -99,12 +116,15 @@ async fn headers_and_parameters_of_a_definition_reach_the_server() {
 }
 
 #[test]
-fn what_is_not_served_is_refused_by_name_and_place() {
+fn what_cannot_be_asked_is_refused_by_name_and_place() {
     for (agent, place, said) in [
-        ("  api: responses", ":6:", "`api: responses` is not supported"),
-        ("  api: anthropic", ":6:", "`api: anthropic` is not supported"),
-        ("  fallback: [openai/gpt-5]", ":6:", "`agent.fallback` is not supported"),
-        ("  output: { schema: { type: object } }", ":6:", "`agent.output` is not supported"),
+        ("  fallback: [nobody/x]", ":6:", "nothing is known of the provider `nobody`"),
+        ("  output: { schema: { type: nonsense } }", ":6:", "not a JSON Schema that can be used"),
+        (
+            "  api: anthropic\n  params: { extra: { system: x } }",
+            ":7:",
+            "`agent.params.extra.system` is set by the runtime",
+        ),
         ("  params: { extra: { stream: false } }", ":6:", "`agent.params.extra.stream` is set by the runtime"),
     ] {
         let home = Home::with_agents(&[(

@@ -598,7 +598,7 @@ fn a_schema_that_cannot_be_used_is_told_where_it_stands() {
         ("{ type: objet }", "a.yaml:2:26: not a JSON Schema that can be used"),
         ("./nowhere.json", "a.yaml:2:18: `./nowhere.json`: cannot be read"),
         ("schema.txt", "a.yaml:2:18: `schema.txt`: write .json, .yaml or .toml"),
-        ("\"rust:Trip\"", "a.yaml:2:18: no Rust type `Trip` describes a state in this version"),
+        ("\"rust:Trip\"", "a.yaml:2:18: no built-in agent has a state `Trip`: there are rust:Plan"),
     ] {
         check("a.yaml", &format!("{native}\nstate: {{ schema: {schema} }}"), &[refusal]);
     }
@@ -670,4 +670,17 @@ instructions: You plan trips.
         let (root, _) = source.parse(&format!("agent: {agent}")).expect("YAML");
         assert!(!editors().is_valid(&root.to_value()), "editors accept {agent}");
     }
+}
+
+#[test]
+fn a_state_may_be_that_of_a_built_in_agent() {
+    let native = "agent: { kind: native, name: planner }";
+    let definition =
+        accepted("a.yaml", &format!("{native}\nstate: {{ schema: \"rust:Plan\", initial: {{ goal: x, steps: [] }} }}"));
+    let schema = definition.state.schema.expect("a schema").schema.expect("it is compiled");
+    assert_eq!(schema.faults(&serde_json::json!({ "goal": "x", "steps": [{ "title": "a", "status": "done" }] })), []);
+    assert_eq!(
+        schema.faults(&serde_json::json!({ "goal": 1, "steps": [{ "title": "a", "status": "perhaps" }] })).len(),
+        2
+    );
 }

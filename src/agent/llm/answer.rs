@@ -3,18 +3,19 @@
 use futures_util::StreamExt as _;
 
 use super::budget::Budget;
+use super::models::Chosen;
 use super::retry;
 use super::speech::{CallIds, Speech};
 use crate::agent::context::RunContext;
 use crate::agent::error::AgentError;
-use crate::agent::model::usage::Tally;
-use crate::agent::model::{Fault, FaultKind, Finish, Model, Piece, Request};
+use crate::agent::model::usage::{Tally, priced};
+use crate::agent::model::{Fault, FaultKind, Finish, Piece, Request};
 use crate::agui::{AssistantMessage, TokenUsage};
 
 /// Who asks, and what a run keeps account of.
-pub(super) struct Asking<'r> {
+pub(super) struct Asking<'r, 'm> {
     pub(super) cx: &'r RunContext,
-    pub(super) model: &'r dyn Model,
+    pub(super) models: &'r mut Chosen<'m>,
     pub(super) budget: &'r mut Budget,
     pub(super) tally: &'r mut Tally,
     pub(super) ids: &'r mut CallIds,
@@ -34,13 +35,13 @@ impl From<AgentError> for Broken {
     }
 }
 
-impl Asking<'_> {
-    /// The whole answer, `None` when the model had nothing to say. A fault is tried again while that may help; text that
-    /// is out by then is closed, and the answer is asked for again under new ids.
+impl Asking<'_, '_> {
+    /// The whole answer, `None` when the model had nothing to say. A fault is tried again while that may help, and then by the
+    /// next model; text that is out by then is closed, and the answer is asked for again under new ids.
     pub(super) async fn answer(&mut self, request: &Request) -> Result<Option<AssistantMessage>, AgentError> {
         let mut tried = 0;
         loop {
-            let mut speech = Speech::new(self.cx);
+            let mut speech = Speech::new(self.cx, request.output.is_some());
             let attempted = self.attempt(request, &mut speech).await;
             tried += 1;
             let fault = match attempted {
@@ -52,16 +53,19 @@ impl Asking<'_> {
                 Err(Broken::Fault(fault)) => fault,
                 Err(Broken::Run(error)) => return Err(error),
             };
-            let model = &self.model.name().name;
-            let Some(wait) = retry::wait(&fault, tried) else {
+            let wait = retry::wait(&fault, tried);
+            let model = self.models.model().name();
+            if let Some(wait) = wait {
+                tracing::info!(%model, tried, ?wait, code = fault.code(), %fault, "a model is asked again");
+            } else {
                 tracing::warn!(%model, tried, code = fault.code(), %fault, "a model gave no answer");
-                return Err(fault.into());
-            };
-            tracing::info!(%model, tried, ?wait, code = fault.code(), %fault, "a model is asked again");
+                self.models.next(fault)?;
+                tried = 0;
+            }
             if speech.is_visible {
                 speech.break_off().await?;
             }
-            self.budget.within(tokio::time::sleep(wait)).await?;
+            self.budget.within(tokio::time::sleep(wait.unwrap_or_default())).await?;
         }
     }
 
@@ -69,8 +73,13 @@ impl Asking<'_> {
         let mut usage = None;
         let read = self.read(request, speech, &mut usage).await;
         // What broke off was paid for, too.
-        if let Some(usage) = &usage {
-            self.tally.add(self.model.name(), usage);
+        if let Some(usage) = usage {
+            let model = self.models.model();
+            let usage = priced(usage, model.price());
+            if let Some(cost) = usage.cost_usd {
+                self.cx.meter().cost(&model.name().to_string(), cost);
+            }
+            self.tally.add(model.name(), &usage);
         }
         read
     }
@@ -81,7 +90,7 @@ impl Asking<'_> {
         speech: &mut Speech<'_>,
         usage: &mut Option<TokenUsage>,
     ) -> Result<Finish, Broken> {
-        let mut pieces = self.budget.within(self.model.answer(request)).await?.map_err(Broken::Fault)?;
+        let mut pieces = self.budget.within(self.models.model().answer(request)).await?.map_err(Broken::Fault)?;
         while let Some(piece) = self.budget.within(pieces.next()).await? {
             self.budget.progress();
             match piece.map_err(Broken::Fault)? {

@@ -17,6 +17,10 @@ pub(super) struct Speech<'c> {
     message: Option<String>,
     text: String,
     calls: Vec<ToolCall>,
+    /// What the provider wants back with it.
+    sealed: Option<String>,
+    /// Its text is not for people before it is whole and right.
+    holds_text: bool,
     /// Whether anybody has seen anything of it.
     pub(super) is_visible: bool,
 }
@@ -47,13 +51,27 @@ impl CallIds {
 }
 
 impl<'c> Speech<'c> {
-    pub(super) fn new(cx: &'c RunContext) -> Self {
-        Self { cx, open: Open::Nothing, message: None, text: String::new(), calls: Vec::new(), is_visible: false }
+    /// With `holds_text` the text is kept and not shown.
+    pub(super) fn new(cx: &'c RunContext, holds_text: bool) -> Self {
+        Self {
+            cx,
+            open: Open::Nothing,
+            message: None,
+            text: String::new(),
+            calls: Vec::new(),
+            sealed: None,
+            holds_text,
+            is_visible: false,
+        }
     }
 
     /// Shows the next piece; what is not for people passes by.
     pub(super) async fn show(&mut self, piece: Piece, ids: &mut CallIds) -> Result<(), AgentError> {
         match piece {
+            Piece::Text(delta) if self.holds_text => {
+                self.text.push_str(&delta);
+                Ok(())
+            }
             Piece::Text(delta) if !delta.is_empty() => {
                 self.text.push_str(&delta);
                 let id = self.text_message().await?;
@@ -75,6 +93,10 @@ impl<'c> Speech<'c> {
                 call.function.arguments.push_str(&delta);
                 let id = call.id.clone();
                 self.emit(Event::tool_call_args(id, delta)).await
+            }
+            Piece::Sealed(sealed) => {
+                self.sealed = Some(sealed);
+                Ok(())
             }
             Piece::Text(_) | Piece::Reasoning(_) | Piece::Arguments { .. } | Piece::Usage(_) | Piece::Finished(_) => {
                 Ok(())
@@ -100,6 +122,7 @@ impl<'c> Speech<'c> {
         Ok(Some(AssistantMessage {
             content: (!self.text.is_empty()).then_some(self.text),
             tool_calls: (!self.calls.is_empty()).then_some(self.calls),
+            encrypted_value: self.sealed,
             ..AssistantMessage::empty(id)
         }))
     }

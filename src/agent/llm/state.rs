@@ -55,9 +55,31 @@ impl Scope {
         self.write.as_ref().is_none_or(|write| write.iter().any(|allowed| path.starts_with(allowed)))
     }
 
+    /// Where in `body` a value goes that is to stand at `path`: there, or, with all that is missing above it, at the highest
+    /// place that is missing.
+    pub(super) fn place(&self, body: &Value, path: &Pointer, value: Value) -> (Pointer, Value) {
+        let (parents, nested) = missing_parents(body, path, value.clone());
+        // Who may write a place need not be allowed to make what is above it.
+        if self.lets_write(&parents) { (parents, nested) } else { (path.clone(), value) }
+    }
+
     /// `/a, /b/c`, for people and models; `None` when everything may be written.
     pub(super) fn writable(&self) -> Option<String> {
         let write = self.write.as_ref()?;
         Some(write.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
     }
+}
+
+/// The highest place that is missing on the way to `path`, with the value that has `value` at `path`.
+fn missing_parents(body: &Value, path: &Pointer, mut value: Value) -> (Pointer, Value) {
+    let mut at = path.clone();
+    while let Some(parent) = at.parent() {
+        if parent.get(body).is_some() {
+            break;
+        }
+        let name = at.last().expect("what has a parent has a last step").to_owned();
+        value = Value::Object(Map::from_iter([(name, value)]));
+        at = parent;
+    }
+    (at, value)
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::agent::model::{Answer, Fault, FaultKind, Finish, Piece};
+use crate::agent::model::{Answer, Fault, FaultKind, Finish, Model, Piece};
 use crate::agent::native::rehearsal::{Played, play, user};
 
 /// A model whose answers are these pieces, each after a wait.
@@ -37,8 +37,8 @@ async fn run(pieces: fn() -> Pieces) -> Played {
     let name = ModelName { provider: "test".to_owned(), name: "slow".to_owned() };
     let scope = Scope::of(&definition.state);
     let agent = LlmAgent {
-        model: Ok(Arc::new(Slow { name: name.clone(), pieces })),
-        name,
+        models: Models::new(vec![(name.clone(), Ok(Arc::new(Slow { name, pieces })))]),
+        output: None,
         prompt: Prompt::new(&definition, "", 0).expect("no instructions are a template"),
         history: History::default(),
         tools: Toolbox::new(&definition),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::openai::{self, OpenAi};
+use super::anthropic::{self, Anthropic};
+use super::openai::{self, Dialect, OpenAi};
 use super::scripted::{self, Scripted};
 use super::{Model, ModelName, provider};
 use crate::agent::definition::{Api, AskedModel, ModelSettings, Secret};
@@ -36,22 +37,26 @@ pub fn open(asked: &AskedModel, folder: &Path) -> Result<Opened, (Option<&'stati
             return Err((Some("base_url"), message));
         }
     };
-    if let Some(name) = openai::own_member(&settings.params.extra) {
+    let api = settings.api.or(known.map(|known| known.api)).unwrap_or(Api::Chat);
+    let own: &[&str] = match api {
+        Api::Chat | Api::Responses => openai::OWN_MEMBERS,
+        Api::Anthropic => anthropic::OWN_MEMBERS,
+    };
+    if let Some(name) = settings.params.extra.keys().find(|name| own.contains(&name.as_str())) {
         let message = format!("`agent.params.extra.{name}` is set by the runtime itself");
         return Err((Some("params.extra"), message));
-    }
-    let api = settings.api.or(known.map(|known| known.api)).unwrap_or(Api::Chat);
-    if let Api::Responses | Api::Anthropic = api {
-        let word = if api == Api::Responses { "responses" } else { "anthropic" };
-        return Err((Some("api"), format!("`api: {word}` is not supported by this version yet")));
     }
     if let Some(Secret::Missing { name }) = &settings.api_key {
         let model = format!("{}/{}", asked.provider, asked.name);
         let message = format!("this agent has no key for its model {model}: set `{name}` and start the server again");
         return Ok(Err(AgentError::new("missing_configuration", message)));
     }
-    let model = OpenAi::new(asked, &base).map_err(|message| (Some("api_key"), message))?;
-    Ok(Ok(Arc::new(model)))
+    let wrong_key = |message| (Some("api_key"), message);
+    Ok(Ok(match api {
+        Api::Chat => Arc::new(OpenAi::new(asked, &base, Dialect::Chat).map_err(wrong_key)?),
+        Api::Responses => Arc::new(OpenAi::new(asked, &base, Dialect::Responses).map_err(wrong_key)?),
+        Api::Anthropic => Arc::new(Anthropic::new(asked, &base).map_err(wrong_key)?),
+    }))
 }
 
 /// The key, empty when there is none. The error is a sentence.

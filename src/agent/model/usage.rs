@@ -1,5 +1,6 @@
 //! What answers cost: one entry for each provider and model, counted as AG-UI prescribes.
 
+use crate::agent::definition::Price;
 use crate::agui::TokenUsage;
 
 use super::ModelName;
@@ -12,6 +13,8 @@ pub struct Tally {
 
 impl Tally {
     /// Adds what one answer of `model` cost.
+    ///
+    /// A cost that is not known for a part of an entry is not known for the entry.
     pub fn add(&mut self, model: &ModelName, usage: &TokenUsage) {
         let is_same = |entry: &&mut TokenUsage| {
             entry.provider.as_deref() == Some(&model.provider) && entry.model.as_deref() == Some(&model.name)
@@ -29,6 +32,7 @@ impl Tally {
                 sum(&mut entry.reasoning_tokens, usage.reasoning_tokens);
                 sum(&mut entry.cached_input_tokens, usage.cached_input_tokens);
                 sum(&mut entry.cache_write_input_tokens, usage.cache_write_input_tokens);
+                entry.cost_usd = entry.cost_usd.zip(usage.cost_usd).map(|(so_far, more)| so_far + more);
             }
             None => self.entries.push(TokenUsage {
                 provider: Some(model.provider.clone()),
@@ -40,6 +44,11 @@ impl Tally {
 
     pub fn total_tokens(&self) -> u64 {
         self.entries.iter().filter_map(|entry| entry.total_tokens).sum()
+    }
+
+    /// US dollars, as far as they are known; `None` when nothing is.
+    pub fn cost_usd(&self) -> Option<f64> {
+        self.entries.iter().filter_map(|entry| entry.cost_usd).reduce(|sum, more| sum + more)
     }
 
     pub fn entries(&self) -> &[TokenUsage] {
@@ -77,8 +86,27 @@ impl Counts {
             reasoning_tokens: self.reasoning,
             cached_input_tokens: self.cached,
             cache_write_input_tokens: self.cache_write,
+            cost_usd: None,
         }
     }
+}
+
+/// What these tokens cost, where the provider did not say so itself.
+pub fn priced(usage: TokenUsage, price: Option<Price>) -> TokenUsage {
+    let cost = || {
+        let price = price?;
+        let count = |tokens: Option<u64>| tokens.unwrap_or(0);
+        let (cached, written) = (count(usage.cached_input_tokens), count(usage.cache_write_input_tokens));
+        let plain = usage.input_tokens?.saturating_sub(cached + written);
+        let at = |tokens: u64, price: f64| tokens as f64 * price / 1_000_000.0;
+        Some(
+            at(plain, price.input)
+                + at(cached, price.cached_input.unwrap_or(price.input))
+                + at(written, price.cache_write.unwrap_or(price.input))
+                + at(count(usage.output_tokens), price.output),
+        )
+    };
+    TokenUsage { cost_usd: usage.cost_usd.or_else(cost), ..usage }
 }
 
 #[cfg(test)]
@@ -100,6 +128,33 @@ mod tests {
         check(Counts { input: 10, output: 20, cached: Some(90), cache_write: Some(5), ..Counts::default() }, 105, 20);
         check(Counts { input: 100, output: 20, total: 150, reasoning: Some(30), ..Counts::default() }, 100, 50);
         check(Counts { input: 100, output: 20, total: 135, reasoning: Some(15), ..Counts::default() }, 100, 35);
+    }
+
+    #[test]
+    fn tokens_cost_what_their_kind_costs() {
+        let price = Price { input: 2.0, output: 10.0, cached_input: Some(0.5), cache_write: None };
+        let counts =
+            Counts { input: 1000, output: 100, cached: Some(600), cache_write: Some(100), ..Counts::default() };
+        let cost = priced(counts.normal(), Some(price)).cost_usd.expect("a cost");
+        assert!((cost - (400.0 * 2.0 + 600.0 * 0.5 + 100.0 * 10.0) / 1e6).abs() < 1e-12, "{cost}");
+        assert_eq!(priced(counts.normal(), None).cost_usd, None, "what is not known is not 0");
+        let said = TokenUsage { cost_usd: Some(0.25), ..counts.normal() };
+        assert_eq!(priced(said, Some(price)).cost_usd, Some(0.25), "who charges knows best");
+    }
+
+    #[test]
+    fn a_cost_that_is_not_known_in_part_is_not_known() {
+        let model = |name: &str| ModelName { provider: "p".to_owned(), name: name.to_owned() };
+        let costing = |cost_usd| TokenUsage { cost_usd, ..Counts::default().normal() };
+        let mut tally = Tally::default();
+        assert_eq!(tally.cost_usd(), None);
+        tally.add(&model("a"), &costing(Some(0.5)));
+        tally.add(&model("a"), &costing(Some(0.25)));
+        tally.add(&model("b"), &costing(None));
+        assert_eq!((tally.entries()[0].cost_usd, tally.entries()[1].cost_usd), (Some(0.75), None));
+        assert_eq!(tally.cost_usd(), Some(0.75));
+        tally.add(&model("a"), &costing(None));
+        assert_eq!((tally.entries()[0].cost_usd, tally.cost_usd()), (None, None));
     }
 
     #[test]

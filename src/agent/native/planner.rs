@@ -9,7 +9,9 @@ mod tests;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::suggest::{self, Offer, suggest};
 use super::voice::Voice;
@@ -33,6 +35,26 @@ const FRESH: &[Offer] = &[
     ("Plan a picnic", "plan a picnic: choose a place, pack the basket, invite friends"),
     ("Plan a release", "plan a release: freeze the branch, write the notes, tag the build"),
 ];
+
+/// The state of a planner, as it makes it; people may add to it what they like.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Plan {
+    /// What is planned.
+    goal: String,
+    steps: Vec<Step>,
+}
+
+/// One item of the list.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Step {
+    /// Absent when a person added it without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    title: String,
+    /// Absent is pending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+}
 
 pub(super) struct Planner {
     pace: Duration,
@@ -86,13 +108,14 @@ impl Agent for Planner {
 }
 
 async fn plan(voice: &mut Voice<'_>, goal: &str) -> Result<(), AgentError> {
-    let steps: Vec<Value> = list::titles(goal)
-        .into_iter()
-        .map(|title| json!({ "id": voice.cx.new_id(), "title": title, "status": "pending" }))
-        .collect();
-    let count = steps.len();
-    let add = |name: &str, value: Value| Operation::Add { path: Pointer::root().join(name), value };
-    voice.cx.patch_state(vec![add("goal", goal.into()), add("steps", steps.into())]).await?;
+    let step = |title| Step { id: Some(voice.cx.new_id()), title, status: Some(Status::Pending) };
+    let plan = Plan { goal: goal.to_owned(), steps: list::titles(goal).into_iter().map(step).collect() };
+    let count = plan.steps.len();
+    let Value::Object(members) = serde_json::to_value(&plan).expect("a plan is plain data") else {
+        unreachable!("a struct is an object");
+    };
+    let add = |(name, value): (String, Value)| Operation::Add { path: Pointer::root().join(name), value };
+    voice.cx.patch_state(members.into_iter().map(add).collect()).await?;
     voice.say(&format!("I made a plan of {count} steps for “{goal}”.")).await
 }
 

@@ -179,6 +179,7 @@ mod tests {
             reasoning_tokens: None,
             cached_input_tokens: None,
             cache_write_input_tokens: None,
+            cost_usd: None,
         };
         let mut usage = RunUsage::default();
         usage.add(&[used("a", 10, 1), used("b", 5, 5)]);

@@ -234,15 +234,20 @@ fn finished(outcome: Option<Outcome>, result: Option<Json>, usage: Vec<TokenUsag
     let mut event = Event::run_finished_with("", "", outcome);
     if let Event::RunFinished(finished) = &mut event {
         finished.result = result;
-        finished.usage = (!usage.is_empty()).then_some(usage);
+        finished.usage = told(usage);
     }
     event
+}
+
+/// Usage as AG-UI has it: clients warn of members they do not know.
+fn told(usage: Vec<TokenUsage>) -> Option<Vec<TokenUsage>> {
+    (!usage.is_empty()).then(|| usage.into_iter().map(|usage| TokenUsage { cost_usd: None, ..usage }).collect())
 }
 
 fn failed(error: AgentError) -> Event {
     let mut event = Event::run_error(error.message, error.code);
     if let Event::RunError(failed) = &mut event {
-        failed.usage = (!error.usage.is_empty()).then_some(error.usage);
+        failed.usage = told(error.usage);
     }
     event
 }

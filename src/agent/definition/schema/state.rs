@@ -49,11 +49,15 @@ fn schema(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<StateSchema> {
         _ => return reader.expected("a JSON Schema, the name of a file or a type", node, "state.schema"),
     };
     if let Some(name) = text.strip_prefix("rust:") {
-        let message = format!(
-            "no Rust type `{name}` describes a state in this version: write the schema, a file or a declared type"
-        );
-        reader.note(node.at, "state.schema", message);
-        return None;
+        let value = match crate::agent::native::state_schema(name) {
+            Ok(value) => value,
+            Err(message) => {
+                reader.note(node.at, "state.schema", message);
+                return None;
+            }
+        };
+        let schema = compile(reader, node, value, "state.schema", &format!("`{text}`: "))?;
+        return Some(StateSchema { form: SchemaForm::Rust(name.to_owned()), schema: Some(schema) });
     }
     if !text.contains(['.', '/']) {
         return Some(StateSchema { form: SchemaForm::Declared(text.to_owned()), schema: None });

@@ -74,28 +74,11 @@ async fn set(target: &Target<'_>, path: &Pointer, value: &Value) -> Result<u64, 
     let whole = *path == Pointer::root();
     let seen = target.read_for_write().await?;
     let body = seen.value.unwrap_or_else(|| Value::Object(Map::new()));
-    let (parents, nested) = missing_parents(&body, path, value.clone());
-    // Who may write a place need not be allowed to make what is above it.
-    let (path, value) =
-        if target.scope.lets_write(&parents) { (parents, nested) } else { (path.clone(), value.clone()) };
+    let (path, value) = target.scope.place(&body, path, value.clone());
     let op = match path.get(&body) {
         Some(_) => Operation::Replace { path, value },
         None => Operation::Add { path, value },
     };
     let terms = Terms { if_version: Some(seen.version), creates: target.is_own() || whole };
     target.write(vec![op], terms).await
-}
-
-/// The highest place that is missing on the way to `path`, with the value that has `value` at `path`.
-fn missing_parents(body: &Value, path: &Pointer, mut value: Value) -> (Pointer, Value) {
-    let mut at = path.clone();
-    while let Some(parent) = at.parent() {
-        if parent.get(body).is_some() {
-            break;
-        }
-        let name = at.last().expect("what has a parent has a last step").to_owned();
-        value = Value::Object(Map::from_iter([(name, value)]));
-        at = parent;
-    }
-    (at, value)
 }

@@ -15,10 +15,23 @@ pub(super) enum Concession {
     OtherLimitName = 4,
     /// One system message, at the beginning; user and assistant take turns.
     StrictRoles = 8,
+    /// The shape of the answer is not asked for but in words.
+    NoFormat = 16,
+    /// Reasoning is not asked for in its sealed form.
+    NoSealedReasoning = 32,
+    /// No summary of the reasoning is asked for.
+    NoSummary = 64,
 }
 
-const ALL: [Concession; 4] =
-    [Concession::NoUsage, Concession::NoDeveloper, Concession::OtherLimitName, Concession::StrictRoles];
+const ALL: [Concession; 7] = [
+    Concession::NoUsage,
+    Concession::NoDeveloper,
+    Concession::OtherLimitName,
+    Concession::StrictRoles,
+    Concession::NoFormat,
+    Concession::NoSealedReasoning,
+    Concession::NoSummary,
+];
 
 /// The concessions that a server needed so far. An atomic, because runs of an agent share it and each only adds to it.
 #[derive(Debug, Default)]
@@ -59,6 +72,9 @@ fn asked_for(refusal: &Fault) -> impl Iterator<Item = Concession> {
             && match concession {
                 Concession::NoUsage => says(&["stream_options", "include_usage"]),
                 Concession::NoDeveloper => says(&["developer"]),
+                Concession::NoFormat => says(&["response_format", "json_schema", "text.format"]),
+                Concession::NoSealedReasoning => says(&["encrypted", "parameter: 'include'"]),
+                Concession::NoSummary => says(&["summary", "summaries"]),
                 Concession::OtherLimitName => says(&["max_tokens", "max_completion_tokens"]),
                 Concession::StrictRoles => {
                     says(&["alternate", "system message", "chat template", "after the optional system", "jinja"])

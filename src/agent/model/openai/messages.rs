@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::agui::{Content, ContentPart, Json, Message, Source};
-
-/// The longest attached text that is put into the message itself, in bytes.
-const INLINE_BYTES: usize = 256 * 1024;
+use crate::agent::model::parts::{arguments, attached_text, in_words, name_of};
+use crate::agui::{Content, ContentPart, Message, Source};
 
 /// One message of the request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,7 +33,7 @@ fn one(message: &Message, developer: &'static str) -> Option<ChatMessage> {
         Message::Assistant(assistant) => {
             let content = assistant.content.as_deref().filter(|text| !text.is_empty());
             let tool_calls = message.tool_calls().iter().map(|call| {
-                let function = json!({ "name": call.function.name, "arguments": object(&call.function.arguments) });
+                let function = json!({ "name": call.function.name, "arguments": arguments(&call.function.arguments) });
                 json!({ "id": call.id, "type": "function", "function": function })
             });
             let content = content.map_or(Value::Null, Value::from);
@@ -88,12 +84,6 @@ fn joined(first: Value, second: Value) -> Value {
     }
 }
 
-/// Arguments that are no object break the templates of servers: a broken call is repeated as one without arguments.
-fn object(arguments: &str) -> &str {
-    let is_object = serde_json::from_str::<serde_json::Map<String, Value>>(arguments).is_ok();
-    if is_object { arguments } else { "{}" }
-}
-
 fn user_content(content: &Content) -> Value {
     match content {
         Content::Text(text) => text.as_str().into(),
@@ -137,53 +127,10 @@ fn file(source: &Source, name: Option<String>) -> Option<Value> {
             let file_data = format!("data:{};base64,{}", data.mime_type, data.value);
             Some(json!({ "type": "file", "file": { "filename": name, "file_data": file_data } }))
         }
-        Source::Data(data) if is_text(&data.mime_type) => {
-            let bytes = STANDARD.decode(data.value.as_bytes()).ok().filter(|bytes| bytes.len() <= INLINE_BYTES)?;
-            let text = String::from_utf8(bytes).ok()?;
-            Some(json!({ "type": "text", "text": format!("Attached file {name}:\n{text}") }))
-        }
+        Source::Data(data) => attached_text(data, &name).map(|text| json!({ "type": "text", "text": text })),
         Source::File(file) => Some(json!({ "type": "file", "file": { "file_id": file.value } })),
-        Source::Data(_) | Source::Url(_) => None,
+        Source::Url(_) => None,
     }
-}
-
-fn is_text(mime_type: &str) -> bool {
-    let kind = mime_type.split(';').next().unwrap_or_default().trim();
-    kind.starts_with("text/")
-        || matches!(kind, "application/json" | "application/xml" | "application/yaml" | "application/x-yaml")
-}
-
-/// A part as text: its own, or a line that says what could not be shown.
-fn in_words(part: &ContentPart) -> String {
-    let (what, metadata) = match part {
-        ContentPart::Text(text) => return text.text.clone(),
-        ContentPart::Image(image) => ("image", &image.metadata),
-        ContentPart::Audio(audio) => ("audio recording", &audio.metadata),
-        ContentPart::Video(video) => ("video", &video.metadata),
-        ContentPart::Document(document) => ("document", &document.metadata),
-    };
-    let kind = match part.source() {
-        Some(Source::Data(data)) => Some(data.mime_type.as_str()),
-        Some(Source::Url(url)) => url.mime_type.as_deref(),
-        Some(Source::File(file)) => file.mime_type.as_deref(),
-        None => None,
-    };
-    let name = name_of(metadata.as_ref()).map(|name| format!(" {name}")).unwrap_or_default();
-    let kind = kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
-    let place = match part.source() {
-        Some(Source::Url(url)) => format!(" at {}", url.value),
-        Some(Source::Data(_) | Source::File(_)) | None => String::new(),
-    };
-    format!("[The {what}{name}{kind}{place} was attached here, in a form that this model cannot be shown.]")
-}
-
-fn name_of(metadata: Option<&Json>) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Named {
-        #[serde(alias = "name")]
-        filename: String,
-    }
-    metadata.and_then(|metadata| serde_json::from_str::<Named>(metadata.get()).ok()).map(|named| named.filename)
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 
 use serde_json::Value;
 
-use super::refusal;
+use crate::agent::model::reading::{self, truncated};
 use crate::agent::model::usage::Counts;
-use crate::agent::model::{Fault, FaultKind, Finish, Piece};
+use crate::agent::model::{Fault, Finish, Piece, refusal};
 use crate::agui::TokenUsage;
 
 /// Reads one answer.
@@ -16,7 +16,7 @@ pub(super) struct Assembler {
     finish: Option<Finish>,
     usage: Option<TokenUsage>,
     /// Something of the answer itself has come.
-    pub(super) has_begun: bool,
+    has_begun: bool,
 }
 
 #[derive(Debug)]
@@ -27,15 +27,16 @@ struct Call {
     arguments: String,
 }
 
-impl Assembler {
-    /// Takes one chunk and pushes what it holds. An error object in the stream is an error.
-    pub(super) fn take(&mut self, chunk: &Value, out: &mut Vec<Piece>) -> Result<(), Fault> {
+impl reading::Assembler for Assembler {
+    fn take(&mut self, chunk: &Value, out: &mut Vec<Piece>) -> Result<(), Fault> {
         let error = chunk.get("error").filter(|error| !error.is_null());
         if let Some(error) = error.or_else(|| chunk.get("detail").filter(|_| chunk.get("choices").is_none())) {
             return Err(refusal::in_band(error));
         }
         if let Some(usage) = chunk.get("usage").and_then(counts) {
-            self.usage = Some(usage.normal());
+            // OpenRouter says what it charges.
+            let cost_usd = chunk.pointer("/usage/cost").and_then(Value::as_f64).filter(|cost| *cost >= 0.0);
+            self.usage = Some(TokenUsage { cost_usd, ..usage.normal() });
         }
         let Some(choice) = chunk.get("choices").and_then(|choices| choices.get(0)) else { return Ok(()) };
         // A server that does not stream sends a whole `message`.
@@ -49,27 +50,27 @@ impl Assembler {
         Ok(())
     }
 
-    /// The server has said why it ends, and what it cost when it was asked to.
-    pub(super) fn is_whole(&self) -> bool {
+    fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    fn is_whole(&self) -> bool {
         self.finish.is_some() && self.usage.is_some()
     }
 
-    /// The server has said why it ends.
-    pub(super) fn has_finish(&self) -> bool {
+    fn has_finish(&self) -> bool {
         self.finish.is_some()
     }
 
-    /// The end of the stream: what it cost and why it ended, or that it broke off.
-    pub(super) fn end(&mut self, out: &mut Vec<Piece>) -> Result<(), Fault> {
-        let Some(finish) = self.finish else {
-            let message = "the model server closed the connection in the middle of its answer";
-            return Err(Fault::new(FaultKind::Truncated, message));
-        };
+    fn end(&mut self, out: &mut Vec<Piece>) -> Result<(), Fault> {
+        let finish = self.finish.ok_or_else(truncated)?;
         out.extend(self.usage.take().map(Piece::Usage));
         out.push(Piece::Finished(finish));
         Ok(())
     }
+}
 
+impl Assembler {
     fn take_delta(&mut self, delta: &Value, out: &mut Vec<Piece>) {
         // Two names for the same thing; servers that send both repeat themselves.
         let reasoning = ["reasoning_content", "reasoning"].into_iter().find_map(|name| text_in(delta, name));

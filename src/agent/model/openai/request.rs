@@ -8,10 +8,21 @@ use super::concessions::{Concession, Made};
 use super::messages::{self, ChatMessage};
 use crate::agent::definition::Params;
 use crate::agent::model::Request;
+use crate::agent::model::parts::parameters;
 
 /// Members that the runtime writes itself, which `params.extra` must not have.
-pub(super) const OWN_MEMBERS: &[&str] =
-    &["model", "messages", "stream", "stream_options", "tools", "tool_choice", "n", "functions", "function_call"];
+pub(in crate::agent::model) const OWN_MEMBERS: &[&str] = &[
+    "model",
+    "messages",
+    "input",
+    "stream",
+    "stream_options",
+    "tools",
+    "tool_choice",
+    "n",
+    "functions",
+    "function_call",
+];
 
 /// What is the same for every request to a server.
 #[derive(Debug)]
@@ -44,6 +55,8 @@ pub(super) struct Body<'r> {
     max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_effort: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Value>,
     #[serde(flatten)]
     extra: &'r Map<String, Value>,
 }
@@ -86,16 +99,16 @@ impl Shape {
             max_tokens: limit.filter(|_| !is_new_name),
             max_completion_tokens: limit.filter(|_| is_new_name),
             reasoning_effort: params.reasoning_effort.as_deref(),
+            response_format: request.output.as_ref().filter(|_| !made.has(Concession::NoFormat)).map(|schema| {
+                json!({ "type": "json_schema", "json_schema": { "name": "answer", "schema": schema, "strict": false } })
+            }),
             extra: &params.extra,
         }
     }
 }
 
 fn function(tool: &crate::agui::Tool) -> Function<'_> {
-    const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
-    let nothing: &RawValue = serde_json::from_str(NO_ARGUMENTS).expect("a constant is JSON");
-    let parameters = tool.parameters.as_deref().filter(|schema| schema.get().starts_with('{') && schema.get() != "{}");
-    Function { name: &tool.name, description: &tool.description, parameters: parameters.unwrap_or(nothing) }
+    Function { name: &tool.name, description: &tool.description, parameters: parameters(tool) }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ fn request(messages: &Value, tools: &[&str]) -> Request {
     Request {
         messages: messages.into_iter().map(Arc::new).collect(),
         tools: tools.iter().map(tool).collect(),
-        required_tool: None,
+        ..Request::default()
     }
 }
 
@@ -33,7 +33,8 @@ async fn pieces(script: &Value, request: &Request) -> Vec<Result<Piece, Fault>> 
 fn text(pieces: &[Result<Piece, Fault>]) -> String {
     let text = |piece: &Result<Piece, Fault>| match piece {
         Ok(Piece::Text(text) | Piece::Arguments { delta: text, .. }) => text.clone(),
-        Ok(Piece::Reasoning(_) | Piece::Call { .. } | Piece::Usage(_) | Piece::Finished(_)) | Err(_) => String::new(),
+        Ok(Piece::Reasoning(_) | Piece::Call { .. } | Piece::Sealed(_) | Piece::Usage(_) | Piece::Finished(_))
+        | Err(_) => String::new(),
     };
     pieces.iter().map(text).collect()
 }

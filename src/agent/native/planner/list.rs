@@ -1,5 +1,7 @@
 //! The planner's list as it stands in the state: lenient with what people wrote there, exact in what it writes.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::state::patch::Operation;
@@ -36,7 +38,8 @@ pub(super) fn titles(goal: &str) -> Vec<String> {
         .to_vec()
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Status {
     Pending,
     Running,

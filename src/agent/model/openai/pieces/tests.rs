@@ -1,6 +1,8 @@
 use serde_json::json;
 
 use super::*;
+use crate::agent::model::FaultKind;
+use crate::agent::model::reading::Assembler as _;
 
 /// The pieces of an answer whose stream closes after these chunks.
 fn read(chunks: &[Value]) -> (Vec<Piece>, Result<(), Fault>) {
@@ -37,7 +39,7 @@ fn calls(pieces: &[Piece]) -> Vec<(String, Option<String>)> {
                 calls.push((name.clone(), String::new(), id.clone()));
             }
             Piece::Arguments { call, delta } => calls[*call].1.push_str(delta),
-            Piece::Text(_) | Piece::Reasoning(_) | Piece::Usage(_) | Piece::Finished(_) => {}
+            Piece::Text(_) | Piece::Reasoning(_) | Piece::Sealed(_) | Piece::Usage(_) | Piece::Finished(_) => {}
         }
     }
     calls.into_iter().map(|(name, arguments, id)| (format!("{name}({arguments})"), id)).collect()

@@ -17,6 +17,7 @@ const TOO_LONG: &[&str] = &[
     "input is too long",
     "too many tokens",
     "exceeds the limit of tokens",
+    "exceed context limit",
 ];
 const EXHAUSTED: &[&str] = &["insufficient_quota", "billing", "insufficient credits", "credit balance"];
 
@@ -120,7 +121,12 @@ impl Words {
             ("authentication", 401),
             ("permission", 403),
             ("context_length", 400),
-            ("too_large", 400),
+            ("too_large", 413),
+            ("overloaded", 529),
+            ("api_error", 500),
+            ("server_error", 500),
+            ("billing", 402),
+            ("not_found", 404),
             ("invalid_request", 400),
             ("badrequest", 400),
         ];
