@@ -63,12 +63,12 @@ say "CopilotKit's core and ag-ui's clients against the built binary"
 say "aimock as the model of the built binary"
 (cd tests/model && npm ci --no-audit --no-fund --loglevel=error && npm test --silent)
 
-say "example page"
+say "the npm package, and the pages of the examples"
+(cd clients/react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check && npm run --silent build)
+(cd examples/shared-state-react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build)
 (cd examples/copilotkit-react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build)
 
 say "the npm package against the built binary, in Node and in Chromium"
-(cd clients/react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check && npm run --silent build)
-(cd examples/shared-state-react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build)
 (cd clients/react && npm test --silent)
 
 say "the page in Chromium against the built binary"

@@ -55,7 +55,7 @@ test("a run that nobody here started is seen while it goes on", () =>
     await page.send("plan it");
     await page.answers("I wrote two steps");
     const threadId = await page.part("thread-id").getAttribute("title");
-    await start("planner", threadId, "once again, from elsewhere");
+    await submit("planner", threadId, "once again, from elsewhere");
     await page.running();
     await page.sees("once again, from elsewhere");
     await page.answers("One more step");
@@ -65,14 +65,12 @@ test("a run that nobody here started is seen while it goes on", () =>
     await page.answers("You said: hello");
   }));
 
-/** As a trigger or a script would, without waiting for its end. */
-async function start(agent, threadId, content) {
-  const input = { threadId, runId: crypto.randomUUID(), messages: [{ id: crypto.randomUUID(), role: "user", content }] };
-  const response = await fetch(`${here.runtime().origin}/v1/agents/${agent}`, {
+/** As a script or a timer would, which waits for nothing. */
+async function submit(agent, threadId, prompt) {
+  const response = await fetch(`${here.runtime().origin}/v1/agents/${agent}/runs`, {
     method: "POST",
-    headers: { "content-type": "application/json", accept: "text/event-stream" },
-    body: JSON.stringify(input),
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ thread_id: threadId, prompt }),
   });
-  assert.equal(response.status, 200);
-  await response.body.cancel();
+  assert.equal(response.status, 202, await response.text());
 }

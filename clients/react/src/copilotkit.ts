@@ -1,7 +1,7 @@
 /** CopilotKit's agents with live state; needs `@copilotkit/react-core` 1.74 or later and both providers above. */
 import { useAgent, useCopilotKit } from "@copilotkit/react-core/v2";
 import { useCallback, useEffect, useState } from "react";
-import { bind } from "./copilotkit/binding.js";
+import { bind, type Runs } from "./copilotkit/binding.js";
 import type { DocumentState } from "./document.js";
 import { StateError } from "./errors.js";
 import type { Http } from "./http.js";
@@ -22,7 +22,8 @@ export function useLiveAgentState<T = Json>(agentId: string, threadId?: string):
   const { agent } = useAgent({ agentId });
   const { copilotkit } = useCopilotKit();
   const client = useStateClient();
-  const [type, id] = useStateOf(agentId, threadId ?? agent.threadId ?? "", client?.http);
+  const thread = threadId ?? agent.threadId ?? "";
+  const [type, id] = useStateOf(agentId, thread, client?.http);
   const document = useSharedDocument<Json>(type, id, undefined);
   const { presence: _, updateState, state, ...shared } = useSharedState<T>({ stateType: type, stateId: id });
   const isKnown = shared.version > 0;
@@ -30,8 +31,8 @@ export function useLiveAgentState<T = Json>(agentId: string, threadId?: string):
   useEffect(() => {
     if (!document || !client) return;
     const attend = () => copilotkit.connectAgent({ agent });
-    return bind({ agent, document, attend, isLive: (runId) => isLive(client.http, runId) });
-  }, [agent, client, copilotkit, document]);
+    return bind({ agent, document, runs: runsOf(client.http, agentId, thread), attend });
+  }, [agent, agentId, client, copilotkit, document, thread]);
 
   const setState = useCallback(
     (next: T | ((before: T) => T)) => {
@@ -62,12 +63,26 @@ function useStateOf(agentId: string, thread: string, http: Http | undefined): re
   return ["agent", `${agentId}:${thread}`];
 }
 
-async function isLive(http: Http, runId: string): Promise<boolean> {
+function runsOf(http: Http, agentId: string, thread: string): Runs {
+  const list = `/v1/runs?${new URLSearchParams({ agent: agentId, thread })}`;
+  return {
+    async ended() {
+      const { items } = await answered(http.get<{ items: { run_id: string; finished_at?: string }[] }>(list), { items: [] });
+      return items.filter(({ finished_at }) => finished_at !== undefined).map(({ run_id }) => run_id);
+    },
+    async isOfThread(runId) {
+      const { thread_id } = await answered(http.get<{ thread_id: string }>(`/v1/runs/${encodeURIComponent(runId)}`), { thread_id: "" });
+      return thread_id === thread;
+    },
+  };
+}
+
+/** What may not be read, or cannot be just now, is shown when the thread is opened again. */
+async function answered<T>(answer: Promise<T>, otherwise: T): Promise<T> {
   try {
-    const { status } = await http.get<{ status: string }>(`/v1/runs/${encodeURIComponent(runId)}`);
-    return status === "running";
+    return await answer;
   } catch (error) {
-    if (error instanceof StateError) return false;
+    if (error instanceof StateError) return otherwise;
     throw error;
   }
 }

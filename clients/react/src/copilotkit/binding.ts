@@ -17,21 +17,34 @@ type Subscriber = {
   onRunFinalized?(): void;
 };
 
+/** The runs of the agent's thread. */
+export type Runs = {
+  /** The ids of the latest that have ended. */
+  ended(): Promise<readonly string[]>;
+  isOfThread(runId: string): Promise<boolean>;
+};
+
 /** How long a run waits for edits that are under way to the document. */
 const SETTLING_MS = 3_000;
 
 export type Binding = {
   readonly agent: BoundAgent;
   readonly document: SharedDocument<Json>;
-  /** Attends a run that this page did not start. */
+  readonly runs: Runs;
+  /** Shows the thread as it is now, with a run that goes on to its end. */
   readonly attend: () => Promise<unknown>;
-  readonly isLive: (runId: string) => Promise<boolean>;
 };
 
 /** Answers how to end it. */
-export function bind({ agent, document, attend, isLive }: Binding): () => void {
+export function bind({ agent, document, runs, attend }: Binding): () => void {
   let given: Json | undefined = agent.state as Json;
   const met = new Set<string>();
+  /** What ended until now was shown here, by the run itself or by the replay of its thread. */
+  const meet = async () => {
+    for (const runId of await runs.ended()) met.add(runId);
+  };
+  let meeting = meet();
+  let isEnded = false;
 
   /** While a run is seen here, its own events lead the agent's state from version to version. */
   const give = () => {
@@ -51,7 +64,10 @@ export function bind({ agent, document, attend, isLive }: Binding): () => void {
 
   const subscription = agent.subscribe({
     onStateChanged: ({ state }) => take(state as Json),
-    onRunFinalized: () => queueMicrotask(give),
+    onRunFinalized: () => {
+      meeting = meet();
+      queueMicrotask(give);
+    },
     async onRunInitialized({ input }) {
       // Without messages a thread is replayed, not run.
       if (input.messages.length === 0 || document.getSnapshot().version === 0) return undefined;
@@ -63,15 +79,20 @@ export function bind({ agent, document, attend, isLive }: Binding): () => void {
     },
   });
 
-  const stopRuns = document.onRun((runId) => {
+  const look = async (runId: string) => {
+    await meeting;
     if (met.has(runId)) return;
     met.add(runId);
-    if (agent.isRunning) return;
-    void isLive(runId).then((live) => (live && !agent.isRunning ? attend() : undefined));
+    if ((await runs.isOfThread(runId)) && !agent.isRunning && !isEnded) await attend();
+  };
+  const stopRuns = document.onRun((runId) => {
+    // Of one thread one run is live at a time, so it is the one that is shown here.
+    if (!agent.isRunning) void look(runId);
   });
   const stopGiving = document.subscribe(give);
   give();
   return () => {
+    isEnded = true;
     subscription.unsubscribe();
     stopRuns();
     stopGiving();
