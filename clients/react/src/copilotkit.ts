@@ -2,7 +2,7 @@
 import { useAgent, useCopilotKit } from "@copilotkit/react-core/v2";
 import { useCallback, useEffect, useState } from "react";
 import { bind, type Runs } from "./copilotkit/binding.js";
-import type { DocumentState } from "./document.js";
+import type { DocumentState, SharedDocument } from "./document.js";
 import { StateError } from "./errors.js";
 import type { Http } from "./http.js";
 import type { Json } from "./json.js";
@@ -25,14 +25,15 @@ export function useLiveAgentState<T = Json>(agentId: string, threadId?: string):
   const thread = threadId ?? agent.threadId ?? "";
   const [type, id] = useStateOf(agentId, thread, client?.http);
   const document = useSharedDocument<Json>(type, id, undefined);
+  const standing = useSharedDocument<Standing>("lifecycle", `agent:${agentId}`, undefined);
   const { presence: _, updateState, state, ...shared } = useSharedState<T>({ stateType: type, stateId: id });
   const isKnown = shared.version > 0;
 
   useEffect(() => {
-    if (!document || !client) return;
+    if (!document || !standing || !client) return;
     const attend = () => copilotkit.connectAgent({ agent });
-    return bind({ agent, document, runs: runsOf(client.http, agentId, thread), attend });
-  }, [agent, agentId, client, copilotkit, document, thread]);
+    return bind({ agent, document, runs: runsOf(client.http, agentId, thread, [document, standing]), attend });
+  }, [agent, agentId, client, copilotkit, document, standing, thread]);
 
   const setState = useCallback(
     (next: T | ((before: T) => T)) => {
@@ -63,9 +64,21 @@ function useStateOf(agentId: string, thread: string, http: Http | undefined): re
   return ["agent", `${agentId}:${thread}`];
 }
 
-function runsOf(http: Http, agentId: string, thread: string): Runs {
+/** Of `lifecycle/agent:<id>`. */
+type Standing = { readonly last_run?: { readonly run_id: string } };
+
+/** Most runs are known by what they write; those that write nothing, by what their agent is at. */
+function runsOf(http: Http, agentId: string, thread: string, [document, standing]: [SharedDocument<Json>, SharedDocument<Standing>]): Runs {
   const list = `/v1/runs?${new URLSearchParams({ agent: agentId, thread })}`;
   return {
+    onRun(listener) {
+      const tell = () => {
+        const latest = standing.getSnapshot().state?.last_run;
+        if (latest) listener(latest.run_id);
+      };
+      const stops = [document.onRun(listener), standing.subscribe(tell)];
+      return () => stops.forEach((stop) => stop());
+    },
     async ended() {
       const { items } = await answered(http.get<{ items: { run_id: string; finished_at?: string }[] }>(list), { items: [] });
       return items.filter(({ finished_at }) => finished_at !== undefined).map(({ run_id }) => run_id);

@@ -3,6 +3,7 @@ import { type ErrorDetails, isPassing, StateError } from "./errors.js";
 import type { Ack, ChannelFrame, Conflict, Mutate, Peers, Reject, Subscribe, Told } from "./frames.js";
 import type { Journal } from "./journal.js";
 import type { Json } from "./json.js";
+import { Keeper } from "./keeper.js";
 import type { Proposal } from "./proposal.js";
 import { type Kept, type Pending, Replica } from "./replica.js";
 
@@ -29,7 +30,6 @@ export type Ear = {
 };
 
 const GRACE_MS = 1_000;
-const SEEN_AFTER_MS = 500;
 /** Nobody tells when a document that is missing is made; its readers look again after this. */
 const LOOK_AGAIN_MS = 3_000;
 
@@ -51,17 +51,11 @@ export class Session {
   #ready = false;
   #linked = false;
   #inFlight: Pending | null = null;
-  /** Edits that would survive this tab. */
-  #safe = new Set<string>();
-  #dirty = false;
-  #saving: Promise<void> | null = null;
-  #isQueued = false;
+  #keeper: Keeper;
   #isEnded = false;
-  #adopted: readonly string[] = [];
   #presence: Json | undefined;
   #holders = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #later: ReturnType<typeof setTimeout> | undefined;
   #grace: ReturnType<typeof setTimeout> | undefined;
 
   constructor(doc: string, channel: number, initial: Json | undefined, around: Surroundings) {
@@ -71,6 +65,20 @@ export class Session {
     this.#initial = initial;
     this.#client = around.clientId;
     this.replica = new Replica(initial);
+    this.#keeper = new Keeper({
+      journal: around.journal,
+      owner: around.clientId,
+      doc,
+      look: () => this.replica.kept(),
+      written: () => {
+        this.#pump();
+        this.#endIfIdle();
+      },
+      failed: (error) => {
+        const refusal = new StateError({ code: "not_kept", message: `edits are not kept over a reload: ${String(error)}` });
+        this.#tell((ear) => ear.failed(refusal));
+      },
+    });
   }
 
   get isStarted(): boolean {
@@ -84,11 +92,11 @@ export class Session {
 
   /** Goes on from what was kept, if anything was; `adopted` are the owners whose edits these are. */
   start(kept: Kept | undefined, adopted: readonly string[] = []): void {
-    this.#adopted = adopted;
+    this.#keeper.adopt(adopted);
     if (kept) this.replica.restore(kept);
     if (kept?.confirmed.version === 0) this.#initial ??= kept.confirmed.data;
     this.#ready = true;
-    if (this.replica.pending.length > 0) this.#save();
+    if (this.replica.pending.length > 0) this.#keeper.save();
     this.#changed();
     if (this.#linked) this.#subscribe();
   }
@@ -103,8 +111,8 @@ export class Session {
   }
 
   /** Resolves when what there is now is written down. */
-  async kept(): Promise<void> {
-    await this.#saving;
+  kept(): Promise<void> {
+    return this.#keeper.settled();
   }
 
   retain(): void {
@@ -121,7 +129,8 @@ export class Session {
   end(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    for (const timer of [this.#grace, this.#retry, this.#later]) clearTimeout(timer);
+    for (const timer of [this.#grace, this.#retry]) clearTimeout(timer);
+    this.#keeper.stop();
     if (this.#linked) this.#around.say({ type: "unsubscribe", channel: this.channel });
     this.cut();
   }
@@ -130,7 +139,7 @@ export class Session {
     this.replica.edit(this.#client, this.#next, proposal, reason);
     this.#next += 1;
     if (this.stage === "refused" && this.#linked) this.#subscribe();
-    this.#save();
+    if (this.#ready) this.#keeper.save();
     this.#changed();
   }
 
@@ -199,7 +208,7 @@ export class Session {
   /** Sends what waits longest. One at a time: the next is made on the version that holds this one, which only its answer tells. */
   #pump(): void {
     const first = this.replica.pending[0];
-    if (!first || this.stage !== "live" || this.#inFlight || first.accepted !== undefined || !this.#safe.has(nameOf(first))) return;
+    if (!first || this.stage !== "live" || this.#inFlight || first.accepted !== undefined || !this.#keeper.isSafe(first)) return;
     const frame: Mutate = {
       ...first.sent,
       type: "mutate",
@@ -245,7 +254,7 @@ export class Session {
   #renumber(client: string, first: number, as = client): void {
     const next = this.replica.renumber(client, first, as);
     if (client === this.#client) [this.#client, this.#next] = [as, next];
-    this.#save();
+    if (this.#ready) this.#keeper.save();
     this.#changed();
   }
 
@@ -275,7 +284,7 @@ export class Session {
   }
 
   #moved(): void {
-    this.#save();
+    if (this.#ready) this.#keeper.save();
     this.#changed();
   }
 
@@ -291,48 +300,7 @@ export class Session {
   }
 
   #endIfIdle(): void {
-    const isIdle = this.replica.pending.length === 0 && !this.#isQueued && !this.#saving;
+    const isIdle = this.replica.pending.length === 0 && this.#keeper.isIdle;
     if (this.#ready && this.#holders === 0 && isIdle && !this.#isEnded) this.#around.ended(this);
   }
-
-  /** Writes edits down at once, and what others wrote when there is a pause: losing that costs only a longer catching up. */
-  #save(): void {
-    if (!this.#ready || this.#isEnded) return;
-    if (this.replica.pending.length === 0 && !this.#isQueued) {
-      this.#later ??= setTimeout(() => this.#write(), SEEN_AFTER_MS);
-      return;
-    }
-    this.#write();
-  }
-
-  #write(): void {
-    clearTimeout(this.#later);
-    this.#later = undefined;
-    this.#dirty = true;
-    this.#saving ??= this.#writeAll();
-  }
-
-  /** What changes while something is written is written together after it. */
-  async #writeAll(): Promise<void> {
-    while (this.#dirty) {
-      this.#dirty = false;
-      const kept = this.replica.kept();
-      try {
-        await this.#around.journal.keep(this.#around.clientId, this.doc, kept, this.#adopted);
-        this.#adopted = [];
-      } catch (error) {
-        const message = `edits are not kept over a reload: ${String(error)}`;
-        this.#tell((ear) => ear.failed(new StateError({ code: "not_kept", message })));
-      }
-      this.#isQueued = kept.pending.length > 0;
-      this.#safe = new Set(kept.pending.map(nameOf));
-      this.#pump();
-    }
-    this.#saving = null;
-    this.#endIfIdle();
-  }
-}
-
-function nameOf({ client, id }: Pending): string {
-  return `${client}:${id}`;
 }

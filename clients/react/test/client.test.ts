@@ -108,6 +108,27 @@ test("edits made off line by both come together, and what one overwrote of the o
   expect(one.getSnapshot().state).toEqual(wanted);
 });
 
+test("a connection that comes back brings what was missed, and no more", async () => {
+  const heard: string[] = [];
+  class Recorded extends WebSocket {
+    constructor(url: string, protocol: string) {
+      super(url, protocol);
+      this.on("message", (data) => heard.push((JSON.parse(String(data)) as { type: string }).type));
+    }
+  }
+  const [one, two] = [board(client({ url: network.origin, WebSocket: Recorded })), board(client())];
+  await Promise.all([one.until(live), two.until(live)]);
+  expect(heard.filter((type) => type === "snapshot")).toHaveLength(1);
+  network.cut();
+  await one.until(offline);
+  for (let count = 1; count <= 3; count += 1) two.updateState((state) => ({ ...state, count }));
+  await two.settled();
+  heard.length = 0;
+  network.heal();
+  await one.until((state) => live(state) && state.state.count === 3);
+  expect(heard.filter((type) => type === "snapshot" || type === "delta")).toEqual(["delta", "delta", "delta"]);
+});
+
 test("an edit whose answer was lost is carried out once", async () => {
   const one = board(client({ url: network.origin }));
   await one.until(live);
@@ -229,6 +250,8 @@ test("a refused edit is taken back and told, and does not hold up the next", asy
 test("an edit that is too large is refused here, and the connection lives", async () => {
   const one = board(client());
   await one.until(live);
+  one.updateState((state) => ({ ...state, count: 7 }));
+  await one.settled();
   one.updateState((state) => ({ ...state, title: "x".repeat(2 << 20) }));
   one.updateState((state) => ({ ...state, count: 1 }));
   await one.settled();

@@ -19,6 +19,8 @@ type Subscriber = {
 
 /** The runs of the agent's thread. */
 export type Runs = {
+  /** Tells of runs of the agent, on this thread or another, as soon as something is known of them; perhaps more than once. */
+  onRun(listener: (runId: string) => void): () => void;
   /** The ids of the latest that have ended. */
   ended(): Promise<readonly string[]>;
   isOfThread(runId: string): Promise<boolean>;
@@ -85,7 +87,7 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
     met.add(runId);
     if ((await runs.isOfThread(runId)) && !agent.isRunning && !isEnded) await attend();
   };
-  const stopRuns = document.onRun((runId) => {
+  const stopRuns = runs.onRun((runId) => {
     // Of one thread one run is live at a time, so it is the one that is shown here.
     if (!agent.isRunning) void look(runId);
   });
