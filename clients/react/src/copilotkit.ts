@@ -72,11 +72,18 @@ function runsOf(http: Http, agentId: string, thread: string, [document, standing
   const list = `/v1/runs?${new URLSearchParams({ agent: agentId, thread })}`;
   return {
     onRun(listener) {
-      const tell = () => {
-        const latest = standing.getSnapshot().state?.last_run;
-        if (latest) listener(latest.run_id);
+      // What went before is shown by the page itself, which replays the thread that it opens.
+      let isNew = false;
+      let latest: string | undefined;
+      const look = () => {
+        const { state, status } = standing.getSnapshot();
+        const runId = state?.last_run?.run_id;
+        if (isNew && runId !== undefined && runId !== latest) listener(runId);
+        latest = runId;
+        isNew ||= status === "live" || status === "closed";
       };
-      const stops = [document.onRun(listener), standing.subscribe(tell)];
+      look();
+      const stops = [document.onRun((runId) => (isNew ? listener(runId) : undefined)), standing.subscribe(look)];
       return () => stops.forEach((stop) => stop());
     },
     async ended() {

@@ -13,7 +13,7 @@ export type BoundAgent = {
 type RunInput = { readonly messages: readonly unknown[]; forwardedProps?: unknown };
 type Subscriber = {
   onRunInitialized?(parameters: { readonly input: RunInput }): Promise<{ state: { [name: string]: Json } } | undefined>;
-  onStateChanged?(parameters: { readonly state: unknown }): void;
+  onStateChanged?(): void;
   onRunFinalized?(): void;
 };
 
@@ -47,30 +47,36 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
   };
   let meeting = meet();
   let isEnded = false;
+  /** Runs that are shown here. While there is one its own events lead the agent's state from version to version. */
+  let shown = agent.isRunning ? 1 : 0;
 
-  /** While a run is seen here, its own events lead the agent's state from version to version. */
   const give = () => {
     const { state, version } = document.getSnapshot();
-    if (agent.isRunning || version === 0 || !isObject(state) || same(state, agent.state as Json)) return;
+    if (shown > 0 || version === 0 || !isObject(state) || same(state, agent.state as Json)) return;
     given = state;
     agent.setState(state);
   };
 
-  const take = (state: Json) => {
+  const take = () => {
+    const state = agent.state as Json;
     // CopilotKit empties an agent before it replays a thread; that is no edit.
     const isEmptied = isObject(state) && Object.keys(state).length === 0;
-    if (agent.isRunning || isEmptied || same(state, given) || document.getSnapshot().version === 0) return;
+    if (shown > 0 || isEmptied || same(state, given) || document.getSnapshot().version === 0) return;
     given = state;
     document.updateState(state);
   };
 
   const subscription = agent.subscribe({
-    onStateChanged: ({ state }) => take(state as Json),
+    onStateChanged: take,
     onRunFinalized: () => {
+      shown = Math.max(0, shown - 1);
       meeting = meet();
-      queueMicrotask(give);
+      // Where its events have led is no edit of anybody here.
+      given = agent.state as Json;
+      give();
     },
     async onRunInitialized({ input }) {
+      shown += 1;
       // Without messages a thread is replayed, not run.
       if (input.messages.length === 0 || document.getSnapshot().version === 0) return undefined;
       await settled(document);
@@ -85,11 +91,11 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
     await meeting;
     if (met.has(runId)) return;
     met.add(runId);
-    if ((await runs.isOfThread(runId)) && !agent.isRunning && !isEnded) await attend();
+    if ((await runs.isOfThread(runId)) && shown === 0 && !isEnded) await attend();
   };
   const stopRuns = runs.onRun((runId) => {
     // Of one thread one run is live at a time, so it is the one that is shown here.
-    if (!agent.isRunning) void look(runId);
+    if (shown === 0) void look(runId);
   });
   const stopGiving = document.subscribe(give);
   give();
