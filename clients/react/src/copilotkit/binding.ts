@@ -11,10 +11,11 @@ export type BoundAgent = {
   subscribe(subscriber: Subscriber): { unsubscribe(): void };
 };
 type RunInput = { readonly messages: readonly unknown[]; forwardedProps?: unknown };
+type Told = { readonly agent: unknown };
 type Subscriber = {
-  onRunInitialized?(parameters: { readonly input: RunInput }): Promise<{ state: { [name: string]: Json } } | undefined>;
-  onStateChanged?(): void;
-  onRunFinalized?(): void;
+  onRunInitialized?(parameters: Told & { readonly input: RunInput }): Promise<{ state: { [name: string]: Json } } | undefined>;
+  onStateChanged?(parameters: Told): void;
+  onRunFinalized?(parameters: Told): void;
 };
 
 /** The runs of the agent's thread. */
@@ -49,6 +50,10 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
   let isEnded = false;
   /** Runs that are shown here. While there is one its own events lead the agent's state from version to version. */
   let shown = agent.isRunning ? 1 : 0;
+  /** Runs that were heard of meanwhile: the one that is shown, and perhaps one that came after it. */
+  const heardOf = new Set<string>();
+  /** CopilotKit asks for suggestions by copies of the agent, which have its subscribers. */
+  const isCopy = (told: Told) => told.agent !== agent;
 
   const give = () => {
     const { state, version } = document.getSnapshot();
@@ -67,15 +72,19 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
   };
 
   const subscription = agent.subscribe({
-    onStateChanged: take,
-    onRunFinalized: () => {
+    onStateChanged: (told) => (isCopy(told) ? undefined : take()),
+    onRunFinalized: (told) => {
+      if (isCopy(told)) return;
       shown = Math.max(0, shown - 1);
       meeting = meet();
       // Where its events have led is no edit of anybody here.
       given = agent.state as Json;
       give();
+      for (const runId of heardOf) void look(runId);
+      heardOf.clear();
     },
-    async onRunInitialized({ input }) {
+    async onRunInitialized({ input, ...told }) {
+      if (isCopy(told)) return undefined;
       shown += 1;
       // Without messages a thread is replayed, not run.
       if (input.messages.length === 0 || document.getSnapshot().version === 0) return undefined;
@@ -94,8 +103,8 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
     if ((await runs.isOfThread(runId)) && shown === 0 && !isEnded) await attend();
   };
   const stopRuns = runs.onRun((runId) => {
-    // Of one thread one run is live at a time, so it is the one that is shown here.
-    if (shown === 0) void look(runId);
+    if (shown > 0) heardOf.add(runId);
+    else void look(runId);
   });
   const stopGiving = document.subscribe(give);
   give();
