@@ -103,6 +103,11 @@ export class SharedDocument<T> {
   /** Says who is here, and what they do (2 KiB at most); nothing says goodbye. */
   setPresence = (data?: Json): void => this.#session.sit(data);
 
+  /** Asks again for a document that was refused, such as one that did not exist. */
+  lookAgain(): void {
+    this.#session.lookAgain();
+  }
+
   history = (query: HistoryQuery = {}): Promise<Commit[]> => this.#http.history(this.name, query);
 
   /** What the server has, as far as this client has heard. */

@@ -106,8 +106,12 @@ export class Session {
     if (initial === undefined || this.#initial !== undefined) return;
     this.#initial = initial;
     if (!this.replica.isKnown) this.replica.begin(initial);
-    if (this.stage === "refused" && this.#linked) this.#subscribe();
+    this.lookAgain();
     this.#changed();
+  }
+
+  lookAgain(): void {
+    if (this.stage === "refused" && this.#linked) this.#subscribe();
   }
 
   /** Resolves when what there is now is written down. */
@@ -138,7 +142,7 @@ export class Session {
   edit(proposal: Proposal, reason?: string): void {
     this.replica.edit(this.#client, this.#next, proposal, reason);
     this.#next += 1;
-    if (this.stage === "refused" && this.#linked) this.#subscribe();
+    this.lookAgain();
     if (this.#ready) this.#keeper.save();
     this.#changed();
   }
@@ -276,7 +280,7 @@ export class Session {
     }
     if (code === "not_found" && this.#holders > 0) {
       clearTimeout(this.#retry);
-      this.#retry = setTimeout(() => this.#linked && this.#subscribe(), LOOK_AGAIN_MS);
+      this.#retry = setTimeout(() => this.lookAgain(), LOOK_AGAIN_MS);
     }
     if (this.stage !== "refused") this.#tell((ear) => ear.failed(new StateError({ code, message })));
     this.stage = "refused";

@@ -14,6 +14,7 @@ type RunInput = { readonly messages: readonly unknown[]; forwardedProps?: unknow
 type Told = { readonly agent: unknown };
 type Subscriber = {
   onRunInitialized?(parameters: Told & { readonly input: RunInput }): Promise<{ state: { [name: string]: Json } } | undefined>;
+  onRunStartedEvent?(parameters: Told): void;
   onStateChanged?(parameters: Told): void;
   onRunFinalized?(parameters: Told): void;
 };
@@ -72,6 +73,8 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
   };
 
   const subscription = agent.subscribe({
+    // The first run of a thread makes its document.
+    onRunStartedEvent: (told) => (isCopy(told) ? undefined : document.lookAgain()),
     onStateChanged: (told) => (isCopy(told) ? undefined : take()),
     onRunFinalized: (told) => {
       if (isCopy(told)) return;
