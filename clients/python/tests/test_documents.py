@@ -206,6 +206,7 @@ def test_history_is_paged_and_filtered_and_blame_names_the_leaves(client: Client
     before = doc.history(limit=2, cursor=page.next_cursor)
     assert [commit.version for commit in before.items] == [4, 5]
     assert [commit.version for commit in doc.commits(after=2)] == [3, 4, 5, 6, 7]
+    assert [commit.version for commit in doc.commits(page_size=3)] == [1, 2, 3, 4, 5, 6, 7]
     commit = doc.history(after=1, limit=1).items[0]
     assert (commit.actor, commit.ops) == ("user:local", [
         {"op": "add", "path": "/n", "value": 2},
@@ -265,6 +266,7 @@ def test_documents_are_listed_to_the_last_page(client: Client) -> None:
     ]
     assert [(item.type, item.id) for item in client.documents("task")] == [("task", "t")]
     assert len(list(client.documents())) == 6
+    assert [item.id for item in client.documents("shared", page_size=2)] == ["x0", "x1", "x2", "x3", "x4"]
 
 
 def test_a_batch_writes_all_or_nothing(client: Client) -> None:

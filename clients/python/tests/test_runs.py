@@ -51,6 +51,7 @@ def test_runs_are_listed_by_agent_status_and_thread(client: Client) -> None:
     assert [run.run_id for run in client.runs(status="failed")] == [second.run_id]
     assert [run.run_id for run in client.runs(agent="talker", thread="t")] == [first.run_id]
     assert list(client.runs(agent="nobody")) == []
+    assert [run.run_id for run in client.runs(page_size=1)] == [second.run_id, first.run_id]
 
 
 def test_a_run_is_cancelled_and_stays_so(client: Client) -> None:

@@ -84,11 +84,13 @@ class AsyncClient:
         """A page of the documents there are, by type and by the beginning of their ids."""
         return await self._transport.execute(calls.page(type, prefix, limit, cursor))
 
-    async def documents(self, type: str | None = None, *, prefix: str | None = None) -> AsyncIterator[DocumentInfo]:
+    async def documents(
+        self, type: str | None = None, *, prefix: str | None = None, page_size: int | None = None
+    ) -> AsyncIterator[DocumentInfo]:
         """All of them, read page by page."""
         cursor: str | None = None
         while True:
-            page = await self.list_documents(type, prefix=prefix, cursor=cursor)
+            page = await self.list_documents(type, prefix=prefix, limit=page_size, cursor=cursor)
             for item in page.items:
                 yield item
             cursor = page.next_cursor
@@ -135,12 +137,17 @@ class AsyncClient:
         return await self._transport.execute(agent_calls.page(agent, status, thread, limit, cursor))
 
     async def runs(
-        self, *, agent: str | None = None, status: str | None = None, thread: str | None = None
+        self,
+        *,
+        agent: str | None = None,
+        status: str | None = None,
+        thread: str | None = None,
+        page_size: int | None = None,
     ) -> AsyncIterator[RunInfo]:
         """All of them, read page by page."""
         cursor: str | None = None
         while True:
-            page = await self.list_runs(agent=agent, status=status, thread=thread, cursor=cursor)
+            page = await self.list_runs(agent=agent, status=status, thread=thread, limit=page_size, cursor=cursor)
             for run in page.items:
                 yield run
             cursor = page.next_cursor

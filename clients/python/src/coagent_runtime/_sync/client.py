@@ -85,11 +85,13 @@ class Client:
         """A page of the documents there are, by type and by the beginning of their ids."""
         return self._transport.execute(calls.page(type, prefix, limit, cursor))
 
-    def documents(self, type: str | None = None, *, prefix: str | None = None) -> Iterator[DocumentInfo]:
+    def documents(
+        self, type: str | None = None, *, prefix: str | None = None, page_size: int | None = None
+    ) -> Iterator[DocumentInfo]:
         """All of them, read page by page."""
         cursor: str | None = None
         while True:
-            page = self.list_documents(type, prefix=prefix, cursor=cursor)
+            page = self.list_documents(type, prefix=prefix, limit=page_size, cursor=cursor)
             for item in page.items:
                 yield item
             cursor = page.next_cursor
@@ -136,12 +138,17 @@ class Client:
         return self._transport.execute(agent_calls.page(agent, status, thread, limit, cursor))
 
     def runs(
-        self, *, agent: str | None = None, status: str | None = None, thread: str | None = None
+        self,
+        *,
+        agent: str | None = None,
+        status: str | None = None,
+        thread: str | None = None,
+        page_size: int | None = None,
     ) -> Iterator[RunInfo]:
         """All of them, read page by page."""
         cursor: str | None = None
         while True:
-            page = self.list_runs(agent=agent, status=status, thread=thread, cursor=cursor)
+            page = self.list_runs(agent=agent, status=status, thread=thread, limit=page_size, cursor=cursor)
             for run in page.items:
                 yield run
             cursor = page.next_cursor

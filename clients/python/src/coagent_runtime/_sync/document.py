@@ -96,12 +96,13 @@ class StateDoc(Generic[S]):
         actor: str | None = None,
         run_id: str | None = None,
         path: str | None = None,
+        page_size: int | None = None,
     ) -> Iterator[Commit]:
         """All commits after a version, oldest first, read page by page."""
         cursor: str | None = None
         while True:
             begin = after if cursor is None else None
-            page = self.history(after=begin, actor=actor, run_id=run_id, path=path, cursor=cursor)
+            page = self.history(after=begin, limit=page_size, actor=actor, run_id=run_id, path=path, cursor=cursor)
             for commit in page.items:
                 yield commit
             cursor = page.next_cursor
