@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from coagent_runtime import Indeterminate, Retry, Unavailable, errors
 from coagent_runtime._call import Answer, Call, Repeat
+from coagent_runtime._events import Follower
 from coagent_runtime._sse import Parser, ServerEvent
 from coagent_runtime.errors import CoagentError, refusal
 from coagent_runtime.patch import PatchError, apply, equal, merge
@@ -149,6 +150,54 @@ def test_events_are_the_same_however_the_stream_is_cut(cuts: list[int]) -> None:
 def test_events_are_the_same_byte_by_byte() -> None:
     parser = Parser()
     assert [event for byte in _STREAM for event in parser.feed(bytes([byte]))] == _EVENTS
+
+
+# A run's log: events with ids, and texts that are shown in pieces before they are stored whole.
+_ENTRIES = st.lists(
+    st.tuples(st.sampled_from(["note", "a", "b"]), st.text("xyz", min_size=1, max_size=6)), min_size=1, max_size=8
+)
+
+
+def _entry(whose: str, text: str, id: str) -> ServerEvent:
+    if whose == "note":
+        return ServerEvent("message", json.dumps({"type": "CUSTOM", "value": text}), id)
+    return ServerEvent("message", json.dumps({"type": "TEXT_MESSAGE_CONTENT", "messageId": whose, "delta": text}), id)
+
+
+def _stored(entries: list[tuple[str, str]]) -> list[ServerEvent]:
+    return [_entry(whose, text, f"log.{number}") for number, (whose, text) in enumerate(entries, 1)]
+
+
+def _shown(entries: list[tuple[str, str]], after: int, data: st.DataObject) -> list[ServerEvent]:
+    """What a live reader gets after an entry, cut off anywhere: texts in pieces without an id, or as stored."""
+    events: list[ServerEvent] = []
+    for number, (whose, text) in list(enumerate(entries, 1))[after:]:
+        if whose == "note" or data.draw(st.booleans()):
+            events.append(_entry(whose, text, f"log.{number}"))
+        else:
+            at = data.draw(st.integers(0, len(text)))
+            # An event without an id has that of the one before, for a reader of events.
+            before = events[-1].id if events else ""
+            events += [_entry(whose, piece, before) for piece in (text[:at], text[at:]) if piece]
+    return events[: data.draw(st.integers(0, len(events)))]
+
+
+@given(_ENTRIES, st.data())
+def test_a_follower_misses_nothing_and_repeats_nothing_however_often_it_is_cut(
+    entries: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    follower = Follower()
+    told = []
+    for turn in range(4):
+        resumed = follower.resumes().get("Last-Event-ID", "log.0")
+        after = int(resumed.removeprefix("log."))
+        events = _stored(entries)[after:] if turn == 3 else _shown(entries, after, data)
+        told += [event for event in map(follower.take, events) if event is not None]
+    for whose in ("a", "b"):
+        text = "".join(event.data["delta"] for event in told if event.data.get("messageId") == whose)
+        assert text == "".join(text for of, text in entries if of == whose)
+    notes = [event.data["value"] for event in told if event.type == "CUSTOM"]
+    assert notes == [text for of, text in entries if of == "note"]
 
 
 def _call(method: str, repeat: Repeat) -> Call[None]:

@@ -6,19 +6,24 @@ import threading
 
 import pytest
 
-from coagent_runtime import Client, NotFound, Retry, errors
+from coagent_runtime import AgentEvent, Client, NotFound, Retry, errors
 from coagent_runtime.testing import Runtime
 
 from .conftest import Connect
 from .proxy import Proxy
 from .test_agents import TALKER
 
+SLOW = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
 PATIENT = Retry(attempts=200, base=0.02, cap=0.2)
 
 
 @pytest.fixture
 def runtime_agents() -> dict[str, str]:
     return {"talker.yaml": TALKER, "broken.yaml": "agent: { kind: nothing }\n"}
+
+
+def _text(events: list[AgentEvent]) -> str:
+    return "".join(event.data["delta"] for event in events if event.type == "TEXT_MESSAGE_CONTENT")
 
 
 def test_a_run_is_started_and_waited_for(client: Client) -> None:
@@ -91,3 +96,60 @@ def test_a_result_is_waited_for_over_kill_9(runtime: Runtime, connect: Connect) 
     restarting.start()
     assert run.result().is_over
     restarting.join()
+
+
+def test_a_run_is_followed_from_its_beginning_or_after_an_event(client: Client) -> None:
+    run = client.run(client.agent("talker").start("hi").run_id)
+    events = list(run.follow())
+    assert (events[0].type, events[-1].type, _text(events)) == ("RUN_STARTED", "RUN_FINISHED", "Hello there")
+    ids = [event.id for event in events if event.id]
+    rest = list(run.follow(after=ids[1]))
+    assert rest[-1].type == "RUN_FINISHED"
+    assert "RUN_STARTED" not in {event.type for event in rest}
+    with pytest.raises(NotFound):
+        next(client.run("none").follow())
+
+
+def test_a_run_that_is_cancelled_ends_its_followers(client: Client) -> None:
+    run = client.run(client.agent("talker").start("slow").run_id)
+    events = run.follow()
+    next(events)
+    run.cancel()
+    assert list(events)[-1].is_terminal
+
+
+def test_a_follower_reads_each_word_once_over_cuts(runtime: Runtime, connect: Connect) -> None:
+    started = connect(runtime.url).agent("talker").start("slow")
+    with Proxy(runtime.url) as proxy:
+        done = threading.Event()
+
+        def disturb() -> None:
+            while not done.wait(0.06):
+                proxy.cut()
+
+        disturbing = threading.Thread(target=disturb)
+        disturbing.start()
+        events = []
+        for event in connect(proxy.url, retry=PATIENT).run(started.run_id).follow():
+            events.append(event)
+            if event.type == "TEXT_MESSAGE_END":
+                done.set()
+        disturbing.join()
+    assert _text(events) == SLOW
+    kinds = [event.type for event in events]
+    for once in ("RUN_STARTED", "TEXT_MESSAGE_START", "TEXT_MESSAGE_END", "RUN_FINISHED"):
+        assert kinds.count(once) == 1
+
+
+def test_a_follower_reads_on_after_kill_9(runtime: Runtime, connect: Connect) -> None:
+    client = connect(runtime.url, retry=PATIENT)
+    run = client.run(client.agent("talker").start("slow").run_id)
+    events = []
+    for event in run.follow():
+        events.append(event)
+        if len(events) == 6:
+            runtime.restart()
+    assert events[-1].is_terminal
+    assert [event.type for event in events].count("RUN_STARTED") == 1
+    assert SLOW.startswith(_text(events))
+    assert run.get().is_over
