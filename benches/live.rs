@@ -112,6 +112,11 @@ async fn until(socket: &mut Socket, what: &str) -> anyhow::Result<()> {
     loop {
         match socket.next().await {
             Some(Ok(Message::Text(text))) if text.contains(what) => return Ok(()),
+            Some(Ok(Message::Text(text)))
+                if text.contains(r#""type":"reject""#) || text.contains(r#""type":"error""#) =>
+            {
+                anyhow::bail!("expected {what}, not {text}")
+            }
             Some(Ok(_)) => {}
             other => anyhow::bail!("expected {what}, not {other:?}"),
         }

@@ -24,6 +24,7 @@ impl Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_coagent"));
         let agents = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/agents");
         command.args(["serve", "--listen", "127.0.0.1:0", "--store", store, "--agents"]).arg(agents);
+        command.arg("--config").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/coagent.toml"));
         command.env("COAGENT_LOG", "warn").stdin(Stdio::null());
         Self::start(command, &[])
     }

@@ -36,8 +36,8 @@ pub use crate::agent::transcription::{Audio, TranscriptionError};
 pub use crate::agent::types::TypeSpec;
 pub use agents::{AgentView, Agents, Entry, Hosted, Unfit};
 pub use document::{
-    Accepted, Delta, DocumentError, Evidence, Expects, Once, Origin, Proposal, Rejection, TogetherRefused, Write,
-    squashed,
+    Accepted, Delta, DeltaTold, DocumentError, Evidence, Expects, Once, Origin, Proposal, Rejection, TogetherRefused,
+    Write, squashed,
 };
 pub use documents::{
     BatchAccepted, Difference, Document, DocumentItem, DocumentName, DocumentPage, Documents, Existing, Export,

@@ -10,6 +10,7 @@ mod debug_feed;
 mod error;
 mod listen;
 mod live;
+mod openapi;
 mod origin;
 mod pages;
 mod runs;
@@ -30,6 +31,8 @@ use crate::config::Config;
 use crate::runtime::Runtime;
 
 use error::Problem;
+pub use listen::Bounds;
+pub use openapi::description;
 
 /// Every route of the server, on one page.
 pub fn routes(config: &Config, runtime: &Arc<Runtime>) -> Router {
@@ -42,12 +45,7 @@ pub fn routes(config: &Config, runtime: &Arc<Runtime>) -> Router {
         .layer(from_fn_with_state(origins, origin::guard))
 }
 
-/// Serves up to so many connections at a time, until `stop` is cancelled and open ones have ended.
-pub async fn serve(
-    listener: TcpListener,
-    routes: Router,
-    max_connections: usize,
-    stop: CancellationToken,
-) -> io::Result<()> {
-    listen::serve(listener, routes, max_connections, stop).await
+/// Serves connections within `bounds` until `stop` is cancelled and open ones have ended.
+pub async fn serve(listener: TcpListener, routes: Router, bounds: Bounds, stop: CancellationToken) -> io::Result<()> {
+    listen::serve(listener, routes, bounds, stop).await
 }

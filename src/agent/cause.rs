@@ -1,9 +1,10 @@
 //! Why a run is there, and through which runs that came about (docs/agents.md §6).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What started a run. It travels with the run, its commits (by the run's record) and whatever the run starts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cause {
     #[serde(rename = "type")]
     pub kind: CauseKind,
@@ -25,7 +26,7 @@ pub struct Cause {
     pub depth: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CauseKind {
     /// A person, over CopilotKit, AG-UI or a socket.

@@ -1,10 +1,11 @@
-//! `coagent schema`: the formats of files, for editors.
+//! `coagent schema`: the formats of files, for editors, and the API, for clients.
 
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
 use crate::agent::definition;
+use crate::server;
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
@@ -16,11 +17,14 @@ pub(super) struct Flags {
 enum Format {
     /// A definition under `agents/`
     Agent,
+    /// The HTTP API, as OpenAPI
+    Openapi,
 }
 
 pub(super) fn run(flags: &Flags) -> ExitCode {
     match flags.of {
         Format::Agent => print!("{}", definition::schema_of_the_format()),
+        Format::Openapi => print!("{}", server::description()),
     }
     ExitCode::SUCCESS
 }

@@ -75,8 +75,7 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
 
     let _watching = runtime.watch_agents();
     let stop = CancellationToken::new();
-    let serving =
-        tokio::spawn(server::serve(listener, server::routes(config, &runtime), config.max_connections, stop.clone()));
+    let serving = tokio::spawn(server::serve(listener, server::routes(config, &runtime), config.into(), stop.clone()));
     signals.stop().await;
     tracing::info!("stopping: no new connections, live runs are closed and stored");
     stop.cancel();

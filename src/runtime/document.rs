@@ -32,7 +32,7 @@ use super::presence::Room;
 use super::registry::{NoRoom, OwnerId, Registry};
 use super::types::{DocumentTypes, Names};
 pub(crate) use deltas::DeltaTail;
-pub use deltas::{Delta, squashed};
+pub use deltas::{Delta, Told as DeltaTold, squashed};
 pub(crate) use load::Stamp;
 pub(crate) use past::Log;
 pub(crate) use restore::Restored;
@@ -127,6 +127,8 @@ pub(crate) struct Head {
     /// Whether there is a document, as opposed to none yet or a tombstone.
     pub(crate) exists: bool,
     pub(crate) latest: Stamp,
+    /// About how many bytes of JSON the body is.
+    pub(crate) bytes: usize,
     /// The body, when it was asked for and there is one.
     pub(crate) data: Option<Arc<RawValue>>,
 }

@@ -15,6 +15,7 @@ mod live;
 mod load;
 mod memory;
 mod questions;
+mod peer;
 mod record;
 mod replay;
 mod start;

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::watch;
+
 use crate::access::Principal;
 use crate::agent::types::{TypeSpec, Types};
 use crate::state::schema::{Reader, Schema, View};
@@ -60,6 +62,11 @@ impl DocumentTypes {
     pub(crate) fn new(agents: Arc<Agents>) -> Self {
         let views = Mutex::new(Views { of: agents.types(), made: HashMap::new() });
         Self { agents, views }
+    }
+
+    /// Wakes when a schema may be another one.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.agents.swapped()
     }
 
     /// By name.

@@ -6,23 +6,35 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::agui::{AgentCapabilities, Transport};
 use crate::runtime::{AgentView, Entry, Hosted, Runtime, Unfit};
 
-use super::error::problem::{Code, Problem};
+use super::error::problem::{Asks, Code, Problem, Runs};
 
 type Shared = State<Arc<Runtime>>;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Agents {
     items: Vec<AgentView>,
 }
 
+/// Lists agents
+#[utoipa::path(
+    get, path = "/v1/agents", tag = "agents", operation_id = "list_agents",
+    responses((status = 200, description = "All agents, broken ones too", body = Agents), Asks),
+)]
 pub(super) async fn list(State(runtime): Shared) -> Json<Agents> {
     Json(Agents { items: runtime.agents().entries().iter().map(|entry| entry.view()).collect() })
 }
 
+/// Reads an agent
+#[utoipa::path(
+    get, path = "/v1/agents/{id}", tag = "agents", operation_id = "read_agent",
+    params(("id" = String, Path, description = "The agent", example = "demo")),
+    responses((status = 200, description = "The agent, with what is wrong with its file", body = AgentView), Asks),
+)]
 pub(super) async fn read(
     State(runtime): Shared,
     id: Result<Path<String>, PathRejection>,
@@ -30,7 +42,14 @@ pub(super) async fn read(
     Ok(Json(entry(&runtime, id)?.view()))
 }
 
-/// What the agent says it can do, and how this server lets it be reached.
+/// Reads an agent's capabilities
+///
+/// What the agent says it can do, and how this server lets it be reached (AG-UI 1.0).
+#[utoipa::path(
+    get, path = "/v1/agents/{id}/capabilities", tag = "agents", operation_id = "read_capabilities",
+    params(("id" = String, Path, description = "The agent", example = "demo")),
+    responses((status = 200, description = "What it can do", body = AgentCapabilities), Runs),
+)]
 pub(super) async fn capabilities(
     State(runtime): Shared,
     id: Result<Path<String>, PathRejection>,

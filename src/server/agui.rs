@@ -9,7 +9,8 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use crate::access::Principal;
 use crate::agui::{Encoding, RunAgentInput};
@@ -17,7 +18,7 @@ use crate::runtime::{Runtime, StartRun};
 
 use super::agents::fit;
 use super::caller::applications_own;
-use super::error::problem::{Code, Problem};
+use super::error::problem::{Code, Problem, Runs};
 use super::stream::{event_stream, protobuf_stream};
 use super::v1::body;
 
@@ -26,8 +27,42 @@ use negotiation::encoding;
 /// A run's input may be this large (docs/state-api.md §1).
 pub(super) const INPUT_BYTES: usize = 32 << 20;
 
+/// `RunAgentInput` of AG-UI 1.0.
+#[derive(ToSchema)]
+#[schema(as = RunAgentInput, rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `RunAgentInput::read` takes apart")]
+pub(super) struct Posted {
+    thread_id: String,
+    run_id: String,
+    protocol_version: Option<String>,
+    parent_run_id: Option<String>,
+    /// What the client believes the state to be.
+    state: Option<Value>,
+    messages: Vec<Map<String, Value>>,
+    tools: Option<Vec<Map<String, Value>>>,
+    context: Option<Vec<Map<String, Value>>>,
+    forwarded_props: Option<Value>,
+    resume: Option<Vec<Map<String, Value>>>,
+}
+
+/// Runs an agent
+///
 /// Runs the agent with the posted `RunAgentInput`. What is wrong with it is said before anything starts; from the first
-/// event on, errors are events.
+/// event on, errors are events. The answer is AG-UI's, in the encoding that `Accept` prefers.
+#[utoipa::path(
+    post, path = "/v1/agents/{id}", tag = "agents", operation_id = "run_agent",
+    params(("id" = String, Path, description = "The agent", example = "demo")),
+    request_body(content = Posted, content_type = "application/json", example = json!({
+        "threadId": "thread-1", "runId": "run-1", "tools": [], "context": [], "forwardedProps": {}, "state": {},
+        "messages": [{"id": "message-1", "role": "user", "content": "hello"}],
+    })),
+    responses(
+        (status = 200, description = "Events of AG-UI 1.0", content(
+            (String = "text/event-stream"), (Vec<u8> = "application/vnd.ag-ui.event+proto"),
+        )),
+        Runs,
+    ),
+)]
 pub(super) async fn run(
     State(runtime): State<Arc<Runtime>>,
     id: Result<Path<String>, PathRejection>,

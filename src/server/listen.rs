@@ -18,6 +18,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::config::Config;
+
 use super::counted::Counted;
 use super::error;
 use super::live::Drained;
@@ -36,13 +38,28 @@ const PROBE_AFTER: Duration = Duration::from_secs(15);
 /// After the stop of the streams, connections get this long to finish.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// What connections may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    max_connections: usize,
+    /// A reader that takes no byte of its answer for so long is cut.
+    stalled_after: Duration,
+}
+
+impl From<&Config> for Bounds {
+    fn from(config: &Config) -> Self {
+        Self { max_connections: config.max_connections, stalled_after: config.live.stalled_after }
+    }
+}
+
 /// Serves until `stop` is cancelled, then waits for open connections.
 pub(super) async fn serve(
     listener: TcpListener,
     routes: Router,
-    max_connections: usize,
+    bounds: Bounds,
     stop: CancellationToken,
 ) -> io::Result<()> {
+    let Bounds { max_connections, stalled_after } = bounds;
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES);
     server.http2().timer(TokioTimer::new()).max_concurrent_streams(250).keep_alive_interval(Duration::from_secs(20));
@@ -91,7 +108,7 @@ pub(super) async fn serve(
                 Ok(Err(_)) | Err(_) => return tracing::debug!("a connection said nothing"),
             };
             let connection = server
-                .serve_connection_with_upgrades(TokioIo::new(Counted::new(stream, drained)), service)
+                .serve_connection_with_upgrades(TokioIo::new(Counted::new(stream, drained, stalled_after)), service)
                 .into_owned();
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "a connection ended early");

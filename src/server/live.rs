@@ -11,7 +11,7 @@ mod subscriptions;
 mod told;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::config::LiveLimits;
 
@@ -56,14 +56,29 @@ impl Drop for Place {
 
 /// How many bytes of a connection the kernel has taken: a reader is stalled when the count stands still.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Drained(Arc<AtomicU64>);
+pub(super) struct Drained(Arc<Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    bytes: AtomicU64,
+    is_session: AtomicBool,
+}
 
 impl Drained {
     pub(super) fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The connection has become a session, which looks after its reader itself.
+    pub(super) fn becomes_session(&self) {
+        self.0.is_session.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_session(&self) -> bool {
+        self.0.is_session.load(Ordering::Relaxed)
     }
 }

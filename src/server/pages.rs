@@ -10,19 +10,40 @@ use axum::routing::get;
 
 use crate::runtime::Runtime;
 
+use super::openapi;
+
 const START_PAGE: &str = include_str!("start_page.html");
 
 pub(super) fn routes(base_path: &str, runtime: Arc<Runtime>) -> Router {
     let page = START_PAGE.replace("{{base_path}}", base_path);
     Router::new()
         .route("/", get(|| async { Html(page) }))
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
+        .route("/openapi.json", get(openapi::describe))
         .with_state(runtime)
 }
 
+/// Says that the process is alive
+#[utoipa::path(
+    get, path = "/healthz", tag = "server", operation_id = "is_alive",
+    responses((status = 200, description = "`ok`", body = String, content_type = "text/plain")),
+)]
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Says whether requests can be served
+///
 /// Definitions are loaded before the server listens, so only the store can be missing.
-async fn ready(State(runtime): State<Arc<Runtime>>) -> Response {
+#[utoipa::path(
+    get, path = "/readyz", tag = "server", operation_id = "is_ready",
+    responses(
+        (status = 200, description = "`ready`", body = String, content_type = "text/plain"),
+        (status = 503, description = "The store does not answer", body = String, content_type = "text/plain"),
+    ),
+)]
+pub(super) async fn ready(State(runtime): State<Arc<Runtime>>) -> Response {
     if runtime.is_ready().await {
         "ready\n".into_response()
     } else {

@@ -12,13 +12,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::access::Principal;
 use crate::agui::{Message, to_json};
 use crate::runtime::{Cause, CauseKind, Lifecycle, RunQuery, RunStatus, Runtime, Submission, ThreadChoice};
 
 use super::agents::fit;
-use super::error::problem::{Code, Problem};
+use super::error::problem::{Asks, Code, Problem, Runs};
 use super::v1::body;
 use super::v1::query::{Query, refused};
 
@@ -30,18 +31,39 @@ const KEY_CHARACTERS: usize = 255;
 type Shared = State<Arc<Runtime>>;
 type Named = Result<Path<String>, PathRejection>;
 
-#[derive(Debug, Deserialize)]
+/// Messages, a prompt, or both.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+#[schema(as = RunWanted)]
+pub(super) struct Wanted {
     thread_id: Option<String>,
     prompt: Option<String>,
     #[serde(default)]
+    /// Of AG-UI 1.0; one without an id gets one.
     messages: Vec<Value>,
     state: Option<Value>,
     idempotency_key: Option<String>,
 }
 
+/// A run that is stored and waits.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RunSubmitted)]
+pub(super) struct Taken {
+    run_id: String,
+    thread_id: String,
+    /// Whether it waits now, as opposed to having been submitted before.
+    accepted: bool,
+}
+
+/// Submits a run
+///
 /// `POST /v1/agents/{id}/runs`: the run is stored when this is answered, and happens whoever waits.
+#[utoipa::path(
+    post, path = "/v1/agents/{id}/runs", tag = "runs", operation_id = "submit_run",
+    params(("id" = String, Path, description = "The agent", example = "demo")),
+    request_body(content = Wanted, example = json!({"prompt": "hello", "idempotency_key": "first"})),
+    responses((status = 202, description = "Stored", body = Taken), Runs),
+)]
 pub(super) async fn submit(
     State(runtime): Shared,
     id: Named,
@@ -69,8 +91,7 @@ pub(super) async fn submit(
         keeps_instructions: false,
     };
     let submitted = runtime.submit(submission).await?;
-    let (run_id, thread_id, accepted) = (submitted.run_id, submitted.thread_id, submitted.accepted);
-    let answer = json!({ "run_id": run_id, "thread_id": thread_id, "accepted": accepted });
+    let answer = Taken { run_id: submitted.run_id, thread_id: submitted.thread_id, accepted: submitted.accepted };
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 
@@ -96,14 +117,29 @@ fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(Code::InvalidBody, detail)
 }
 
+#[derive(Serialize, ToSchema)]
+#[schema(as = Runs)]
+pub(super) struct Page {
+    items: Vec<Lifecycle>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// Lists runs
+///
 /// `GET /v1/runs?agent=&status=&thread=`
+#[utoipa::path(
+    get, path = "/v1/runs", tag = "runs", operation_id = "list_runs",
+    params(
+        ("agent" = Option<String>, Query, description = "Of this agent"),
+        ("status" = Option<RunStatus>, Query, description = "That stand so"),
+        ("thread" = Option<String>, Query, description = "Of this thread"),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of an earlier answer"),
+        ("limit" = Option<u64>, Query, description = "At most so many; 500 at most"),
+    ),
+    responses((status = 200, description = "A page of runs, the latest first", body = Page), Asks),
+)]
 pub(super) async fn list(State(runtime): Shared, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Page {
-        items: Vec<Lifecycle>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        next_cursor: Option<String>,
-    }
     let query = Query::parse(query.as_deref());
     let words = || RunStatus::ALL.map(RunStatus::as_str).join(", ");
     let status = |word: &str| RunStatus::parse(word).ok_or_else(|| refused("status", &format!("one of {}", words())));
@@ -124,12 +160,25 @@ fn cursor(text: &str) -> Result<String, Problem> {
     run_id.ok_or_else(|| refused("cursor", "the `next_cursor` of an earlier answer"))
 }
 
+/// Reads a run
+#[utoipa::path(
+    get, path = "/v1/runs/{id}", tag = "runs", operation_id = "read_run",
+    params(("id" = String, Path, description = "The run", example = "0198c0de-0000-7000-8000-000000000000")),
+    responses((status = 200, description = "The run as it is", body = Lifecycle), Asks),
+)]
 pub(super) async fn look(State(runtime): Shared, id: Named) -> Result<Json<Lifecycle>, Problem> {
     let Path(run_id) = id.map_err(|_| Problem::not_found())?;
     runtime.run_record(&Principal::local(), &run_id).await?.map(Json).ok_or_else(|| unknown(&run_id))
 }
 
+/// Cancels a run
+///
 /// Ends the run wherever it is; answers it as it is then.
+#[utoipa::path(
+    post, path = "/v1/runs/{id}/cancel", tag = "runs", operation_id = "cancel_run",
+    params(("id" = String, Path, description = "The run", example = "0198c0de-0000-7000-8000-000000000000")),
+    responses((status = 200, description = "The run as it is then", body = Lifecycle), Asks),
+)]
 pub(super) async fn cancel(State(runtime): Shared, id: Named) -> Result<Json<Lifecycle>, Problem> {
     let Path(run_id) = id.map_err(|_| Problem::not_found())?;
     runtime.cancel(&Principal::local(), &run_id).await?.map(Json).ok_or_else(|| unknown(&run_id))

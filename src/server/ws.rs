@@ -14,7 +14,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use crate::access::Principal;
 use crate::runtime::Runtime;
 
-use super::error::problem::{Code, Problem};
+use super::error::problem::{Asks, Code, Problem, Problematic};
 use super::live::{Drained, Session, Sessions};
 use super::v1::query::Query;
 
@@ -25,6 +25,21 @@ const BUFFER_BYTES: usize = 4 << 10;
 /// What a credential may be called in a query, where proxies would log it.
 const NOT_IN_QUERIES: [&str; 3] = ["token", "access_token", "ticket"];
 
+/// Opens a WebSocket
+///
+/// The state protocol, subprotocol `coagent.v1`: one JSON object with a `type` in each text message (docs/state-api.md §4).
+#[utoipa::path(
+    get, path = "/v1/ws", tag = "live", operation_id = "open_socket",
+    params(
+        ("sec-websocket-protocol" = Option<String>, Header, description = "`coagent.v1`, and `bearer.<base64url token>` beside it"),
+    ),
+    responses(
+        (status = 101, description = "The connection is a WebSocket now"),
+        (status = 401, description = "`unauthenticated`: Credentials are missing or not valid", body = Problematic, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`: Too much at once", body = Problematic, content_type = "application/problem+json"),
+        Asks,
+    ),
+)]
 pub(super) async fn upgrade(
     State(runtime): State<Arc<Runtime>>,
     Extension(sessions): Extension<Arc<Sessions>>,
@@ -54,6 +69,7 @@ pub(super) async fn upgrade(
         Problem::new(Code::RateLimited, "too many sockets are open").with_header(header::RETRY_AFTER, second)
     })?;
     let drained = drained.map(|Extension(drained)| drained).unwrap_or_default();
+    drained.becomes_session();
     // A frame that is too large is read, so that the client hears why it is refused; beyond this it is not.
     let most = 2 * sessions.limits.frame_bytes;
     let upgrade = upgrade

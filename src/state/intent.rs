@@ -4,6 +4,7 @@ mod compile;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
+use utoipa::ToSchema;
 
 use crate::state::limits::Limits;
 use crate::state::patch::PatchError;
@@ -15,11 +16,15 @@ pub(crate) use compile::{Misfit, compile};
 pub const DEFAULT_KEY: &str = "id";
 
 /// One edit. Missing members and the objects above them are created; unknown members are ignored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "op", rename_all = "snake_case", expecting = "an intent, `{\"op\", \"path\", …}`")]
 pub enum Intent {
     /// Adds to a number; from 0.
-    Inc { path: Pointer, by: Number },
+    Inc {
+        path: Pointer,
+        #[schema(value_type = f64)]
+        by: Number,
+    },
     /// Puts an element at the end of a list; from `[]`.
     Append { path: Pointer, value: Value },
     /// Puts an element with a key of its own after or before that with the given key, or at the end.
@@ -71,6 +76,11 @@ impl Intent {
             | Self::Unset { path } => path,
         }
     }
+
+    fn names_two_places(&self) -> bool {
+        let (Self::Insert { after, before, .. } | Self::Move { after, before, .. }) = self else { return false };
+        after.is_some() && before.is_some()
+    }
 }
 
 /// Reads an array of at most `limits.max_ops` intents.
@@ -82,8 +92,12 @@ pub fn read(intents: Value, limits: &Limits) -> Result<Vec<Intent>, PatchError> 
         return Err(PatchError::TooMany { count: intents.len(), max: limits.max_ops });
     }
     let read_one = |(index, intent)| {
-        Intent::deserialize(intent)
-            .map_err(|error: serde_json::Error| PatchError::InvalidPatch { index, reason: error.to_string() })
+        let refused = |reason| PatchError::InvalidPatch { index, reason };
+        let intent = Intent::deserialize(intent).map_err(|error: serde_json::Error| refused(error.to_string()))?;
+        match intent.names_two_places() {
+            true => Err(refused("names either `after` or `before`, not both".to_owned())),
+            false => Ok(intent),
+        }
     };
     intents.into_iter().enumerate().map(read_one).collect()
 }

@@ -10,13 +10,14 @@ mod apply;
 pub(in crate::state) use apply::{Editor, Parents};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::state::limits::Limits;
 use crate::state::pointer::Pointer;
 
 /// One operation of RFC 6902 §4; unknown members are ignored, `value` must be present and may be null.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "op", rename_all = "lowercase", expecting = "an operation, `{\"op\", \"path\", …}`")]
 pub enum Operation {
     Add { path: Pointer, value: Value },
     Remove { path: Pointer },

@@ -6,6 +6,9 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A path to a place in a JSON value. As text: `""` is the root, `/a/0` the first element of member `a`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,6 +163,18 @@ impl FromStr for Pointer {
         Self::parse(text)
     }
 }
+
+impl PartialSchema for Pointer {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::Custom("json-pointer".to_owned())))
+            .description(Some("A JSON pointer (RFC 6901)."))
+            .into()
+    }
+}
+
+impl ToSchema for Pointer {}
 
 impl Serialize for Pointer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

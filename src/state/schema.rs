@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jsonschema::{PatternOptions, Validator, ValidatorMap};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::state::pointer::{Pointer, array_index};
@@ -108,7 +108,7 @@ pub struct SchemaError {
 }
 
 /// A place of a value that its schema refuses.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     pub path: Pointer,
     /// Says what is wrong without quoting the value.

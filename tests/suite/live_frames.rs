@@ -536,8 +536,9 @@ async fn a_stop_answers_what_is_in_flight_says_goodbye_and_is_soon_over() {
         socket.subscribe(1, "shared/a").await;
         sockets.push(socket);
     }
-    for socket in &mut sockets {
-        let burst: Vec<_> = (1..=20).map(|id| set(1, id, "n", id)).collect();
+    for (n, socket) in sockets.iter_mut().enumerate() {
+        // Each writes what nobody else does: a write that changes nothing makes no version.
+        let burst: Vec<_> = (1..=20).map(|id| set(1, id, "n", format!("{n} {id}"))).collect();
         socket.say_all(&burst).await;
     }
     server.begin_to_stop();

@@ -5,14 +5,23 @@ use std::time::{Duration, Instant};
 use coagent_runtime::state::limits::Limits;
 use coagent_runtime::state::patch;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::documents::JSON_PATCH;
-use crate::support::live::Socket;
+use crate::support::live::{Socket, connection};
 use crate::support::server::{Home, Options, Server};
 
 /// More than kernel buffers hold for one connection, in this many versions.
 const VERSIONS: u64 = 120;
 const VALUE_BYTES: usize = 50 << 10;
+
+/// A server that waits so long for readers that take nothing.
+fn patient(home: &Home, stalled_after_ms: u64) -> Server {
+    let file = home.path().join("coagent.toml");
+    std::fs::write(&file, format!("[live]\nstalled_after_ms = {stalled_after_ms}\n")).unwrap();
+    let flags = vec!["--config".to_owned(), file.display().to_string()];
+    Server::start(Options { flags, store: "memory:".to_owned(), ..home.options() })
+}
 
 async fn fill(writer: &mut Socket, versions: u64) -> Vec<Duration> {
     let mut took = Vec::new();
@@ -53,7 +62,8 @@ async fn catch_up(socket: &mut Socket, mut body: Value, mut version: u64, to: u6
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_stalls_slows_nobody_and_catches_up_in_few_steps() {
     let home = Home::with_agents(&[]);
-    let server = home.serve_in_memory();
+    // On a busy machine it stalls for long before it is read.
+    let server = patient(&home, 120_000);
     server.put_document("shared/a", &json!({}), &[]).await;
     let mut writer = Socket::open(&server, "writer").await;
     writer.subscribe(1, "shared/a").await;
@@ -90,10 +100,7 @@ async fn a_reader_that_stalls_slows_nobody_and_catches_up_in_few_steps() {
 #[tokio::test]
 async fn a_reader_that_takes_nothing_is_let_go_with_4408() {
     let home = Home::with_agents(&[]);
-    let file = home.path().join("coagent.toml");
-    std::fs::write(&file, "[live]\nstalled_after_ms = 2000\n").unwrap();
-    let flags = vec!["--config".to_owned(), file.display().to_string()];
-    let server = Server::start(Options { flags, store: "memory:".to_owned(), ..home.options() });
+    let server = patient(&home, 2000);
     server.put_document("shared/a", &json!({}), &[]).await;
     let mut watcher = Socket::open(&server, "watcher").await;
     watcher.say(&json!({"type": "subscribe", "channel": 1, "doc": "shared/a", "presence": true})).await;
@@ -109,6 +116,40 @@ async fn a_reader_that_takes_nothing_is_let_go_with_4408() {
     let (code, _) = stalled.closed().await;
     assert_eq!(code, 4408);
     filling.await.expect("the writer did not notice");
+}
+
+#[tokio::test]
+async fn a_stalled_reader_of_events_is_cut() {
+    let home = Home::with_agents(&[]);
+    let file = home.path().join("coagent.toml");
+    std::fs::write(&file, "[live]\nstalled_after_ms = 1000\n").unwrap();
+    let flags =
+        ["--max-connections", "2", "--config"].map(str::to_owned).into_iter().chain([file.display().to_string()]);
+    let server = Server::start(Options { flags: flags.collect(), store: "memory:".to_owned(), ..home.options() });
+    // One connection for everything that is asked here; the other one stalls.
+    server.put_document("shared/a", &json!({"value": "x".repeat(8 << 20)}), &[]).await;
+    let mut stalled = connection(&server.url).await;
+    let head = b"GET /v1/state/shared/a/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    stalled.write_all(head).await.expect("the request is taken");
+    stalled.peek(&mut [0]).await.expect("the answer begins");
+    let took_in = async {
+        loop {
+            let mut third = connection(&server.url).await;
+            let head = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+            // One for whom there is no room may be cut while it writes.
+            let mut answer = String::new();
+            if third.write_all(head).await.is_ok()
+                && third.read_to_string(&mut answer).await.is_ok()
+                && answer.starts_with("HTTP/1.1 200")
+            {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), took_in)
+        .await
+        .expect("the stalled reader's place is given to another");
+    assert_eq!(server.get_v1("/state/shared/a").await.version(), 1, "who reads is not cut");
 }
 
 #[tokio::test]
@@ -140,6 +181,7 @@ async fn squashed_deltas_lead_from_where_the_reader_is_to_the_head() {
     let mut at = version;
     for frame in frames {
         assert_eq!(frame["from"], at);
+        assert_eq!(frame["ops"].as_array().map(Vec::len), Some(1), "what is written over is left out");
         let ops = patch::read(frame["ops"].clone(), &Limits::default()).expect("operations");
         patch::apply(&mut body, &ops, &Limits::default()).expect("a delta applies");
         at = frame["to"].as_u64().unwrap();

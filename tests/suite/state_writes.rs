@@ -199,7 +199,7 @@ async fn a_rollback_is_a_commit_forward() {
         assert_eq!(back(body).await.refusal(), (400, "invalid_body"));
     }
     let refused = server.post_v1("/state/shared/none/rollback", &json!({"to_version": 1}), &[]).await;
-    assert_eq!(refused.refusal(), (404, "version_not_found"));
+    assert_eq!(refused.refusal(), (404, "not_found"));
     let stale = [("if-match", "\"x.1\"")];
     let refused = server.post_v1("/state/shared/a/rollback", &json!({"to_version": 1}), &stale).await;
     assert_eq!(refused.refusal(), (412, "version_conflict"));

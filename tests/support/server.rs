@@ -101,12 +101,8 @@ impl Home {
         let listener = TcpListener::bind(config.listen).await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
-        tokio::spawn(server::serve(
-            listener,
-            server::routes(&config, &Arc::new(runtime)),
-            config.max_connections,
-            stop.clone(),
-        ));
+        let routes = server::routes(&config, &Arc::new(runtime));
+        tokio::spawn(server::serve(listener, routes, (&config).into(), stop.clone()));
         Server { process: Process::Here { _stop: stop.drop_guard() }, url, options, http: client() }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::agent::definition::{Definition, Problem, StateSpec};
 use crate::agent::folder::Broken;
@@ -42,7 +43,7 @@ pub enum Unfit {
 }
 
 /// `GET /v1/agents/{id}` (docs/agents.md §6).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct AgentView {
     pub id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +63,7 @@ pub struct AgentView {
     pub usage: UsageView,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ErrorView {
     pub file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +75,7 @@ pub struct ErrorView {
     pub message: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct StateView {
     pub scope: String,
     #[serde(skip_serializing_if = "Option::is_none")]

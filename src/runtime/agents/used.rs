@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::agui::TokenUsage;
 
@@ -16,7 +17,7 @@ pub(crate) struct Used {
 }
 
 /// `usage` of docs/agents.md §6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UsageView {
     /// Runs that ended.
     pub runs: u64,

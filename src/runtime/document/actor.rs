@@ -265,6 +265,7 @@ impl Live {
             version: self.document.version(),
             exists,
             latest: self.latest.clone(),
+            bytes: self.document.size(),
             data,
         }
     }

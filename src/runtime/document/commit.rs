@@ -210,6 +210,7 @@ impl Live {
             Proposal::Unreadable(rejection) => {
                 return Ok(Err(DocumentError::Unreadable(Box::new(rejection.clone()))));
             }
+            Proposal::Rollback { .. } if head == 0 => return Ok(Err(DocumentError::NotFound)),
             Proposal::Rollback { to } if *to == 0 || *to > head => {
                 return Ok(Err(DocumentError::VersionNotFound { version: *to, head }));
             }

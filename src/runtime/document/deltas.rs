@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use crate::agui::{Encoding, Event, PatchOperation, to_json};
 use crate::state::document::Commit;
+use crate::state::history::squash;
 use crate::state::patch::Operation;
 use crate::state::schema::View;
 
@@ -91,18 +93,19 @@ impl Delta {
     }
 }
 
-/// Consecutive versions as one delta, in the same form; who made them last is said to have made it.
+/// Consecutive versions as one delta without what is written over in it, in the same form; who made them last is said to have made it.
 pub fn squashed(deltas: &[Arc<Delta>]) -> Vec<u8> {
     let (Some(first), Some(last)) = (deltas.first(), deltas.last()) else { return b"{}".to_vec() };
-    let ops = deltas.iter().flat_map(|delta| &delta.commit.ops).collect();
-    let (from, commit) = (first.version() - 1, &last.commit);
+    let ops = squash(deltas.iter().map(|delta| delta.commit.ops.as_slice()));
+    let (ops, from, commit) = (ops.iter().collect(), first.version() - 1, &last.commit);
     let told = Told { from, to: commit.version, ops, actor: &commit.actor, run_id: None, origin: None, at: &commit.at };
     serde_json::to_vec(&told).expect("a commit is plain data")
 }
 
 /// A delta on the wire (docs/state-api.md §3).
-#[derive(Serialize)]
-struct Told<'c> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeltaEvent)]
+pub struct Told<'c> {
     from: u64,
     to: u64,
     ops: Vec<&'c Operation>,
@@ -114,7 +117,9 @@ struct Told<'c> {
     at: &'c str,
 }
 
-#[derive(Serialize)]
+/// The mutation that it came of.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeltaOrigin)]
 struct Origin<'c> {
     client_id: &'c str,
     mutation_id: u64,

@@ -14,6 +14,7 @@ use crate::state::intent::Intent;
 use crate::state::json::JsonError;
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
+use crate::state::schema::Fault;
 
 use super::Evidence;
 
@@ -290,7 +291,12 @@ impl DocumentError {
             }
             error => error.path().iter().map(Pointer::to_string).collect(),
         };
-        Rejection { code: self.code().to_owned(), message: self.to_string(), version: self.head(), paths }
+        let errors = match self {
+            Self::Refused { refusal: Refusal::SchemaInvalid { errors }, .. } => errors.clone(),
+            Self::NotAnObject { .. } => vec![Fault { path: Pointer::root(), message: self.to_string() }],
+            _ => Vec::new(),
+        };
+        Rejection { code: self.code().to_owned(), message: self.to_string(), version: self.head(), paths, errors }
     }
 
     /// The head version that a refused write met.
@@ -318,6 +324,9 @@ pub struct Rejection {
     pub version: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
+    /// What the schema refuses, place by place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Fault>,
 }
 
 impl From<DocumentError> for StateError {

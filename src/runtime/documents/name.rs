@@ -7,6 +7,7 @@ use super::super::document::DocumentError;
 
 const TYPE_CHARACTERS: usize = 64;
 const ID_CHARACTERS: usize = 256;
+const TYPES: &str = "a type has 1 to 64 characters of a-z, 0-9, `_` and `-` and begins with a letter";
 
 /// A legal name; whether its type is declared and whether the document exists is another question.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,17 +20,26 @@ impl DocumentName {
     /// A type of `^[a-z][a-z0-9_-]{0,63}$` and an id of 1 to 256 characters without control characters.
     pub fn new(kind: &str, id: &str) -> Result<Self, DocumentError> {
         let refused = |reason| Err(DocumentError::InvalidName { name: format!("{kind}/{id}"), reason });
-        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-        if kind.len() > TYPE_CHARACTERS
-            || !kind.starts_with(|c: char| c.is_ascii_lowercase())
-            || !kind.chars().all(legal)
-        {
-            return refused("a type has 1 to 64 characters of a-z, 0-9, `_` and `-` and begins with a letter");
+        if !Self::is_kind(kind) {
+            return refused(TYPES);
         }
         if id.is_empty() || id.chars().count() > ID_CHARACTERS || id.chars().any(char::is_control) {
             return refused("an id has 1 to 256 characters and no control characters");
         }
         Ok(Self { kind: kind.to_owned(), id: id.to_owned() })
+    }
+
+    /// Refuses what no type can be called.
+    pub fn check_kind(kind: &str) -> Result<(), DocumentError> {
+        match Self::is_kind(kind) {
+            true => Ok(()),
+            false => Err(DocumentError::InvalidName { name: kind.to_owned(), reason: TYPES }),
+        }
+    }
+
+    fn is_kind(kind: &str) -> bool {
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        kind.len() <= TYPE_CHARACTERS && kind.starts_with(|c: char| c.is_ascii_lowercase()) && kind.chars().all(legal)
     }
 
     pub fn kind(&self) -> &str {

@@ -8,8 +8,11 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
+use crate::state::schema::View;
+
 use super::super::document::{Delta, DocumentError, DocumentHandle, Reader};
 use super::super::presence::Room;
+use super::super::types::{DocumentTypes, Names};
 use super::{DocumentName, Documents, absence};
 
 /// A reader that is further behind than this gets a snapshot.
@@ -48,8 +51,10 @@ pub enum SnapshotReason {
     Trimmed,
     /// What it has is of another lineage.
     Epoch,
-    /// It did not keep up.
+    /// It did not keep up, and this is less than what it missed.
     Slow,
+    /// What it may see is something else than before.
+    Access,
 }
 
 impl SnapshotReason {
@@ -59,6 +64,7 @@ impl SnapshotReason {
             Self::Trimmed => "trimmed",
             Self::Epoch => "epoch",
             Self::Slow => "slow",
+            Self::Access => "access",
         }
     }
 }
@@ -68,9 +74,20 @@ impl SnapshotReason {
 pub struct Subscription {
     live: Arc<DocumentHandle>,
     reader: Reader,
+    sight: Sight,
     versions: watch::Receiver<u64>,
     epoch: Arc<str>,
     position: Position,
+}
+
+/// What decides what the reader may see.
+#[derive(Debug)]
+struct Sight {
+    types: Arc<DocumentTypes>,
+    document: String,
+    names: Names,
+    /// Wakes when a schema may be another one.
+    schemas: watch::Receiver<()>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +102,9 @@ impl Documents<'_> {
     /// Follows a document that exists, from what the reader has.
     pub async fn subscribe(&self, name: &DocumentName, since: Option<Since>) -> Result<Subscription, DocumentError> {
         let live = self.live(name)?;
+        let types = Arc::clone(&self.services.types);
+        let schemas = types.changes();
+        let sight = Sight { types, document: name.to_string(), names: self.names(), schemas };
         let versions = live.deltas().subscribe();
         let head = live.head(None).await?;
         if !head.exists {
@@ -98,7 +118,7 @@ impl Documents<'_> {
             Some(since) if head.version - since.version > FURTHEST => Position::Nowhere(SnapshotReason::Trimmed),
             Some(since) => Position::At(since.version),
         };
-        Ok(Subscription { live, reader: self.reader(name), versions, epoch: head.epoch, position })
+        Ok(Subscription { live, reader: self.reader(name), sight, versions, epoch: head.epoch, position })
     }
 }
 
@@ -120,9 +140,9 @@ impl Subscription {
         self.live.room()
     }
 
-    /// Bytes of the whole body as JSON.
+    /// About how many bytes the whole body is as JSON.
     pub async fn body_bytes(&self) -> Result<usize, DocumentError> {
-        Ok(self.live.head(Some(self.reader.clone())).await?.data.map_or(0, |data| data.get().len()))
+        Ok(self.live.head(None).await?.bytes)
     }
 
     /// The whole body, for a reader that did not keep up with the deltas it was given.
@@ -139,6 +159,7 @@ impl Subscription {
     pub async fn next(&mut self) -> Result<Update, DocumentError> {
         loop {
             self.versions.mark_unchanged();
+            self.look_again();
             match self.position {
                 Position::Nowhere(reason) => return self.snapshot(reason).await,
                 Position::At(version) => {
@@ -148,10 +169,30 @@ impl Subscription {
                     }
                 }
             }
-            // The sender lives as long as the handle does, which goes on after a fault of the store.
-            if self.versions.changed().await.is_err() {
-                unreachable!("this cursor holds the handle");
-            }
+            // The senders live as long as what this cursor holds, which goes on after a fault of the store.
+            let woken = tokio::select! {
+                woken = self.versions.changed() => woken,
+                woken = self.sight.schemas.changed() => {
+                    self.sight.schemas.mark_changed();
+                    woken
+                }
+            };
+            woken.expect("this cursor holds the document and its types");
+        }
+    }
+
+    /// What the reader sees may have become more or less: it starts over then, for deltas lead nowhere from what it has.
+    fn look_again(&mut self) {
+        if !self.sight.schemas.has_changed().expect("this cursor holds the types") {
+            return;
+        }
+        self.sight.schemas.mark_unchanged();
+        let view = self.sight.types.view(&self.sight.document, &self.sight.names);
+        let sees_all = |view: Option<&Arc<View>>| view.is_none_or(|view| view.sees_all());
+        let is_same = view == self.reader.view || sees_all(view.as_ref()) && sees_all(self.reader.view.as_ref());
+        self.reader.view = view;
+        if let (false, Position::At(_)) = (is_same, self.position) {
+            self.position = Position::Nowhere(SnapshotReason::Access);
         }
     }
 

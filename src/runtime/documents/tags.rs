@@ -1,6 +1,7 @@
 //! Named versions of a document: a small stream beside its log.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::store::{Append, CommitError, Kind, Limit, NewEntry, Seq, StreamKey};
 
@@ -9,7 +10,7 @@ use super::super::document::DocumentError;
 use super::{DocumentName, Documents, absence, had_version};
 
 /// A version with a name. Retention never drops it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tag {
     pub name: String,
     pub version: u64,

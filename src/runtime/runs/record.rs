@@ -1,12 +1,13 @@
 //! What everybody can see of a run: the body of its lifecycle document, and the items of `GET /v1/runs`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::agent::cause::Cause;
 use crate::agui::TokenUsage;
 
 /// Where a run stands (docs/agents.md §2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
     Queued,
@@ -67,7 +68,7 @@ impl RunStatus {
 }
 
 /// A run as its lifecycle document has it (docs/state-api.md §1, docs/agents.md §6).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Lifecycle {
     pub run_id: String,
     pub agent: String,
@@ -93,7 +94,7 @@ pub struct Lifecycle {
     pub pending_tool_calls: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunError {
     /// One of docs/agents.md §6.
     pub code: String,
@@ -101,7 +102,7 @@ pub struct RunError {
 }
 
 /// What a run used, over all its attempts.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunUsage {
     pub input_tokens: u64,
     pub output_tokens: u64,
@@ -112,7 +113,7 @@ pub struct RunUsage {
     pub by_model: Vec<ModelUsage>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ModelUsage {
     /// `provider/model`, as far as it is known.
     pub model: String,

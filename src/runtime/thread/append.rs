@@ -57,6 +57,7 @@ impl Thread {
                     self.show(std::mem::take(&mut out)).await?;
                     self.append(Vec::new()).await?;
                     if let Some(live) = &mut self.live {
+                        live.works_at(&request);
                         let author = live.author();
                         live.work.alongside(live.document.serve(request, author)).await;
                     }

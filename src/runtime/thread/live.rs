@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::agent::context::StateRequest;
 use crate::agent::meter::Meter;
 use crate::agent::{AgentError, RunOutcome};
 use crate::agui::{Admission, Closing, Compactor, Event, IdKind, Json, Outcome, SequenceError, Success, TokenUsage};
@@ -17,6 +18,7 @@ use super::super::runs::{Life, RunStatus};
 use super::super::work::Work;
 use super::audience::Audience;
 use super::chunk::Chunk;
+use super::peer::Peer;
 use super::record::{RunStart, Spoken, Told};
 use super::transcript::Transcript;
 
@@ -47,6 +49,7 @@ pub(super) struct LiveRun {
     pub(super) meter: Arc<Meter>,
     /// Among those at work as long as it is live.
     _entered: Entered,
+    peer: Option<Peer>,
     story: Story,
 }
 
@@ -85,11 +88,19 @@ impl LiveRun {
     pub(super) fn new(begun: Begun, work: Work, story: Story) -> Self {
         let Begun { start, agent, document, snapshot, life, meter, entered } = begun;
         let (text, audience) = (StreamedText::default(), Arc::default());
-        Self { start, agent, document, snapshot, work, text, audience, life, meter, _entered: entered, story }
+        let peer = Peer::enter(&start, &document);
+        Self { start, agent, document, snapshot, work, text, audience, life, meter, _entered: entered, peer, story }
     }
 
     pub(super) fn story(&mut self) -> &mut Story {
         &mut self.story
+    }
+
+    /// Tells the peers at the document where the agent writes.
+    pub(super) fn works_at(&mut self, request: &StateRequest) {
+        if let Some(peer) = &mut self.peer {
+            peer.works_at(request);
+        }
     }
 
     /// How this run's commits are signed.

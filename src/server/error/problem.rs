@@ -1,5 +1,7 @@
 //! What routes under `/v1` answer instead of a success: problem details (RFC 9457) with a stable `code`.
 
+mod declared;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,6 +11,8 @@ use crate::runtime::{DocumentError, ImportError, ImportRefused, ReadError, Rejec
 use crate::state::document::Refusal;
 use crate::state::json::JsonError;
 use crate::state::patch::PatchError;
+
+pub(in crate::server) use declared::{Asks, Problematic, Reads, Runs, Writes};
 
 /// The codes of docs/state-api.md §2: what a client may decide by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +152,13 @@ impl Problem {
     pub(in crate::server) fn rejection(&self) -> Rejection {
         let path = self.more.get("path").and_then(Value::as_str);
         let paths = path.map(str::to_owned).into_iter().collect();
-        Rejection { code: self.code().to_owned(), message: self.detail.clone(), version: None, paths }
+        Rejection {
+            code: self.code().to_owned(),
+            message: self.detail.clone(),
+            version: None,
+            paths,
+            errors: Vec::new(),
+        }
     }
 
     /// The body, for places that embed it.

@@ -12,6 +12,7 @@ use crate::state::limits::Limits;
 
 use super::super::error::problem::Problem;
 use super::super::state::mutation;
+use super::super::v1::body::said;
 
 /// Objects of the frame around a document or a patch.
 const WRAPPING: usize = 4;
@@ -181,6 +182,7 @@ fn subscribe(mut members: Map<String, Value>) -> Result<Frame, Misread> {
         presence: bool,
     }
     #[derive(Deserialize)]
+    #[serde(expecting = "`{\"epoch\", \"version\"}`")]
     struct Position {
         epoch: String,
         version: u64,
@@ -235,7 +237,7 @@ fn follow(members: Map<String, Value>) -> Result<Frame, Misread> {
         after: Option<After>,
     }
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "`after` is a `seq` or an `id` of an earlier event")]
     enum After {
         Seq(u64),
         Id(String),
@@ -250,7 +252,7 @@ fn follow(members: Map<String, Value>) -> Result<Frame, Misread> {
 
 fn fields<T: for<'de> Deserialize<'de>>(members: Map<String, Value>) -> Result<T, Misread> {
     let channel = members.get("channel").and_then(Value::as_u64);
-    serde_json::from_value(Value::Object(members)).map_err(|error| refused(error.to_string(), channel))
+    serde_json::from_value(Value::Object(members)).map_err(|error| refused(said(&error), channel))
 }
 
 fn refused(message: impl Into<String>, channel: Option<u64>) -> Misread {

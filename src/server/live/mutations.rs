@@ -157,5 +157,11 @@ impl<S> Session<S> {
 }
 
 fn refusal(code: &str, message: &str) -> Rejection {
-    Rejection { code: code.to_owned(), message: message.to_owned(), version: None, paths: Vec::new() }
+    Rejection {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        version: None,
+        paths: Vec::new(),
+        errors: Vec::new(),
+    }
 }

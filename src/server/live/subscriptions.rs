@@ -13,7 +13,7 @@ use super::session::Session;
 use super::told::{self, Told};
 
 /// What a reader that lags has missed is compared with the whole body when it is more than this.
-const LARGE: usize = 64 << 10;
+const LARGE: usize = 1 << 10;
 
 /// What a channel stands for.
 #[derive(Debug)]

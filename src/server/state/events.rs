@@ -13,18 +13,28 @@ use futures_util::stream::{self, FuturesUnordered};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::access::Principal;
 use crate::runtime::{DocumentError, DocumentName, Runtime, Since, Subscription, Update};
 
-use super::super::error::problem::Problem;
+use super::super::error::problem::{Problem, Reads};
 use super::super::stream::{kept_alive, streaming};
 use super::super::v1::query::{decoded, raw, refused};
-use super::named::Named;
+use super::named::{self, Named};
 
 /// Documents in one stream; the position in each of them is part of every event's id.
 const MOST: usize = 100;
 
+/// Follows a document
+///
+/// Server-sent events: `snapshot` (`SnapshotEvent`) first, or with a valid `Last-Event-ID` what was missed; then `delta`
+/// (`DeltaEvent`) and `deleted` (`DeletedEvent`). Each has an id of the form `<epoch>.<version>`.
+#[utoipa::path(
+    get, path = "/v1/state/{type}/{id}/events", tag = "live", operation_id = "follow_document",
+    params(named::Written, ("last-event-id" = Option<String>, Header, description = "What the reader has")),
+    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream"), Reads),
+)]
 pub(in crate::server) async fn one(
     State(runtime): State<Arc<Runtime>>,
     Named(name): Named,
@@ -36,6 +46,17 @@ pub(in crate::server) async fn one(
     Ok(answer(&runtime, follow))
 }
 
+/// Follows several documents
+///
+/// The same events in one stream, each with its `doc`; ids are opaque.
+#[utoipa::path(
+    get, path = "/v1/state/events", tag = "live", operation_id = "follow_documents",
+    params(
+        ("docs" = String, Query, description = "Documents, each percent-encoded, with commas between", example = "shared/board,task/first"),
+        ("last-event-id" = Option<String>, Header, description = "The id of the last event that the reader has"),
+    ),
+    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream"), Reads),
+)]
 pub(in crate::server) async fn several(
     State(runtime): State<Arc<Runtime>>,
     RawQuery(query): RawQuery,
@@ -224,18 +245,24 @@ fn json(told: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(told).expect("what is told is plain data")
 }
 
-#[derive(Serialize)]
-struct Snapshot<'a> {
+/// The whole body.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SnapshotEvent)]
+pub(in crate::server) struct Snapshot<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     doc: Option<&'a str>,
     epoch: &'a str,
     version: u64,
+    #[schema(value_type = serde_json::Value)]
     data: &'a RawValue,
+    /// `new`, `trimmed`, `epoch`, `slow` or `access`.
     reason: &'static str,
 }
 
-#[derive(Serialize)]
-struct Deleted<'a> {
+/// The document is gone; should it be created again, deltas go on from here and `{}`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeletedEvent)]
+pub(in crate::server) struct Deleted<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     doc: Option<&'a str>,
     version: u64,

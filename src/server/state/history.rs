@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::access::Principal;
 use crate::runtime::{HistoryCursor, HistoryQuery, Runtime};
@@ -15,24 +15,35 @@ use crate::state::document::Commit;
 use crate::state::history::Mark;
 use crate::state::pointer::Pointer;
 
-use super::super::error::problem::Problem;
+use super::super::error::problem::{Problem, Reads};
 use super::super::v1::query::{Query, refused};
-use super::named::Named;
+use super::named::{self, Named};
 
 const USUAL: usize = 50;
 const MOST: usize = 1000;
 
+/// Lists commits
+///
+/// Oldest first; without `after` the latest ones.
+#[utoipa::path(
+    get, path = "/v1/state/{type}/{id}/history", tag = "history", operation_id = "list_commits",
+    params(
+        named::Written,
+        ("after" = Option<u64>, Query, description = "Commits after this version"),
+        ("before" = Option<u64>, Query, description = "Commits before this version"),
+        ("limit" = Option<u64>, Query, description = "At most so many; 1,000 at most"),
+        ("actor" = Option<String>, Query, description = "Of this author"),
+        ("run_id" = Option<String>, Query, description = "Of this run"),
+        ("path" = Option<String>, Query, description = "That touch this place"),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of an earlier answer"),
+    ),
+    responses((status = 200, description = "A page of commits", body = Commits), Reads),
+)]
 pub(in crate::server) async fn history(
     State(runtime): State<Arc<Runtime>>,
     Named(name): Named,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Page {
-        commits: Vec<Commit>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        next_cursor: Option<String>,
-    }
     let query = Query::parse(query.as_deref());
     let wanted = HistoryQuery {
         after: query.read("after", "a version")?,
@@ -44,10 +55,17 @@ pub(in crate::server) async fn history(
         cursor: query.get("cursor").map(cursor).transpose()?,
     };
     let history = runtime.documents(&Principal::local()).history(&name, &wanted).await?;
-    Ok(Json(Page { commits: history.commits, next_cursor: history.next.map(written) }).into_response())
+    Ok(Json(Commits { commits: history.commits, next_cursor: history.next.map(written) }).into_response())
 }
 
-/// `{"path": {"<pointer>": {"version","actor","run_id"?,"at"}}}`, one entry a leaf.
+/// Says who wrote what
+///
+/// The commit that put each leaf where it is.
+#[utoipa::path(
+    get, path = "/v1/state/{type}/{id}/blame", tag = "history", operation_id = "blame_document",
+    params(named::Written, ("path" = Option<String>, Query, description = "Leaves at and below this place")),
+    responses((status = 200, description = "By their places", body = Leaves), Reads),
+)]
 pub(in crate::server) async fn blame(
     State(runtime): State<Arc<Runtime>>,
     Named(name): Named,
@@ -56,7 +74,21 @@ pub(in crate::server) async fn blame(
     let path = path(&Query::parse(query.as_deref()))?.unwrap_or_default();
     let leaves = runtime.documents(&Principal::local()).blame(&name, &path).await?;
     let leaves: BTreeMap<String, Mark> = leaves.into_iter().map(|(path, mark)| (path.to_string(), mark)).collect();
-    Ok(Json(json!({"path": leaves})).into_response())
+    Ok(Json(Leaves { path: leaves }).into_response())
+}
+
+#[derive(Serialize, ToSchema)]
+pub(in crate::server) struct Commits {
+    commits: Vec<Commit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// The latest commit of each leaf, by its JSON pointer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Blame)]
+pub(in crate::server) struct Leaves {
+    path: BTreeMap<String, Mark>,
 }
 
 pub(super) fn path(query: &Query) -> Result<Option<Pointer>, Problem> {

@@ -1,16 +1,40 @@
-//! A mutation as a JSON object: `{patch | merge | replace | intents, base?, if_version?, create?, reason?, dry_run?}`
+//! A mutation as a JSON object: `{patch | merge | replace | intents, base?, if_version?, create?, reason?, run_id?, dry_run?}`
 //! (docs/state-api.md §4). What else the object holds is its caller's.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::runtime::{Proposal, Write};
+use crate::state::intent::{self, Intent};
 use crate::state::limits::Limits;
-use crate::state::{intent, patch};
+use crate::state::patch::{self, Operation};
 
 use super::super::error::problem::{Code, Problem};
+use super::super::v1::body::fields;
 
 const PROPOSALS: [&str; 4] = ["patch", "merge", "replace", "intents"];
+
+/// Exactly one of `patch`, `merge`, `replace` and `intents`, and the terms on which it may happen.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `take` takes apart")]
+pub(in crate::server) struct Mutation {
+    patch: Option<Vec<Operation>>,
+    /// RFC 7396.
+    merge: Option<Value>,
+    /// The whole body; with `base` what differs from that version.
+    replace: Option<Value>,
+    intents: Option<Vec<Intent>>,
+    /// The version its author saw: what others wrote since is merged, not overwritten.
+    base: Option<u64>,
+    /// The document must be at this version.
+    if_version: Option<u64>,
+    /// A document that is absent is created; `replace` always does.
+    create: Option<bool>,
+    reason: Option<String>,
+    /// The run on whose behalf this is written.
+    run_id: Option<String>,
+}
 
 /// Takes the mutation out of an object. `replace` creates the document, the others only with `create: true`.
 pub(in crate::server) fn take(members: &mut Map<String, Value>) -> Result<Write, Problem> {
@@ -21,6 +45,7 @@ pub(in crate::server) fn take(members: &mut Map<String, Value>) -> Result<Write,
         #[serde(default)]
         create: bool,
         reason: Option<String>,
+        run_id: Option<String>,
         #[serde(default)]
         dry_run: bool,
     }
@@ -35,14 +60,15 @@ pub(in crate::server) fn take(members: &mut Map<String, Value>) -> Result<Write,
         "intents" => Proposal::Intents(intent::read(value, &Limits::default())?),
         _ => Proposal::Replace(value),
     };
-    let terms = ["base", "if_version", "create", "reason", "dry_run"];
+    let terms = ["base", "if_version", "create", "reason", "run_id", "dry_run"];
     let terms: Map<_, _> = terms.iter().filter_map(|term| members.remove_entry(*term)).collect();
-    let terms: Terms = serde_json::from_value(terms.into()).map_err(|error| invalid(&error.to_string()))?;
+    let terms: Terms = fields(terms.into(), "a mutation is an object")?;
     Ok(Write {
         base: terms.base,
         expects: terms.if_version.into(),
         creates: terms.create || kind == "replace",
         reason: terms.reason,
+        run_id: terms.run_id,
         dry_run: terms.dry_run,
         ..Write::new(proposal)
     })

@@ -2,6 +2,9 @@
 
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::access::Principal;
 use crate::runtime::{Expects, Once, Proposal, Write};
@@ -16,6 +19,30 @@ const RUN_ID: HeaderName = HeaderName::from_static("x-run-id");
 
 const KEY_BYTES: usize = 512;
 const REASON_BYTES: usize = 1024;
+
+/// The headers of any write, for the description of the API.
+pub(super) struct Terms;
+
+const SAID_OF: [(&str, &str); 7] = [
+    ("if-match", "The write happens only if the document is at one of these entity tags; `*`: if it exists"),
+    ("if-none-match", "`*`: the document is created, or nothing happens"),
+    ("base-version", "The version the writer saw: what others wrote since is merged, not overwritten"),
+    ("idempotency-key", "The same request with the same key happens once within 24 hours"),
+    ("prefer", "`return=representation`: the answer holds the body"),
+    ("x-reason", "Why; stored with the commit"),
+    ("x-run-id", "The run on whose behalf this is written"),
+];
+
+impl IntoParams for Terms {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let header = |(name, said): (&str, &str)| {
+            let text = ObjectBuilder::new().schema_type(Type::String);
+            let header = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
+            header.description(Some(said)).schema(Some(text)).build()
+        };
+        SAID_OF.map(header).to_vec()
+    }
+}
 
 /// The terms that several writes of one request have in common.
 pub(super) fn common(headers: &HeaderMap) -> Result<Common, Problem> {
@@ -72,8 +99,8 @@ fn digest<const N: usize>(parts: [impl AsRef<[u8]>; N]) -> String {
 
 fn base(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get(&BASE_VERSION) else { return Ok(None) };
-    let version = value.to_str().ok().and_then(|value| value.trim().parse().ok());
-    version.map(Some).ok_or_else(|| refused(&BASE_VERSION, "a version"))
+    let version = value.to_str().ok().and_then(|value| value.trim().parse().ok()).filter(|version| *version > 0);
+    version.map(Some).ok_or_else(|| refused(&BASE_VERSION, "a version, a number from 1"))
 }
 
 fn expects(headers: &HeaderMap) -> Result<Expects, Problem> {
@@ -114,7 +141,12 @@ fn tag(text: &str) -> Option<Option<(String, u64)>> {
 
 fn wants_data(headers: &HeaderMap) -> bool {
     let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
-    preferences.flat_map(|list| list.split([',', ';'])).any(|preference| preference.trim() == "return=representation")
+    preferences.flat_map(|list| list.split([',', ';'])).filter_map(|preference| preference.split_once('=')).any(
+        |(name, value)| {
+            name.trim().eq_ignore_ascii_case("return")
+                && value.trim().trim_matches('"').eq_ignore_ascii_case("representation")
+        },
+    )
 }
 
 /// A header's text, UTF-8 as curl and browsers' `fetch` send it.

@@ -9,12 +9,13 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use futures_util::{StreamExt, stream};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::access::Principal;
 use crate::runtime::{Existing, Imported, Runtime};
 
-use super::super::error::problem::{Code, Problem};
+use super::super::error::problem::{Code, Problem, Reads, Writes};
 use super::super::v1::body::expect_type;
 use super::super::v1::query::{Query, refused};
 
@@ -22,6 +23,18 @@ const LINES: &str = "application/x-ndjson";
 /// The longest line of an import.
 const LINE_BYTES: usize = 64 << 20;
 
+/// Exports documents
+///
+/// With their histories and tags, deleted ones too, as JSON lines. Without its `end` line a file is incomplete.
+#[utoipa::path(
+    get, path = "/v1/state:export", tag = "documents", operation_id = "export_documents",
+    params(
+        ("type" = Option<String>, Query, description = "Of this type"),
+        ("prefix" = Option<String>, Query, description = "Whose ids begin so"),
+        ("secrets" = Option<bool>, Query, description = "With what is secret (right `admin`)"),
+    ),
+    responses((status = 200, description = "JSON lines", body = String, content_type = "application/x-ndjson"), Reads),
+)]
 pub(in crate::server) async fn export(
     State(runtime): State<Arc<Runtime>>,
     RawQuery(query): RawQuery,
@@ -36,6 +49,25 @@ pub(in crate::server) async fn export(
     Ok(response)
 }
 
+/// How much came back.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Imported)]
+pub(in crate::server) struct Counted {
+    documents: u64,
+    commits: u64,
+    /// Names of those that exist.
+    skipped: Vec<String>,
+}
+
+/// Imports documents
+///
+/// What an export holds comes back under a new epoch, each document whole or not at all. A refusal names its `line`.
+#[utoipa::path(
+    post, path = "/v1/state:import", tag = "documents", operation_id = "import_documents",
+    params(("existing" = Option<String>, Query, description = "`refuse` (as it is) or `skip` documents that exist")),
+    request_body(content = String, content_type = "application/x-ndjson", description = "JSON lines of an export"),
+    responses((status = 200, description = "Imported", body = Counted), Writes),
+)]
 pub(in crate::server) async fn import(
     State(runtime): State<Arc<Runtime>>,
     RawQuery(query): RawQuery,
@@ -69,5 +101,5 @@ pub(in crate::server) async fn import(
         import.take(&rest).await?;
     }
     let Imported { documents, commits, skipped } = import.finish()?;
-    Ok(Json(json!({"documents": documents, "commits": commits, "skipped": skipped})).into_response())
+    Ok(Json(Counted { documents, commits, skipped }).into_response())
 }

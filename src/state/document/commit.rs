@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Change;
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
 
 /// One version of a document. Optional members are absent, never null.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Commit {
     pub version: u64,
     /// The version the writer had seen.
@@ -58,7 +59,7 @@ impl Commit {
 }
 
 /// A place that two writers wrote without having seen each other's value: the later one's stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Conflict {
     pub path: Pointer,
     /// The version that wrote the lost value, if known.

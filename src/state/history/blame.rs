@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::state::document::Commit;
 use crate::state::patch::Operation;
 use crate::state::pointer::{Pointer, array_index};
 
 /// The commit that put a leaf where it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Mark {
     pub version: u64,
     pub actor: String,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::squash;
 use crate::state::later::{Later, last_writer};
@@ -19,7 +20,7 @@ pub struct Undo {
 }
 
 /// A change of the run that stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Skipped {
     /// Where it is at the head.
     pub path: Pointer,
