@@ -16,6 +16,7 @@ pub mod native;
 mod outbound;
 pub mod remote;
 pub mod transcription;
+pub mod trigger;
 pub mod types;
 
 use async_trait::async_trait;

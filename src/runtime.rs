@@ -14,6 +14,7 @@ mod registry;
 mod runs;
 mod suggestion;
 mod thread;
+mod triggers;
 mod types;
 mod view;
 mod work;
@@ -33,6 +34,7 @@ use crate::store::{Kind, Store, StoreError};
 
 pub use crate::agent::cause::{Cause, CauseKind};
 pub use crate::agent::transcription::{Audio, TranscriptionError};
+pub use crate::agent::trigger::hook::{Delivery, Untrusted};
 pub use crate::agent::types::TypeSpec;
 pub use agents::{AgentView, Agents, Entry, Hosted, Unfit};
 pub use document::{
@@ -51,6 +53,7 @@ pub use runs::{
     ThreadChoice,
 };
 pub use thread::StopOutcome;
+pub use triggers::{Delivered, HookError, TriggersGuard};
 pub use types::DocumentTypes;
 pub use view::{ThreadItem, ThreadPage};
 
@@ -61,6 +64,7 @@ use registry::NoRoom;
 use runs::{Queue, Starting};
 use suggestion::{Suggestion, Suggestions};
 use thread::{Follow, Replay, StopReason, ThreadHandle, ThreadRef, Threads};
+use triggers::Watchers;
 
 /// The runtime: one per process.
 #[derive(Debug)]
@@ -81,6 +85,7 @@ struct Services {
     janitor: Janitor,
     live_runs: Arc<LiveRuns>,
     types: Arc<DocumentTypes>,
+    watchers: Arc<Watchers>,
     /// Cancelled when the process begins to end: nothing starts from then on.
     stopping: CancellationToken,
     /// Sessions of clients, which say goodbye before the store closes.
@@ -209,12 +214,12 @@ impl Drop for WatchGuard {
 impl Services {
     /// A document of a thread or a run, of which there are only so many.
     fn document(self: &Arc<Self>, name: &DocumentRef) -> Arc<DocumentHandle> {
-        DocumentHandle::open(&self.documents, &self.store, &self.types, name)
+        DocumentHandle::open(&self.documents, &self.store, (&self.types, &self.watchers), name)
     }
 
     /// A document that somebody outside named, if there is room for one more.
     fn named_document(self: &Arc<Self>, name: &DocumentRef) -> Result<Arc<DocumentHandle>, DocumentUnavailable> {
-        Ok(DocumentHandle::open_within(&self.documents, &self.store, &self.types, name)?)
+        Ok(DocumentHandle::open_within(&self.documents, &self.store, (&self.types, &self.watchers), name)?)
     }
 
     /// A thread that has been stored, or is about to be; looking does not create one.
@@ -241,6 +246,7 @@ impl Runtime {
             janitor,
             live_runs: Arc::default(),
             types: Arc::new(DocumentTypes::new(Arc::clone(&agents))),
+            watchers: Arc::new(Watchers::new(Arc::clone(&agents))),
             stopping: CancellationToken::new(),
             sessions: TaskTracker::new(),
         });

@@ -8,6 +8,7 @@ mod copilotkit;
 mod counted;
 mod debug_feed;
 mod error;
+mod hooks;
 mod listen;
 mod live;
 mod openapi;
@@ -40,6 +41,7 @@ pub fn routes(config: &Config, runtime: &Arc<Runtime>) -> Router {
     Router::new()
         .merge(pages::routes(&config.base_path, Arc::clone(runtime)))
         .merge(copilotkit::routes(&config.base_path, config.debug_events, Arc::clone(runtime)))
+        .merge(hooks::routes(Arc::clone(runtime)))
         .nest("/v1", v1::routes(Arc::clone(runtime), &config.live))
         .fallback(|| async { Problem::not_found() })
         .layer(from_fn_with_state(origins, origin::guard))

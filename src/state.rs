@@ -17,6 +17,7 @@ pub mod schema;
 pub mod text;
 pub mod touch;
 pub mod value;
+pub mod watch;
 
 #[cfg(test)]
 mod random;

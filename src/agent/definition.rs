@@ -15,6 +15,7 @@ mod placeholder;
 mod prices;
 mod problem;
 mod reader;
+pub mod schedule;
 mod schema;
 mod secret;
 mod shared;
@@ -47,7 +48,7 @@ pub use secret::Secret;
 pub(crate) use source::{EXTENSIONS as DEFINITION_EXTENSIONS, Source};
 pub(crate) use span::parse as parse_duration;
 pub use tools::{ClientTools, StateTools, Tools};
-pub use trigger::{Trigger, TriggerKind};
+pub use trigger::{Idempotency, Outcome, Overlap, StateTrigger, Trigger, TriggerKind, TriggerThread, Verify, Webhook};
 pub(crate) use types::TypeSource;
 
 /// The longest id of an agent, in characters.

@@ -133,12 +133,6 @@ impl Loaded {
             hash: one.hash.clone(),
         };
         self.broken.extend(bad.iter().map(sketch));
-        for definition in &self.definitions {
-            for index in 0..definition.triggers.len() {
-                let message = "this version does not fire triggers yet: the agent runs only when somebody asks it to";
-                self.warnings.push(Warning::At(definition.problem(&format!("triggers[{index}]"), message)));
-            }
-        }
         self.warnings.extend(check::marked_in_vain(&self.definitions).into_iter().map(Warning::At));
         self.warnings.extend(cycles::cycles(&self.definitions).into_iter().map(Warning::Cycle));
         self.problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));

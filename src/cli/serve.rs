@@ -74,6 +74,7 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     announce(config, &runtime, address);
 
     let _watching = runtime.watch_agents();
+    let _firing = runtime.run_triggers().await;
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server::serve(listener, server::routes(config, &runtime), config.into(), stop.clone()));
     signals.stop().await;

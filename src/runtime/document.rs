@@ -30,6 +30,7 @@ use crate::store::{Kind, Owner, Store, StreamKey, Tenant};
 
 use super::presence::Room;
 use super::registry::{NoRoom, OwnerId, Registry};
+use super::triggers::Watchers;
 use super::types::{DocumentTypes, Names};
 pub(crate) use deltas::DeltaTail;
 pub use deltas::{Delta, Told as DeltaTold, squashed};
@@ -257,32 +258,32 @@ impl DocumentHandle {
     pub(crate) fn open(
         documents: &Arc<LiveDocuments>,
         store: &Arc<dyn Store>,
-        types: &Arc<DocumentTypes>,
+        rules: (&Arc<DocumentTypes>, &Arc<Watchers>),
         name: &DocumentRef,
     ) -> Arc<Self> {
-        documents.get_or_start(name, |id| Self::start(documents, store, types, name, id))
+        documents.get_or_start(name, |id| Self::start(documents, store, rules, name, id))
     }
 
     /// The same, unless as many documents live as there is room for.
     pub(crate) fn open_within(
         documents: &Arc<LiveDocuments>,
         store: &Arc<dyn Store>,
-        types: &Arc<DocumentTypes>,
+        rules: (&Arc<DocumentTypes>, &Arc<Watchers>),
         name: &DocumentRef,
     ) -> Result<Arc<Self>, NoRoom> {
-        documents.get_or_start_within(name, |id| Self::start(documents, store, types, name, id))
+        documents.get_or_start_within(name, |id| Self::start(documents, store, rules, name, id))
     }
 
     fn start(
         documents: &Arc<LiveDocuments>,
         store: &Arc<dyn Store>,
-        types: &Arc<DocumentTypes>,
+        (types, watchers): (&Arc<DocumentTypes>, &Arc<Watchers>),
         name: &DocumentRef,
         id: OwnerId,
     ) -> Self {
         let (inbox, commands) = mpsc::channel(INBOX);
         let log = Log { store: Arc::clone(store), stream: name.stream() };
-        let seat = Arc::new(Seat::new(name.clone(), log, Arc::clone(types)));
+        let seat = Arc::new(Seat::new(name.clone(), log, Arc::clone(types), Arc::clone(watchers)));
         let owner = actor::Owner { documents: Arc::clone(documents), name: name.clone(), id };
         documents.spawn_owner(name, id, actor::run(owner, Arc::clone(&seat), commands));
         Self { inbox, seat, room: Arc::default() }
@@ -426,10 +427,12 @@ mod tests {
     async fn live_documents_have_a_bound_and_idle_ones_make_room() {
         let documents = Arc::new(LiveDocuments::bounded(4));
         let store: Arc<dyn Store> = Arc::new(Memory::default());
-        let types = Arc::new(DocumentTypes::new(Arc::new(Agents::load(std::path::Path::new("agents")))));
+        let agents = Arc::new(Agents::load(std::path::Path::new("agents")));
+        let types = Arc::new(DocumentTypes::new(Arc::clone(&agents)));
+        let watchers = Arc::new(Watchers::new(agents));
         let open = |id: usize| {
             let name = DocumentRef { tenant: String::new(), owner: String::new(), name: format!("shared/{id}") };
-            DocumentHandle::open_within(&documents, &store, &types, &name)
+            DocumentHandle::open_within(&documents, &store, (&types, &watchers), &name)
         };
         let mut held: Vec<_> = (0..4).map(|id| open(id).expect("room")).collect();
         assert_eq!(open(4).expect_err("no room"), NoRoom);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::access::Principal;
 use crate::agent::cause::{Cause, CauseKind};
@@ -17,6 +17,8 @@ pub(crate) struct LiveRuns {
     live: Mutex<Live>,
     /// Wakes whoever waits for room when a run begins or ends.
     changed: Notify,
+    /// Tells everybody else who waits for runs to end.
+    ended: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +110,11 @@ impl LiveRuns {
         self.changed.notified().await;
     }
 
+    /// Wakes whenever a run has ended.
+    pub(crate) fn endings(&self) -> watch::Receiver<()> {
+        self.ended.subscribe()
+    }
+
     /// Wakes whoever waits, though nothing began or ended.
     pub(crate) fn wake(&self) {
         self.changed.notify_one();
@@ -133,5 +140,6 @@ impl Drop for Entered {
         }
         drop(live);
         self.runs.changed.notify_one();
+        self.runs.ended.send_replace(());
     }
 }

@@ -62,7 +62,13 @@ pub(super) async fn capabilities(
 
 /// The agent that a path names, if it can run.
 pub(super) fn fit(runtime: &Runtime, id: Result<Path<String>, PathRejection>) -> Result<Arc<Hosted>, Problem> {
-    let entry = entry(runtime, id)?;
+    let Path(id) = id.map_err(|_| Problem::not_found())?;
+    fit_by_id(runtime, &id)
+}
+
+/// The agent of this id, if it can run.
+pub(super) fn fit_by_id(runtime: &Runtime, id: &str) -> Result<Arc<Hosted>, Problem> {
+    let entry = entry_by_id(runtime, id)?;
     let id = entry.id();
     match entry.hosted() {
         Ok(hosted) => Ok(Arc::clone(hosted)),
@@ -80,6 +86,10 @@ pub(super) fn fit(runtime: &Runtime, id: Result<Path<String>, PathRejection>) ->
 
 fn entry(runtime: &Runtime, id: Result<Path<String>, PathRejection>) -> Result<Arc<Entry>, Problem> {
     let Path(id) = id.map_err(|_| Problem::not_found())?;
+    entry_by_id(runtime, &id)
+}
+
+fn entry_by_id(runtime: &Runtime, id: &str) -> Result<Arc<Entry>, Problem> {
     let unknown = || Problem::new(Code::NotFound, format!("agent `{id}` does not exist"));
-    runtime.agents().entry(&id).ok_or_else(unknown)
+    runtime.agents().entry(id).ok_or_else(unknown)
 }

@@ -88,6 +88,7 @@ pub(super) async fn submit(
         cause: Cause::first(CauseKind::Api),
         idempotency_key,
         settle: Vec::new(),
+        put: Vec::new(),
         keeps_instructions: false,
     };
     let submitted = runtime.submit(submission).await?;

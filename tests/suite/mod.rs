@@ -43,4 +43,5 @@ mod strict_deltas;
 mod suggestions;
 mod thread_keeping;
 mod transcription;
+mod triggers;
 mod waking;

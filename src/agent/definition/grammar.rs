@@ -170,7 +170,7 @@ pub(crate) const WEBHOOK_TRIGGER: &[Field] = trigger![
     must("name", Rule::Agent),
     may("verify", Rule::Fields(&[must("hmac_sha256", Rule::Secret), must("header", Rule::Text)])),
     may("idempotency", Rule::Text),
-    may("map", Rule::Names(&Rule::Text)),
+    may("map", Rule::Names(&Rule::Expression)),
 ];
 
 pub(crate) const AGENT_TRIGGER: &[Field] =
@@ -313,17 +313,8 @@ fn yes(fits: bool) -> Result<(), String> {
     if fits { Ok(()) } else { Err(String::new()) }
 }
 
-/// Five fields, or six with seconds before them, of the characters that such fields are made of.
 fn cron(text: &str) -> Result<(), String> {
-    let fields: Vec<&str> = text.split_whitespace().collect();
-    if !(5..=6).contains(&fields.len()) {
-        return Err(format!("it has {} fields, not five", fields.len()));
-    }
-    let odd = |c: char| !(c.is_ascii_alphanumeric() || "*/,-?#".contains(c));
-    match fields.iter().find(|field| field.contains(odd)) {
-        Some(field) => Err(format!("`{field}` has characters that no field has")),
-        None => Ok(()),
-    }
+    super::schedule::Cron::parse(text).map(drop)
 }
 
 fn expression(text: &str) -> Result<(), String> {

@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::placeholder::Surroundings;
 use super::*;
+use crate::state::pointer::Pointer;
+use crate::state::watch::Place;
 
 /// Reads `text` as the file `name`, with `HOST` and `KEY` as the only environment variables.
 fn read(name: &str, text: &str) -> Result<Definition, Vec<Problem>> {
@@ -538,8 +540,13 @@ fn what_is_not_served_yet_is_still_held_against_the_format() {
         ("{ type: state, doc: \"task/*\", debounce: 5 }", "a.yaml:2:53: `triggers[0].debounce` must be a duration"),
         (
             "{ type: cron, expr: \"0 8 * *\" }",
-            "a.yaml:2:33: `0 8 * *` is not a cron expression such as \"0 8 * * 1-5\": it has 4 fields",
+            "a.yaml:2:33: `0 8 * *` is not a cron expression such as \"0 8 * * 1-5\": Invalid pattern",
         ),
+        ("{ type: cron, expr: \"0 8 * * *\", tz: Mars }", "a.yaml:2:50: unknown time zone `Mars`"),
+        ("{ type: webhook, name: a, idempotency: once }", "a.yaml:2:52: `once` is no key: write header:NAME or"),
+        ("{ type: webhook, name: a, map: { inbox: body } }", "a.yaml:2:46: `inbox` is not a JSON Pointer"),
+        ("{ type: webhook, name: a, map: { /a: \"body ==\" } }", "a.yaml:2:50: `body ==` is not an expression"),
+        ("{ type: webhook, name: a }, { type: webhook, name: a }", "a.yaml:2:41: the agent has a webhook `a` already"),
         ("{ type: interval, every: 0s }", "a.yaml:2:38: `triggers[0].every` must be longer"),
         (
             "{ type: webhook, name: github, verify: { hmac_sha256: literal, header: X } }",
@@ -567,17 +574,42 @@ triggers:
   - { type: start }
 "#,
     );
-    let kinds: Vec<_> = definition.triggers.iter().map(|trigger| &trigger.kind).collect();
-    let state = TriggerKind::State {
-        doc: "task/*".to_owned(),
-        path: Some("/status".to_owned()),
-        from: Some(vec!["user".to_owned(), "agent:intake".to_owned()]),
+    let [state, cron, interval, webhook, agent, start] = definition.triggers.as_slice() else {
+        panic!("six were written: {:?}", definition.triggers);
     };
-    let agent = TriggerKind::Agent { agent: "intake".to_owned() };
+    let from = Some(vec!["user".to_owned(), "agent:intake".to_owned()]);
     assert_eq!(
-        kinds,
-        [&state, &TriggerKind::Cron, &TriggerKind::Interval, &TriggerKind::Webhook, &agent, &TriggerKind::Start]
+        state.kind,
+        TriggerKind::State(StateTrigger {
+            doc: "task/*".to_owned(),
+            path: Some("/status").map(|path| Place::parse(path).expect("a place")),
+            when: Some("new == 'ready'".to_owned()),
+            debounce: Duration::from_millis(500),
+            from,
+        })
     );
+    let TriggerKind::Cron { schedule, overlap: Overlap::Skip, catchup } = &cron.kind else { panic!("{cron:?}") };
+    assert_eq!((*catchup, cron.prompt.as_deref()), (Duration::from_secs(3600), Some("Morning check.")));
+    let friday: jiff::Timestamp = "2026-03-27T12:00:00Z".parse().expect("a time");
+    // The clock in Paris goes forward on that weekend.
+    assert_eq!(schedule.next_after(friday), Some("2026-03-30T06:00:00Z".parse().expect("a time")));
+    let every = Duration::from_secs(30);
+    assert_eq!(interval.kind, TriggerKind::Interval { every, overlap: Overlap::Skip, catchup: Duration::ZERO });
+    assert_eq!(
+        webhook.kind,
+        TriggerKind::Webhook(Webhook {
+            name: "github".to_owned(),
+            verify: Some(Verify {
+                hmac_sha256: Secret::Present("s3cret".to_owned()),
+                header: "x-hub-signature-256".to_owned()
+            }),
+            idempotency: Some(Idempotency::Header("x-github-delivery".to_owned())),
+            map: vec![(Pointer::parse("/inbox/-").expect("a pointer"), "body".to_owned())],
+        })
+    );
+    assert_eq!(agent.kind, TriggerKind::Agent { agent: "intake".to_owned(), outcome: Outcome::Success });
+    assert_eq!(start.kind, TriggerKind::Start);
+    assert!(state.id.starts_with("state-") && state.id != cron.id, "{} {}", state.id, cron.id);
     assert_eq!(definition.triggers[3].written["verify"]["hmac_sha256"], "${env:KEY}", "secrets stay placeholders");
 }
 

@@ -3,7 +3,9 @@
 
 use serde_json::Value;
 
-use crate::agent::definition::{Definition, Documents, Kind, Problem, SchemaForm, TriggerKind, glob, paths};
+use crate::agent::definition::{
+    Definition, Documents, Kind, Problem, SchemaForm, StateTrigger, TriggerKind, glob, paths,
+};
 use crate::agent::types::Types;
 use crate::state::schema::Schema;
 
@@ -101,10 +103,10 @@ pub(super) fn triggers(definition: &Definition, all: &[Definition], known: &[&st
     for (index, trigger) in definition.triggers.iter().enumerate() {
         let field = |name: &str| format!("triggers[{index}].{name}");
         match &trigger.kind {
-            TriggerKind::Agent { agent } if !known.contains(&agent.as_str()) => {
+            TriggerKind::Agent { agent, .. } if !known.contains(&agent.as_str()) => {
                 problems.push(definition.problem(&field("agent"), format!("agent `{agent}` does not exist")));
             }
-            TriggerKind::State { doc, path, from } => {
+            TriggerKind::State(StateTrigger { doc, path, from, .. }) => {
                 for (place, actor) in from.iter().flatten().enumerate() {
                     if let Some(agent) = actor.strip_prefix("agent:").filter(|agent| !known.contains(agent)) {
                         let message = format!("agent `{agent}` does not exist");
@@ -113,15 +115,15 @@ pub(super) fn triggers(definition: &Definition, all: &[Definition], known: &[&st
                 }
                 let Some(path) = path else { continue };
                 let schemas = watched_schemas(doc, all, types);
-                if !schemas.is_empty() && !schemas.iter().any(|schema| exists(schema, path)) {
+                if !schemas.is_empty() && !schemas.iter().any(|schema| exists(schema, &path.to_string())) {
                     let message = format!("`{path}` does not exist in the schema of `{doc}`");
                     problems.push(definition.problem(&field("path"), message));
                 }
             }
             TriggerKind::Agent { .. }
-            | TriggerKind::Cron
-            | TriggerKind::Interval
-            | TriggerKind::Webhook
+            | TriggerKind::Cron { .. }
+            | TriggerKind::Interval { .. }
+            | TriggerKind::Webhook(_)
             | TriggerKind::Start => {}
         }
     }

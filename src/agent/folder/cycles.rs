@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::agent::definition::{Definition, TriggerKind, glob};
+use crate::agent::definition::{Definition, StateTrigger, TriggerKind, glob};
 
 /// Every circle once, from its first id on: `[a, b, a]`.
 pub(super) fn cycles(definitions: &[Definition]) -> Vec<Vec<String>> {
@@ -19,7 +19,7 @@ pub(super) fn cycles(definitions: &[Definition]) -> Vec<Vec<String>> {
 
 /// Whether a run of `one` that ended starts `other`.
 fn starts_by_end(one: &Definition, other: &Definition) -> bool {
-    other.triggers.iter().any(|trigger| matches!(&trigger.kind, TriggerKind::Agent { agent } if *agent == one.id))
+    other.triggers.iter().any(|trigger| matches!(&trigger.kind, TriggerKind::Agent { agent, .. } if *agent == one.id))
 }
 
 /// Whether what `one` may write starts `other`.
@@ -27,7 +27,7 @@ fn starts_by_writing(one: &Definition, other: &Definition) -> bool {
     let own = one.state.scope.document_pattern(&one.id);
     let others = &one.documents.write;
     other.triggers.iter().any(|trigger| match &trigger.kind {
-        TriggerKind::State { doc, path, from } => {
+        TriggerKind::State(StateTrigger { doc, path, from, .. }) => {
             let hears = match from {
                 // Nobody is started by what it wrote itself, unless it asks for it.
                 None => one.id != other.id,
@@ -37,6 +37,7 @@ fn starts_by_writing(one: &Definition, other: &Definition) -> bool {
             };
             let everywhere = one.state.write.is_none();
             let touches = |path: &str| one.state.write.iter().flatten().any(|written| meet(written, path));
+            let path = path.as_ref().map(ToString::to_string);
             let writes_own = glob::overlap(doc, &own) && path.as_ref().is_none_or(|path| everywhere || touches(path));
             let writes_another = others.iter().any(|place| {
                 glob::overlap(doc, &place.pattern)
@@ -45,9 +46,9 @@ fn starts_by_writing(one: &Definition, other: &Definition) -> bool {
             hears && (writes_own || writes_another)
         }
         TriggerKind::Agent { .. }
-        | TriggerKind::Cron
-        | TriggerKind::Interval
-        | TriggerKind::Webhook
+        | TriggerKind::Cron { .. }
+        | TriggerKind::Interval { .. }
+        | TriggerKind::Webhook(_)
         | TriggerKind::Start => false,
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::access::Principal;
-use crate::agent::definition::{ClientSystem, Definition, Documents, Kind, Problem, Scope};
+use crate::agent::definition::{ClientSystem, Definition, Documents, Kind, Problem, Scope, Trigger};
 use crate::agent::{Agent, AgentError, RunContext, RunOutcome, llm, native, remote};
 use crate::agui::{AgentCapabilities, Outcome};
 use crate::state::pointer::Pointer;
@@ -56,6 +56,14 @@ impl Hosted {
         let state = &self.definition.state;
         let schema = state.schema.as_ref()?.schema.as_ref()?;
         state.scope.may_be(&self.definition.id, document).then_some(schema)
+    }
+
+    pub(in crate::runtime) fn triggers(&self) -> &[Trigger] {
+        &self.definition.triggers
+    }
+
+    pub(in crate::runtime) fn trigger(&self, id: &str) -> Option<&Trigger> {
+        self.definition.triggers.iter().find(|trigger| trigger.id == id)
     }
 
     /// Names this version of the definition.

@@ -110,7 +110,8 @@ pub(super) fn refuse(command: Command, reason: &str) {
 
 /// Waits until the borrower is done. One that ends without giving back may have written: what is stored counts.
 pub(super) async fn lend(live: Box<Live>, borrower: Borrower) -> Result<Box<Live>, Broken> {
-    let (name, log, types) = (live.name.clone(), live.log.clone(), Arc::clone(&live.types));
+    let (name, log) = (live.name.clone(), live.log.clone());
+    let rules = (Arc::clone(&live.types), Arc::clone(&live.watchers));
     let deltas = Arc::clone(&live.deltas);
     let (back, returned) = oneshot::channel();
     match borrower.send(Ok(Loan { live, back })) {
@@ -120,7 +121,7 @@ pub(super) async fn lend(live: Box<Live>, borrower: Borrower) -> Result<Box<Live
     }
     match returned.await {
         Ok(live) => Ok(live),
-        Err(_) => Live::load(name, log, types, deltas).await.map(Box::new),
+        Err(_) => Live::load(name, log, rules, deltas).await.map(Box::new),
     }
 }
 

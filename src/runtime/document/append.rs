@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::agent::StateError;
 use crate::state::document::{Change, Commit};
 use crate::state::history::Skipped;
-use crate::store::{Append, Batch, CommitError, Committed, NewEntry, Seq};
+use crate::store::{Append, Batch, CommitError, Committed, NewEntry, Seq, WorkItem};
 
 use super::Author;
 use super::actor::Broken;
@@ -46,6 +46,8 @@ pub(super) enum Decision {
         change: Change,
         /// Who had made the version before.
         before: Stamp,
+        /// What it sets off.
+        fired: Vec<WorkItem>,
     },
     Unchanged,
     /// What it would have come to.
@@ -60,6 +62,13 @@ impl Decision {
         match self {
             Self::Changed { commit, .. } => Some(commit),
             Self::Unchanged | Self::Dry(_) | Self::Before(_) | Self::Refused(_) => None,
+        }
+    }
+
+    fn fired(&self) -> &[WorkItem] {
+        match self {
+            Self::Changed { fired, .. } => fired,
+            Self::Unchanged | Self::Dry(_) | Self::Before(_) | Self::Refused(_) => &[],
         }
     }
 }
@@ -136,6 +145,7 @@ impl Live {
         let encode = |commit: &Arc<Commit>| serde_json::to_vec(commit).expect("a commit is plain data");
         let entries: Vec<_> = commits.map(|commit| NewEntry::one(encode(commit))).collect();
         let remember = self.pending.iter().flat_map(|pending| self.remember(pending)).collect();
+        let put = self.pending.iter().flat_map(|pending| pending.decided.fired()).cloned().collect();
         if entries.is_empty() {
             return (Batch { remember, ..Batch::default() }, Handed::default());
         }
@@ -147,14 +157,15 @@ impl Live {
         append.entries = entries;
         append.summary = Some(serde_json::to_vec(&self.latest).expect("a stamp is plain data").into());
         if !is_due {
-            return (Batch { appends: vec![append], remember, ..Batch::default() }, Handed { sizes, checkpoint: None });
+            let batch = Batch { appends: vec![append], remember, put, ..Batch::default() };
+            return (batch, Handed { sizes, checkpoint: None });
         }
         let version = self.document.version();
         let body = Bytes::from(serde_json::to_vec(self.document.body()).expect("a value is JSON"));
         append.snapshot = Some(body.clone());
         let checkpoint = self.log.checkpoint(&self.checkpoints, version, body);
         (
-            Batch { appends: vec![append, checkpoint], remember, ..Batch::default() },
+            Batch { appends: vec![append, checkpoint], remember, put, ..Batch::default() },
             Handed { sizes, checkpoint: Some(version) },
         )
     }
@@ -172,6 +183,7 @@ impl Live {
             self.checkpoints.push(version);
         }
         let pending = std::mem::take(&mut self.pending);
+        let has_fired = pending.iter().any(|pending| !pending.decided.fired().is_empty());
         let commits = pending.iter().filter_map(|pending| pending.decided.commit());
         let deltas: Vec<_> =
             commits.zip(&handed.sizes).map(|(commit, &bytes)| Delta::new(Arc::clone(commit), bytes)).collect();
@@ -192,6 +204,9 @@ impl Live {
             self.deltas.publish(self.document.version(), deltas);
         }
         agents.into_iter().for_each(|(reply, answer)| reply.answer(answer));
+        if has_fired {
+            self.watchers.ring();
+        }
     }
 
     /// The answer to a write that was decided now.

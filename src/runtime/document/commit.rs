@@ -145,7 +145,8 @@ impl Live {
             commit.mutation_id = Some(origin.mutation_id);
         }
         let before = std::mem::replace(&mut self.latest, Stamp::of(&commit));
-        Ok(Ok(Decision::Changed { commit: Arc::new(commit), change, before }))
+        let fired = self.watchers.set_off(&self.name, &commit, self.document.body());
+        Ok(Ok(Decision::Changed { commit: Arc::new(commit), change, before, fired }))
     }
 
     fn expected(&self, write: &Write, existed: bool) -> Result<(), DocumentError> {

@@ -10,6 +10,7 @@ use crate::state::document::{Commit, Document};
 use crate::state::history::Skipped;
 use crate::store::{Limit, Seq, StoreError};
 
+use super::super::triggers::Watchers;
 use super::super::types::DocumentTypes;
 use super::actor::Broken;
 use super::append::Pending;
@@ -25,6 +26,7 @@ pub(super) struct Live {
     pub(super) name: DocumentRef,
     pub(super) log: Log,
     pub(super) types: Arc<DocumentTypes>,
+    pub(super) watchers: Arc<Watchers>,
     pub(super) deltas: Arc<DeltaTail>,
     pub(super) document: Document,
     /// The lineage of its versions; none before the first commit.
@@ -73,7 +75,7 @@ impl Live {
     pub(super) async fn load(
         name: DocumentRef,
         log: Log,
-        types: Arc<DocumentTypes>,
+        (types, watchers): (Arc<DocumentTypes>, Arc<Watchers>),
         deltas: Arc<DeltaTail>,
     ) -> Result<Self, Broken> {
         let document = Document::absent();
@@ -81,6 +83,7 @@ impl Live {
             name,
             log,
             types,
+            watchers,
             deltas,
             document,
             epoch: None,

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::state::schema::View;
 
+use super::super::triggers::Watchers;
 use super::super::types::{DocumentTypes, Names};
 use super::actor::{Broken, lend, refuse};
 use super::deltas::DeltaTail;
@@ -26,6 +27,7 @@ pub(super) struct Seat {
     log: Log,
     deltas: Arc<DeltaTail>,
     types: Arc<DocumentTypes>,
+    watchers: Arc<Watchers>,
     /// Commands that are queued and not obeyed yet; those who come later may not overtake them.
     queued: AtomicUsize,
     /// A lock, because there is one owner at a time; an asynchronous one, because an owner waits for the store.
@@ -46,9 +48,10 @@ impl std::fmt::Debug for Seat {
 }
 
 impl Seat {
-    pub(super) fn new(name: DocumentRef, log: Log, types: Arc<DocumentTypes>) -> Self {
+    pub(super) fn new(name: DocumentRef, log: Log, types: Arc<DocumentTypes>, watchers: Arc<Watchers>) -> Self {
         let owner = Mutex::new(Owner { live: None, last_used: Instant::now() });
-        Self { name, log, deltas: Arc::new(DeltaTail::new()), types, queued: AtomicUsize::new(0), owner }
+        let (deltas, queued) = (Arc::new(DeltaTail::new()), AtomicUsize::new(0));
+        Self { name, log, deltas, types, watchers, queued, owner }
     }
 
     pub(super) fn deltas(&self) -> &DeltaTail {
@@ -93,8 +96,8 @@ impl Seat {
         let loaded = match owner.live.take() {
             Some(live) => Ok(live),
             None => {
-                let types = Arc::clone(&self.types);
-                Live::load(self.name.clone(), self.log.clone(), types, Arc::clone(&self.deltas)).await.map(Box::new)
+                let rules = (Arc::clone(&self.types), Arc::clone(&self.watchers));
+                Live::load(self.name.clone(), self.log.clone(), rules, Arc::clone(&self.deltas)).await.map(Box::new)
             }
         };
         let served = match loaded {

@@ -183,6 +183,7 @@ fn batch(
     for loan in loans.values() {
         let (batch, of_document) = loan.live.batch();
         all.appends.extend(batch.appends);
+        all.put.extend(batch.put);
         handed.push(of_document);
     }
     all.remember.extend(once.map(|once| {

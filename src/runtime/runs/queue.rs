@@ -121,7 +121,7 @@ impl Queue {
     }
 
     /// Whether a run waits or is just being started.
-    pub(super) fn has(&self, run_id: &str) -> bool {
+    pub(crate) fn has(&self, run_id: &str) -> bool {
         self.inner().line.has(run_id)
     }
 

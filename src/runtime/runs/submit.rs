@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::access::Principal;
 use crate::agent::cause::{Cause, CauseKind};
 use crate::agui::{Json, Message, RunAgentInput};
-use crate::store::{Batch, CommitError, Remember, Settle, StoreError, Tenant};
+use crate::store::{Batch, CommitError, Remember, Settle, StoreError, Tenant, WorkItem};
 
 use super::super::agents::Hosted;
 use super::super::clock::{now, now_ms};
@@ -41,6 +41,8 @@ pub struct Submission {
     pub idempotency_key: Option<String>,
     /// What is done once the run is stored; if some of it is done already, the run is not stored.
     pub settle: Vec<Settle>,
+    /// What waits once the run is stored.
+    pub put: Vec<WorkItem>,
     /// Whether system and developer messages are told to the agent, whatever its definition says of those of clients. They
     /// never become the thread's.
     pub keeps_instructions: bool,
@@ -117,7 +119,8 @@ impl Runtime {
         let terms = (true, submission.keeps_instructions);
         let ticket = Ticket::new(&run_id, &thread, submission.agent.id(), &input, submission.cause, terms);
         self.make_way(&ticket)?;
-        self.enqueue(&submission.agent, ticket, key, submission.settle, None).await
+        let along = Batch { settle: submission.settle, put: submission.put, ..Batch::default() };
+        self.enqueue(&submission.agent, ticket, key, along, None).await
     }
 
     /// The run that was submitted under a key before.
@@ -145,7 +148,7 @@ impl Runtime {
         agent: &Hosted,
         ticket: Ticket,
         key: Option<String>,
-        settle: Vec<Settle>,
+        along: Batch,
         client: Option<Client>,
     ) -> Result<Submitted, SubmitError> {
         let most = WAITING;
@@ -159,7 +162,9 @@ impl Runtime {
                 Submitted { run_id: ticket.run_id.clone(), thread_id: ticket.thread.clone(), accepted: true };
             let mut life = Life::new(&ticket.thread(), queued(&ticket));
             let due_at_ms = now_ms();
-            let mut batch = Batch { put: vec![ticket.item(due_at_ms)], settle, ..life.next().into() };
+            let Batch { settle, mut put, .. } = along;
+            put.push(ticket.item(due_at_ms));
+            let mut batch = Batch { put, settle, ..life.next().into() };
             batch.remember.extend(key.map(|key| Remember {
                 tenant: Tenant::new(ticket.tenant.as_str()),
                 key,

@@ -39,7 +39,8 @@ impl Thread {
         let (start, story, life) = live.into_story();
         let told = story.told();
         let facts = RunFacts::new(start, status, self.state_version, self.position, &told);
-        let along = AlongWith::end_of(life, &facts, &told, Some(&meter));
+        let along =
+            AlongWith::end_of(life, &facts, &told, Some(&meter)).setting_off(&self.services.watchers, &self.name);
         let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);
         // Memory that the store does not follow is dropped with the thread.
         self.remember(&record.facts);
@@ -92,6 +93,9 @@ impl Thread {
         };
         self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs), along.batch.clone()).await?;
         along.life.show(&self.services.documents);
+        if !along.batch.put.is_empty() {
+            self.services.watchers.ring();
+        }
         self.growth = growth;
         self.services.janitor.trim_later(self.name.clone(), Arc::clone(&self.log_lineage), self.position);
         Ok(())

@@ -5,10 +5,11 @@ use crate::agui::Event;
 use crate::store::{Batch, Settle};
 
 use super::super::runs::{FromQueue, Life, Lifecycle, ModelUsage, RunError, RunStatus, RunUsage, name_of};
-use super::StopReason;
+use super::super::triggers::{Ended, Watchers};
 use super::actor::{Broken, Thread};
 use super::live::Ending;
 use super::record::{RunFacts, RunStart, Told};
+use super::{StopReason, ThreadRef};
 
 /// What is stored along with a step of a run.
 #[derive(Debug, Clone)]
@@ -53,6 +54,12 @@ impl AlongWith {
         record.error = error;
         record.pending_tool_calls.clone_from(&facts.asked);
         Self { batch: life.next().into(), life }
+    }
+
+    /// With what the end of the run sets off.
+    pub(super) fn setting_off(mut self, watchers: &Watchers, thread: &ThreadRef) -> Self {
+        self.batch.put.extend(watchers.set_off_by_end(Ended { thread, run: &self.life.told }));
+        self
     }
 }
 

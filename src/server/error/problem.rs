@@ -7,7 +7,9 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use crate::runtime::{DocumentError, ImportError, ImportRefused, ReadError, Rejection, StartError, SubmitError};
+use crate::runtime::{
+    DocumentError, HookError, ImportError, ImportRefused, ReadError, Rejection, StartError, SubmitError, Untrusted,
+};
 use crate::state::document::Refusal;
 use crate::state::json::JsonError;
 use crate::state::patch::PatchError;
@@ -24,6 +26,7 @@ pub(in crate::server) enum Code {
     InvalidHeader,
     InvalidBody,
     Unauthenticated,
+    BadSignature,
     Forbidden,
     ForbiddenPath,
     NotFound,
@@ -66,6 +69,9 @@ impl Code {
             Self::InvalidBody => (S::BAD_REQUEST, "invalid_body", "The body has not the form of this call"),
             Self::Timeout => (S::REQUEST_TIMEOUT, "timeout", "The request did not arrive in time"),
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Credentials are missing or not valid"),
+            Self::BadSignature => {
+                (S::UNAUTHORIZED, "bad_signature", "The delivery is not signed with the shared secret")
+            }
             Self::Forbidden => (S::FORBIDDEN, "forbidden", "Not allowed"),
             Self::ForbiddenPath => (S::FORBIDDEN, "forbidden_path", "Not allowed at this place"),
             Self::NotFound => (S::NOT_FOUND, "not_found", "Nothing is here"),
@@ -227,6 +233,21 @@ impl From<SubmitError> for Problem {
             SubmitError::Settled | SubmitError::Unavailable { .. } | SubmitError::ShuttingDown => {
                 Self::unavailable(detail)
             }
+        }
+    }
+}
+
+impl From<HookError> for Problem {
+    fn from(error: HookError) -> Self {
+        let detail = error.to_string();
+        match error {
+            HookError::Unknown { .. } => Self::new(Code::NotFound, detail),
+            HookError::Untrusted(Untrusted::BadSignature { .. }) => Self::new(Code::BadSignature, detail),
+            HookError::Untrusted(Untrusted::NoSecret { .. }) => Self::unavailable(detail),
+            HookError::InvalidJson { .. } => Self::new(Code::InvalidJson, detail),
+            HookError::Unmapped { place, .. } => Self::new(Code::InvalidBody, detail).with("path", place.to_string()),
+            HookError::State(error) => Self::from(error),
+            HookError::Submit(error) => Self::from(error),
         }
     }
 }
