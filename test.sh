@@ -35,11 +35,13 @@ say "lints"
 cargo clippy --all-targets --quiet -- -D warnings
 
 if [ "$mode" = full ]; then
-  say "fast-json-patch, TypeScript and pydantic for the suite"
+  say "fast-json-patch, TypeScript, pydantic and the MCP SDK for the suite"
   (cd tests/fast-json-patch && npm ci --no-audit --no-fund --loglevel=error)
   (cd tests/generated-types && npm ci --no-audit --no-fund --loglevel=error)
   [ -x tests/generated-types/.venv/bin/python ] || python3 -m venv tests/generated-types/.venv
   tests/generated-types/.venv/bin/pip install --quiet --disable-pip-version-check -r tests/generated-types/requirements.txt
+  [ -x tests/mcp/.venv/bin/python ] || python3 -m venv tests/mcp/.venv
+  tests/mcp/.venv/bin/pip install --quiet --disable-pip-version-check -r tests/mcp/requirements.txt
   export COAGENT_RIGS=1
 fi
 

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -61,7 +62,7 @@ use document::{DocumentHandle, DocumentRef, DocumentUnavailable, LiveDocuments};
 use janitor::Janitor;
 use live_runs::LiveRuns;
 use registry::NoRoom;
-use runs::{Queue, Starting};
+use runs::{Asked, Queue, Starting};
 use suggestion::{Suggestion, Suggestions};
 use thread::{Follow, Replay, StopReason, ThreadHandle, ThreadRef, Threads};
 use triggers::Watchers;
@@ -84,6 +85,8 @@ struct Services {
     threads: Arc<Threads>,
     janitor: Janitor,
     live_runs: Arc<LiveRuns>,
+    /// Where runs say what they want of other agents.
+    asked: mpsc::Sender<Asked>,
     types: Arc<DocumentTypes>,
     watchers: Arc<Watchers>,
     /// Cancelled when the process begins to end: nothing starts from then on.
@@ -239,12 +242,14 @@ impl Runtime {
     pub async fn start(store: Arc<dyn Store>, agents: Agents) -> Result<Self, StoreError> {
         let agents = Arc::new(agents);
         let janitor = Janitor::start(Arc::clone(&store));
+        let (asked, requests) = mpsc::channel(runs::ASKED_WAITING);
         let services = Arc::new(Services {
             store,
             documents: Arc::new(LiveDocuments::bounded(document::LIVE)),
             threads: Arc::new(Threads::bounded(thread::LIVE)),
             janitor,
             live_runs: Arc::default(),
+            asked,
             types: Arc::new(DocumentTypes::new(Arc::clone(&agents))),
             watchers: Arc::new(Watchers::new(Arc::clone(&agents))),
             stopping: CancellationToken::new(),
@@ -270,7 +275,20 @@ impl Runtime {
         let unreadable = |error: runs::Unreadable| StoreError::Unavailable { reason: error.to_string() };
         let queue = Arc::new(Queue::load(services.store.as_ref(), live_runs).await.map_err(unreadable)?);
         tokio::spawn(runs::serve(Arc::clone(&services), Arc::clone(&agents), Arc::clone(&queue)));
-        Ok(Self { services, agents, suggestions: Arc::default(), queue, transcriber: None })
+        let runtime = Self { services, agents, suggestions: Arc::default(), queue, transcriber: None };
+        tokio::spawn(runs::serve_asked(runtime.share(), requests));
+        Ok(runtime)
+    }
+
+    /// The same runtime, for a task of its own.
+    fn share(&self) -> Self {
+        Self {
+            services: Arc::clone(&self.services),
+            agents: Arc::clone(&self.agents),
+            suggestions: Arc::clone(&self.suggestions),
+            queue: Arc::clone(&self.queue),
+            transcriber: None,
+        }
     }
 
     /// Turns speech into text with this from now on.

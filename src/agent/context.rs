@@ -70,6 +70,47 @@ pub enum Emission {
         name: String,
         request: StateRequest,
     },
+    /// What will probably stand at these places of the agent's own state: shown on the run's streams until the next one, and
+    /// never stored. An empty list ends it.
+    Predict(Vec<(Pointer, Value)>),
+    Agent(AgentRequest),
+}
+
+/// What a run wants of another agent; refused unless its definition names that one.
+#[derive(Debug)]
+pub struct AgentRequest {
+    pub agent: String,
+    /// The call that asks: asked again by the same call, the answer is the same.
+    pub call_id: String,
+    pub prompt: String,
+    pub asking: Asking,
+    /// Dropping its other end ends a run that was waited for.
+    pub reply: oneshot::Sender<Result<AgentAnswer, AgentRefusal>>,
+}
+
+/// What another agent is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    /// To answer, in a thread of its own; the run waits for it.
+    ToAnswer,
+    /// To answer next in this thread, after this run.
+    ToGoOn,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentAnswer {
+    pub run_id: String,
+    /// Its last words; empty where nobody waits for them.
+    pub text: String,
+}
+
+/// Why nothing came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentRefusal {
+    /// One of `RUN_ERROR.code`, a status of runs, or why the run was not taken.
+    pub code: String,
+    pub message: String,
 }
 
 /// What an agent asks of a document. A request is served after every event emitted before it is durable.
@@ -203,6 +244,26 @@ impl RunContext {
     ) -> Result<u64, StateError> {
         let Terms { if_version, creates } = terms;
         self.ask_of(name, |reply| StateRequest::Patch { ops, if_version, creates, reply }).await
+    }
+
+    /// Asks another agent, which the definition has to name; a refusal is an answer, too.
+    pub async fn run_agent(
+        &self,
+        agent: &str,
+        call_id: &str,
+        prompt: String,
+        asking: Asking,
+    ) -> Result<Result<AgentAnswer, AgentRefusal>, AgentError> {
+        let (reply, answer) = oneshot::channel();
+        let (agent, call_id) = (agent.to_owned(), call_id.to_owned());
+        let request = AgentRequest { agent, call_id, prompt, asking, reply };
+        self.out.send(Emission::Agent(request)).await.map_err(|_| AgentError::run_is_over())?;
+        answer.await.map_err(|_| AgentError::run_is_over())
+    }
+
+    /// Shows what will probably stand at these places of the agent's state; an empty list shows the truth again.
+    pub async fn predict(&self, values: Vec<(Pointer, Value)>) -> Result<(), AgentError> {
+        self.out.send(Emission::Predict(values)).await.map_err(|_| AgentError::run_is_over())
     }
 
     async fn ask<T>(

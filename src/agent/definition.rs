@@ -18,6 +18,7 @@ mod reader;
 pub mod schedule;
 mod schema;
 mod secret;
+mod servers;
 mod shared;
 mod source;
 mod span;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::Value;
 
+use crate::state::pointer::Pointer;
 use crate::state::schema::Schema;
 
 pub use documents::{DocumentPlace, Documents};
@@ -45,9 +47,14 @@ pub(crate) use models::NamedModels;
 pub(crate) use prices::{compiled_in as compiled_in_prices, shared as shared_prices};
 pub use problem::Problem;
 pub use secret::Secret;
+pub(crate) use servers::NamedServers;
 pub(crate) use source::{EXTENSIONS as DEFINITION_EXTENSIONS, Source};
 pub(crate) use span::parse as parse_duration;
-pub use tools::{ClientTools, StateTools, Tools};
+pub(in crate::agent) use tools::TOOL_TIMEOUT;
+pub use tools::{
+    AgentTool, AllowPrivate, ClientTools, HttpTool, McpChoice, McpReach, McpServer, McpTool, NamedTool, StateTools,
+    Tools,
+};
 pub use trigger::{Idempotency, Outcome, Overlap, StateTrigger, Trigger, TriggerKind, TriggerThread, Verify, Webhook};
 pub(crate) use types::TypeSource;
 
@@ -71,6 +78,8 @@ pub struct Definition {
     pub state: StateSpec,
     pub documents: Documents,
     pub tools: Tools,
+    /// The agents that may take its conversations over.
+    pub handoffs: Vec<String>,
     pub triggers: Vec<Trigger>,
     /// Whether a run may stop and wait for a person.
     pub asks_people: bool,
@@ -219,6 +228,15 @@ impl Definition {
         }
     }
 
+    /// The other agents that it asks or hands over to.
+    pub fn asks(&self) -> impl Iterator<Item = &str> {
+        let as_tools = self.tools.named.iter().filter_map(|(_, tool)| match tool {
+            NamedTool::Agent(tool) => Some(tool.agent.as_str()),
+            NamedTool::Http(_) | NamedTool::Mcp(_) => None,
+        });
+        as_tools.chain(self.handoffs.iter().map(String::as_str))
+    }
+
     /// A problem with the field at `path` (dotted: `agent.timeouts.idle`), with its place in the file.
     pub fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
         let problem = Problem::of_file(&self.source, message).of_agent(&self.id).at(self.places.0.locate(path));
@@ -259,6 +277,16 @@ pub struct StateSpec {
     pub read: Option<Vec<String>>,
     /// Pointers below which the agent may write; `None` is everywhere.
     pub write: Option<Vec<String>>,
+    /// What is shown of the state while a model writes arguments.
+    pub predict: Vec<Predict>,
+}
+
+/// An argument of a tool that will probably be what stands at a path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predict {
+    pub tool: String,
+    pub argument: String,
+    pub path: Pointer,
 }
 
 /// What describes the document.

@@ -3,13 +3,14 @@
 mod check;
 mod cycles;
 mod models;
+mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::definition::{DEFINITION_EXTENSIONS, Definition, NamedModels, Problem, Source, is_id};
+use super::definition::{DEFINITION_EXTENSIONS, Definition, NamedModels, NamedServers, Problem, Source, is_id};
 use super::model::prices::Prices;
 use super::types::Types;
 use models::Known;
@@ -101,7 +102,10 @@ impl Folder {
         let (prices, price_problems) = Prices::load(dir, variable);
         problems.extend(model_problems.into_iter().chain(price_problems));
         let known = Known { models: &models, prices: &prices, variable };
+        let (servers, server_problems) = NamedServers::load(dir, variable);
+        problems.extend(server_problems);
         for definition in &mut definitions {
+            problems.extend(servers::resolve(definition, &servers));
             problems.extend(known.resolve(definition));
         }
         let mut loaded = Loaded { definitions, broken, problems, warnings: Vec::new(), types };
@@ -121,6 +125,7 @@ impl Loaded {
         let known: Vec<&str> = self.definitions.iter().map(|definition| definition.id.as_str()).collect();
         let known: Vec<&str> = known.into_iter().chain(self.broken.iter().map(|broken| broken.id.as_str())).collect();
         for definition in &self.definitions {
+            self.problems.extend(check::asked(definition, &known));
             self.problems.extend(check::triggers(definition, &self.definitions, &known, types));
         }
         let failed: BTreeSet<String> = self.problems.iter().filter_map(|problem| problem.agent.clone()).collect();

@@ -5,7 +5,9 @@ mod budget;
 mod history;
 mod models;
 mod output;
+mod predict;
 mod prompt;
+mod repeats;
 mod retry;
 mod speech;
 mod state;
@@ -21,6 +23,7 @@ use async_trait::async_trait;
 use super::definition::{Definition, History, Llm, Problem};
 use super::model::usage::Tally;
 use super::model::{self, ModelName, Request};
+use super::tools::mcp::Servers;
 use super::{Agent, AgentError, Descriptor, RunContext, RunOutcome};
 use crate::agui::{
     AgentCapabilities, AssistantMessage, Event, Execution, Identity, Json, Message, ReasoningCapabilities,
@@ -30,7 +33,9 @@ use answer::Asking;
 use budget::{Bounds, Budget};
 use models::{Chosen, Models};
 use output::Judged;
+use predict::Predictions;
 use prompt::Prompt;
+use repeats::Repeats;
 use speech::CallIds;
 use state::Scope;
 use tools::Toolbox;
@@ -45,11 +50,12 @@ struct LlmAgent {
     history: History,
     scope: Scope,
     tools: Toolbox,
+    predictions: Predictions,
     bounds: Bounds,
 }
 
 /// The agent of a definition of kind `llm`. Opens no connection.
-pub fn build(definition: &Definition, llm: &Llm) -> Result<Box<dyn Agent>, Box<Problem>> {
+pub fn build(definition: &Definition, llm: &Llm, servers: &Servers) -> Result<Box<dyn Agent>, Box<Problem>> {
     let problem = |path: &str, message: String| Box::new(definition.problem(path, message));
     let folder = definition.source.parent().unwrap_or_else(|| Path::new("."));
     let mut models = Vec::with_capacity(llm.asked.len());
@@ -76,8 +82,10 @@ pub fn build(definition: &Definition, llm: &Llm) -> Result<Box<dyn Agent>, Box<P
         }
     })?;
     let scope = Scope::of(&definition.state);
-    let tools = Toolbox::new(definition);
-    Ok(Box::new(LlmAgent { models, output, prompt, history: llm.history, scope, tools, bounds: Bounds::default() }))
+    let tools = Toolbox::new(definition, servers).map_err(|(path, message)| problem(&path, message))?;
+    let predictions = Predictions::of(&definition.state.predict);
+    let (history, bounds) = (llm.history, Bounds::default());
+    Ok(Box::new(LlmAgent { models, output, prompt, history, scope, tools, predictions, bounds }))
 }
 
 #[async_trait]
@@ -142,37 +150,46 @@ impl LlmAgent {
         tally: &mut Tally,
     ) -> Result<Option<Json>, AgentError> {
         let input = cx.input();
-        let offer = self.tools.offer(input);
+        let offer = self.tools.offer(input).await;
         let mut budget = Budget::start(self.bounds);
         let mut conversation = history::conversation(&input.messages, &self.history);
         let mut ids = CallIds::of(&input.messages);
         // Who has to call a certain tool has no words to shape.
         let shape = self.output.as_ref().filter(|_| offer.required.is_none());
         let mut judged = 0;
+        let mut repeats = Repeats::default();
         loop {
             budget.step()?;
             cx.meter().step();
             let request = self.request(cx, &conversation, &offer, shape).await?;
-            let mut asking =
-                Asking { cx, models: &mut *models, budget: &mut budget, tally: &mut *tally, ids: &mut ids };
+            let mut asking = Asking {
+                cx,
+                models: &mut *models,
+                budget: &mut budget,
+                tally: &mut *tally,
+                ids: &mut ids,
+                predictions: &self.predictions,
+            };
             let Some(answer) = asking.answer(&request).await?.or_else(|| shape.map(|_| silence())) else {
                 return Ok(None);
             };
             let calls = answer.tool_calls.clone().unwrap_or_default();
             let said = answer.content.clone().unwrap_or_default();
             conversation.push(Arc::new(Message::Assistant(answer)));
-            let mut waits_for_browser = false;
+            let (mut waits_for_browser, mut is_handed_over) = (false, false);
             for call in &calls {
                 budget.tool_call()?;
                 cx.meter().tool_call();
-                if self.tools.is_browsers(&call.function.name, &offer) {
+                if offer.is_browsers(&call.function.name) {
                     waits_for_browser = true;
                 } else {
-                    conversation.push(self.work(cx, &offer, &budget, call).await?);
+                    let result = self.work(cx, &offer, &budget, &mut repeats, call).await?;
+                    is_handed_over |= offer.is_handoff(&call.function.name) && is_ok(&result);
+                    conversation.push(result);
                     budget.progress();
                 }
             }
-            if waits_for_browser {
+            if waits_for_browser || is_handed_over {
                 return Ok(None);
             }
             if calls.is_empty() {
@@ -224,12 +241,22 @@ impl LlmAgent {
         cx: &RunContext,
         offer: &tools::Offer,
         budget: &Budget,
+        repeats: &mut Repeats,
         call: &ToolCall,
     ) -> Result<Arc<Message>, AgentError> {
         let (name, arguments) = (&call.function.name, &call.function.arguments);
-        let result = budget.within(self.tools.call(cx, offer, name, arguments)).await??;
+        let before = self.predictions.before(cx, name).await?;
+        let mut outcome = budget.within(offer.call(cx, call)).await??;
+        if let Some(before) = before {
+            outcome = before.settle(cx, arguments, outcome).await?;
+        }
+        let noted = repeats.note(name, arguments, outcome.text);
+        let result = noted.text;
         let id = cx.new_id();
         cx.emit(Event::tool_call_result(id.as_str(), call.id.as_str(), result.as_str())).await?;
+        if let Some(enough) = noted.enough {
+            return Err(enough);
+        }
         Ok(Arc::new(Message::tool(id, call.id.as_str(), result)))
     }
 }
@@ -237,4 +264,9 @@ impl LlmAgent {
 /// An answer that says nothing.
 fn silence() -> AssistantMessage {
     AssistantMessage::empty("coagent-silence")
+}
+
+/// Whether a tool says that it did what it was asked to.
+fn is_ok(result: &Message) -> bool {
+    serde_json::from_str::<serde_json::Value>(&result.text()).is_ok_and(|result| result["ok"] == true)
 }

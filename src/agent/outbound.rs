@@ -4,20 +4,26 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, ClientBuilder, Url, redirect};
 use rustls::crypto::{CryptoProvider, ring};
 
 /// A client for calls to `url`. Redirects are not followed: they would carry credentials elsewhere.
 pub(super) fn client(url: &Url, connect_timeout: Duration) -> Result<Client, String> {
+    make(|client| {
+        let client = client.connect_timeout(connect_timeout);
+        if is_loopback(url) { client.no_proxy() } else { client }
+    })
+}
+
+/// A client with these options, which follows no redirects.
+pub(super) fn make(options: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, String> {
     if CryptoProvider::get_default().is_none() {
         // Losing a race to another installer is as good.
         drop(ring::default_provider().install_default());
     }
-    let mut client = Client::builder().connect_timeout(connect_timeout).redirect(redirect::Policy::none());
-    if is_loopback(url) {
-        client = client.no_proxy();
-    }
-    client.build().map_err(|error| format!("no HTTP client can be made: {}", told(&error)))
+    options(Client::builder().redirect(redirect::Policy::none()))
+        .build()
+        .map_err(|error| format!("no HTTP client can be made: {}", told(&error)))
 }
 
 /// The reason at the bottom of an error, without the address, which may hold a secret.

@@ -13,6 +13,7 @@ use tokio::sync::watch as changes;
 
 use crate::agent::definition::{Definition, Problem};
 use crate::agent::folder::{self, Folder, Loaded, Warning};
+use crate::agent::tools::mcp::Servers;
 use crate::agent::types::Types;
 use crate::state::schema::Schema;
 
@@ -42,6 +43,8 @@ struct Hosting {
     default: Option<String>,
     problems: Vec<Problem>,
     warnings: Vec<Warning>,
+    /// The same for every reading.
+    servers: Arc<Servers>,
 }
 
 impl Agents {
@@ -133,6 +136,7 @@ impl Hosting {
             default: None,
             problems: Vec::new(),
             warnings: Vec::new(),
+            servers: Arc::default(),
         }
     }
 
@@ -140,7 +144,9 @@ impl Hosting {
         let types = loaded.types.with_last_good_of(&before.types);
         // The same object as long as it says the same: readers know by it what they have looked at.
         let types = if types == *before.types { Arc::clone(&before.types) } else { Arc::new(types) };
-        let mut hosting = Self { types, problems: loaded.problems, warnings: loaded.warnings, ..Self::nothing() };
+        let servers = Arc::clone(&before.servers);
+        let (problems, warnings) = (loaded.problems, loaded.warnings);
+        let mut hosting = Self { types, problems, warnings, servers, ..Self::nothing() };
         for definition in loaded.definitions {
             hosting.host(Arc::new(definition), before);
         }
@@ -166,7 +172,7 @@ impl Hosting {
         let standing = match earlier {
             _ if !definition.enabled => Standing::Disabled(definition),
             Some(Standing::Ready(hosted)) if *hosted.definition() == definition => Standing::Ready(Arc::clone(hosted)),
-            _ => match Hosted::build(Arc::clone(&definition), before.used(&id)) {
+            _ => match Hosted::build(Arc::clone(&definition), before.used(&id), &before.servers) {
                 Ok(hosted) => Standing::Ready(Arc::new(hosted)),
                 Err(problem) => {
                     self.problems.push(problem);

@@ -33,6 +33,7 @@ use super::registry::{NoRoom, OwnerId, Registry};
 use super::triggers::Watchers;
 use super::types::{DocumentTypes, Names};
 pub(crate) use deltas::DeltaTail;
+pub(crate) use deltas::frame as delta_frame;
 pub use deltas::{Delta, Told as DeltaTold, squashed};
 pub(crate) use load::Stamp;
 pub(crate) use past::Log;

@@ -3,6 +3,7 @@
 //!
 //! What happens in a run is the thread's; this is what happens around it.
 
+mod asked;
 mod cancel;
 mod lifecycle;
 mod line;
@@ -17,6 +18,7 @@ use crate::store::Settle;
 
 use super::StartRun;
 
+pub(crate) use asked::{Asked, WAITING as ASKED_WAITING, serve_asked};
 pub(crate) use lifecycle::{Life, Unreadable, name_of};
 pub use look::{RunPage, RunQuery};
 pub(crate) use queue::{Queue, serve};

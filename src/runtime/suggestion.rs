@@ -10,9 +10,9 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::cause::Cause;
-use crate::agent::context::{Emission, StateRequest, Versioned};
+use crate::agent::context::{AgentRefusal, Emission, StateRequest, Versioned};
 use crate::agent::{AgentError, RunContext, RunInput, StateError};
-use crate::agui::{Admission, Closing, Dialect, Encoding, Event, Outcome, RunAgentInput};
+use crate::agui::{Admission, Closing, Dialect, Encoding, Event, Message, Outcome, Role, RunAgentInput};
 
 use super::work::{Step, Work};
 use super::{StartRun, thread_ref};
@@ -88,7 +88,7 @@ impl Suggestion {
         let is_state = |state: &Value| state.as_object().is_some_and(|members| !members.is_empty());
         let state = posted.filter(is_state).unwrap_or_else(|| agent.initial_state());
         let (thread, run) = (input.thread_id.clone(), input.run_id.clone());
-        let asked = as_posted(input, headers);
+        let asked = as_posted(input, headers, agent.keeps_client_instructions());
         let work = Work::start(|out| async move { agent.run(RunContext::new(asked, out)).await });
         Self {
             admission: Admission::new(&thread, &run),
@@ -143,6 +143,12 @@ impl Suggestion {
 
     fn take(&mut self, emission: Emission, out: &mut Vec<Event>) {
         match emission {
+            Emission::Agent(request) => {
+                let message = "a suggestion asks no other agents".to_owned();
+                let _ = request.reply.send(Err(AgentRefusal { code: "forbidden".to_owned(), message }));
+            }
+            // Nothing of a suggestion becomes state.
+            Emission::Predict(_) => {}
             Emission::Event(event) if event.is_state() => {}
             Emission::Event(event) => {
                 if let Err(error) = self.admission.admit(event, out) {
@@ -198,11 +204,12 @@ impl Suggestion {
     }
 }
 
-fn as_posted(input: RunAgentInput, headers: Vec<(String, String)>) -> RunInput {
+fn as_posted(input: RunAgentInput, headers: Vec<(String, String)>, keeps_instructions: bool) -> RunInput {
+    let is_told = |message: &Message| keeps_instructions || !matches!(message.role(), Role::System | Role::Developer);
     RunInput {
         thread_id: input.thread_id,
         run_id: uuid::Uuid::now_v7().to_string(),
-        messages: input.messages.into_iter().map(Arc::new).collect(),
+        messages: input.messages.into_iter().filter(is_told).map(Arc::new).collect(),
         tools: input.tools,
         context: input.context,
         forwarded_props: input.forwarded_props,

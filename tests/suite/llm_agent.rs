@@ -274,7 +274,8 @@ async fn only_the_browsers_tools_that_the_definition_allows_are_offered() {
 
 #[tokio::test]
 async fn a_model_that_never_comes_to_an_end_uses_up_its_steps() {
-    let (model, _home, server) = helper([call("c", "state_read", &json!({}))]).await;
+    let write = |n: usize| call(&format!("c{n}"), "state_set", &json!({ "path": "/n", "value": n }));
+    let (model, _home, server) = helper((0..21).map(write)).await;
     let events = server.run_to_end("helper", &say("t", "u", "go on")).await;
     let end = events.last().expect("a terminal");
     assert_eq!((&end["type"], &end["code"]), (&json!("RUN_ERROR"), &json!("budget_exceeded")));
@@ -284,7 +285,8 @@ async fn a_model_that_never_comes_to_an_end_uses_up_its_steps() {
 
 #[tokio::test]
 async fn a_model_that_calls_without_measure_uses_up_its_calls() {
-    let many: Vec<_> = (0..30).map(|index| called(index, &format!("c{index}"), "state_read", "{}")).collect();
+    let read = |n: u64| called(n, &format!("c{n}"), "state_read", &json!({ "path": format!("/{n}") }).to_string());
+    let many: Vec<_> = (0..30).map(read).collect();
     let (model, _home, server) = helper([whole(&many, "tool_calls")]).await;
     let events = server.run_to_end("helper", &say("t", "u", "go on")).await;
     let end = events.last().expect("a terminal");

@@ -57,6 +57,19 @@ impl EventStream {
         panic!("the stream ended without {event_type}: {seen:#?}");
     }
 
+    /// Reads up to an event of this type; all events until then, and it.
+    pub(crate) async fn all_until(&mut self, event_type: &str) -> Vec<Value> {
+        let mut seen = Vec::new();
+        while let Some(event) = self.next().await {
+            let is_it = event["type"] == event_type;
+            seen.push(event);
+            if is_it {
+                return seen;
+            }
+        }
+        panic!("the stream ended without {event_type}: {seen:#?}");
+    }
+
     /// All events up to the end of the stream.
     pub(crate) async fn rest(mut self) -> Vec<Value> {
         let mut events = Vec::new();
@@ -88,10 +101,15 @@ pub(crate) fn types(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["type"].as_str().expect("an event has a type")).collect()
 }
 
+/// The results of a run's tool calls, as the model is told them.
+pub(crate) fn tool_results(events: &[Value]) -> Vec<String> {
+    let results = events.iter().filter(|event| event["type"] == "TOOL_CALL_RESULT");
+    results.map(|event| event["content"].as_str().expect("text").to_owned()).collect()
+}
+
 /// The results of a run's tool calls, as JSON.
 pub(crate) fn results(events: &[Value]) -> Vec<Value> {
-    let results = events.iter().filter(|event| event["type"] == "TOOL_CALL_RESULT");
-    results.map(|event| serde_json::from_str(event["content"].as_str().expect("text")).expect("JSON")).collect()
+    tool_results(events).iter().map(|result| serde_json::from_str(result).expect("JSON")).collect()
 }
 
 /// The text of all messages that the events stream, joined.

@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod faulty;
 pub(crate) mod linear;
 pub(crate) mod live;
+pub(crate) mod mcp;
 pub(crate) mod model;
 pub(crate) mod random;
 pub(crate) mod runs;

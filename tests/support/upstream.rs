@@ -84,6 +84,11 @@ impl Upstream {
         requests.iter().map(|(_, body)| serde_json::from_str(body).expect("a request is JSON")).collect()
     }
 
+    /// Heads and bodies of all requests so far.
+    pub(crate) fn requests(&self) -> Vec<(String, String)> {
+        self.requests.lock().expect("requests").clone()
+    }
+
     /// The head of the last request.
     pub(crate) fn last_head(&self) -> String {
         self.last_request().0
@@ -136,7 +141,7 @@ async fn serve(mut socket: TcpStream, answer: Answer, sent: &AtomicUsize, gone: 
     }
 }
 
-async fn read_request(socket: &mut TcpStream) -> Option<(String, String)> {
+pub(crate) async fn read_request(socket: &mut TcpStream) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     loop {
         let mut piece = [0; 4096];

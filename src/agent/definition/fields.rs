@@ -49,6 +49,7 @@ impl Place {
                 "state",
                 "documents",
                 "tools",
+                "handoffs",
                 "triggers",
                 "hitl",
                 "instructions",
@@ -79,7 +80,7 @@ impl Place {
             Self::Type => &["schema", "put", "retention", "limits", "initial", "durability"],
             Self::TypeLimits => &["document_bytes", "depth", "operations"],
             Self::TypeRetention => &["versions", "days"],
-            Self::State => &["scope", "schema", "initial", "read", "write"],
+            Self::State => &["scope", "schema", "initial", "read", "write", "predict"],
             Self::StateTools => &["read", "patch"],
             Self::ClientTools => &["type", "allow"],
             Self::NamedModel => &["model", "base_url", "api_key", "api", "headers", "params", "timeouts", "price"],
@@ -89,8 +90,7 @@ impl Place {
 
     fn not_yet(self) -> &'static [&'static str] {
         match self {
-            Self::Root => &["handoffs", "run"],
-            Self::State => &["predict"],
+            Self::Root => &["run"],
             Self::LlmAgent
             | Self::LlmParams
             | Self::LlmTimeouts
@@ -99,6 +99,7 @@ impl Place {
             | Self::RemoteAgent
             | Self::NativeAgent
             | Self::RemoteTimeouts
+            | Self::State
             | Self::StateTools
             | Self::ClientTools
             | Self::NamedModel

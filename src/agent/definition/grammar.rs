@@ -99,8 +99,17 @@ pub(crate) const RUN: Rule = Rule::Fields(&[
     may("dead_letter", Rule::Word(&["keep", "drop"])),
 ]);
 
+/// An entry of `_shared/mcp.yaml`.
+pub(crate) const MCP_SERVER: &[Field] = &[
+    may("url", Rule::Text),
+    may("headers", Rule::Names(&Rule::Text)),
+    may("command", Rule::List(&Rule::Text)),
+    may("env", Rule::Names(&Rule::Text)),
+];
+
 pub(crate) const MCP_TOOL: &[Field] = &[
     must("type", Rule::Text),
+    may("server", Rule::Text),
     may("url", Rule::Text),
     may("headers", Rule::Names(&Rule::Text)),
     may("command", Rule::List(&Rule::Text)),
@@ -121,6 +130,7 @@ pub(crate) const HTTP_TOOL: &[Field] = &[
     may("output_pointer", Rule::Pointer),
     may("timeout", Rule::Duration),
     may("idempotent", Rule::Bool),
+    may("allow_private", Rule::Any),
 ];
 
 pub(crate) const AGENT_TOOL: &[Field] = &[

@@ -18,6 +18,7 @@ use super::tree::Node;
 use super::{Definition, Instructions, Kind, Native, Places};
 pub(super) use llm::{price as model_price, settings as model_settings};
 pub(super) use state::is_pointer;
+pub(super) use tools::mcp::server as mcp_server;
 
 /// What stands for the thread's id in the template of a shared document.
 pub(super) const THREAD: &str = "{{thread}}";
@@ -40,11 +41,29 @@ pub(super) fn definition(
     let default = reader.bool_or(&fields, "default", false);
     let state = state::state(reader, &fields);
     let documents = documents::documents(reader, &fields);
+    let handoffs = reader.texts(&fields, "handoffs").unwrap_or_default();
+    let handoffs: Vec<String> = handoffs.into_iter().map(|(agent, _, _)| agent.to_owned()).collect();
     let tools = tools::tools(reader, &fields);
     let triggers = triggers::triggers(reader, &fields);
     hold_the_rest(reader, &fields);
     let asks_people = reader.word_or(&fields, "hitl", &[("deny", false), ("interrupt", true)], true);
     let kind = kind(reader, &fields, body)?;
+    if !matches!(kind, Kind::Llm(_)) {
+        for (name, _) in &tools.named {
+            let path = format!("tools.{name}");
+            let message = format!("`{path}` belongs to agents of kind llm, not to one of kind {}", kind.as_str());
+            reader.note(root.locate(&path), &path, message);
+        }
+        if !handoffs.is_empty() {
+            let message = format!("`handoffs` belong to agents of kind llm, not to one of kind {}", kind.as_str());
+            reader.note(root.locate("handoffs"), "handoffs", message);
+        }
+        if state.as_ref().is_some_and(|state| !state.predict.is_empty()) {
+            let message =
+                format!("`state.predict` belongs to agents of kind llm, not to one of kind {}", kind.as_str());
+            reader.note(root.locate("state.predict"), "state.predict", message);
+        }
+    }
     Some(Definition {
         id: id.to_owned(),
         name,
@@ -55,6 +74,7 @@ pub(super) fn definition(
         state: state?,
         documents,
         tools,
+        handoffs,
         triggers,
         asks_people,
         source: source.to_owned(),

@@ -70,7 +70,14 @@ fn the_smallest_definitions_have_the_documented_defaults() {
     assert_eq!((definition.enabled, definition.default), (true, false));
     assert_eq!(
         definition.state,
-        StateSpec { scope: Scope::Thread, schema: None, initial: json!({}), read: None, write: None }
+        StateSpec {
+            scope: Scope::Thread,
+            schema: None,
+            initial: json!({}),
+            read: None,
+            write: None,
+            predict: Vec::new()
+        }
     );
     assert_eq!(
         remote(&definition),
@@ -311,26 +318,24 @@ fn an_unknown_field_is_told_with_what_is_accepted() {
 #[test]
 fn what_this_version_does_not_serve_is_refused_by_name() {
     let native = "agent: { kind: native, name: x }";
-    for (field, value) in [
-        ("handoffs", "[booker]"),
-        ("run", "{ budget: { steps: 20, cost_usd: 0.5, wall: 10m }, chain: { max_depth: 8 }, durable: steps }"),
-    ] {
-        let refusal = format!("a.yaml:2:1: `{field}` is not supported by this version yet");
-        check("a.yaml", &format!("{native}\n{field}: {value}"), &[&refusal]);
-    }
+    let run = "run: { budget: { steps: 20, cost_usd: 0.5, wall: 10m }, chain: { max_depth: 8 }, durable: steps }";
+    let refusal = "a.yaml:2:1: `run` is not supported by this version yet";
+    check("a.yaml", &format!("{native}\n{run}"), &[refusal]);
     for (kind, more) in [
         ("mcp", "url: https://mcp.example/mcp, allow: [search], timeout: 20s"),
         ("mcp", "command: [npx, -y, server-fs], env: {}"),
-        ("http", "method: GET, url: \"https://api.example/{{ args.ccy }}\", input: {}, output_pointer: /rate"),
         ("agent", "agent: critic, input: {}, state: isolated"),
+        ("http", "method: GET, url: \"https://api.example/{{ args.ccy }}\", input: {}, output_pointer: /rate"),
     ] {
-        let refusal = format!("a.yaml:2:21: tools of type `{kind}` are not supported by this version yet");
-        check("a.yaml", &format!("{native}\ntools: {{ x: {{ type: {kind}, {more} }} }}"), &[&refusal]);
+        let refusal = "a.yaml:2:13: `tools.x` belongs to agents of kind llm, not to one of kind native";
+        check("a.yaml", &format!("{native}\ntools: {{ x: {{ type: {kind}, {more} }} }}"), &[refusal]);
+        let llm = "agent: { kind: llm, model: scripted/echo }";
+        accepted("a.yaml", &format!("{llm}\ntools: {{ x: {{ type: {kind}, {more} }} }}"));
     }
     check(
         "a.yaml",
         &format!("{native}\nstate: {{ predict: [{{ tool: write_plan, argument: days, path: /trip/days }}] }}"),
-        &["a.yaml:2:10: `state.predict` is not supported by this version yet"],
+        &["a.yaml:2:19: `state.predict` belongs to agents of kind llm"],
     );
     let refusal = "a.yaml:1:16: kind `attached` is not supported by this version yet";
     check(
@@ -500,7 +505,7 @@ fn what_is_not_served_yet_is_still_held_against_the_format() {
     for (line, refusals) in [
         ("documents: { read: [task] }", &["a.yaml:2:21: `task` is not a place of documents"][..]),
         ("documents: { write: [\"task/*#x\"] }", &["a.yaml:2:22: `task/*#x` is not a place of documents"]),
-        ("handoffs: [A]", &["a.yaml:2:1:", "a.yaml:2:12: `A` is not an id"]),
+        ("handoffs: [A]", &["a.yaml:2:11: `handoffs` belong to agents of kind llm", "a.yaml:2:12: `A` is not an id"]),
         (
             "run: { budget: { step: 3 } }",
             &["a.yaml:2:1:", "a.yaml:2:18: unknown field `run.budget.step`: accepted here are steps,"],

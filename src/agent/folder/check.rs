@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::agent::definition::{
-    Definition, Documents, Kind, Problem, SchemaForm, StateTrigger, TriggerKind, glob, paths,
+    Definition, Documents, Kind, NamedTool, Problem, SchemaForm, StateTrigger, TriggerKind, glob, paths,
 };
 use crate::agent::types::Types;
 use crate::state::schema::Schema;
@@ -38,6 +38,7 @@ pub(super) fn against_schema(definition: &mut Definition, types: &Types) -> Vec<
     }
     let mut problems = templates(definition);
     problems.extend(documents(definition, types));
+    problems.extend(predictions(definition));
     let Some(schema) = definition.state.schema.as_ref().and_then(|form| form.schema.clone()) else { return problems };
     if let Kind::Remote(_) = definition.kind
         && definition.state.write.is_none()
@@ -60,10 +61,61 @@ pub(super) fn against_schema(definition: &mut Definition, types: &Types) -> Vec<
             pointer(format!("state.{field}[{index}]"), text);
         }
     }
+    for (index, predict) in definition.state.predict.iter().enumerate() {
+        pointer(format!("state.predict[{index}].path"), &predict.path.to_string());
+    }
     if let Kind::Llm(llm) = &definition.kind
         && let Some(write_to) = llm.output.as_ref().and_then(|output| output.write_to.as_ref())
     {
         pointer("agent.output.write_to".to_owned(), write_to);
+    }
+    problems
+}
+
+/// Whether the agents that a definition asks exist.
+pub(super) fn asked(definition: &Definition, known: &[&str]) -> Vec<Problem> {
+    let tools = definition.tools.named.iter().filter_map(|(name, tool)| match tool {
+        NamedTool::Agent(tool) => Some((format!("tools.{name}.agent"), tool.agent.as_str())),
+        NamedTool::Http(_) | NamedTool::Mcp(_) => None,
+    });
+    let handoffs =
+        definition.handoffs.iter().enumerate().map(|(index, agent)| (format!("handoffs[{index}]"), agent.as_str()));
+    tools
+        .chain(handoffs)
+        .filter_map(|(path, agent)| {
+            let message = if agent == definition.id {
+                format!("agent `{agent}` cannot ask itself")
+            } else if known.contains(&agent) {
+                return None;
+            } else {
+                format!("agent `{agent}` does not exist")
+            };
+            Some(definition.problem(&path, message))
+        })
+        .collect()
+}
+
+/// Whether every prediction is of a place that the agent may write, and of an argument that the tool has.
+fn predictions(definition: &Definition) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (index, predict) in definition.state.predict.iter().enumerate() {
+        let mut refuse = |field: &str, message: String| {
+            problems.push(definition.problem(&format!("state.predict[{index}].{field}"), message));
+        };
+        let path = predict.path.to_string();
+        let may_write = definition.state.write.as_ref().is_none_or(|write| {
+            write.iter().any(|allowed| path == *allowed || path.starts_with(&format!("{allowed}/")))
+        });
+        if !may_write {
+            refuse("path", format!("`{path}` is not this agent's to write"));
+        }
+        let named = definition.tools.named.iter().find(|(name, _)| *name == predict.tool).map(|(_, tool)| tool);
+        if let Some(NamedTool::Http(tool)) = named
+            && let Some(properties) = tool.input.as_ref().and_then(|input| input.get("properties")?.as_object())
+            && !properties.contains_key(&predict.argument)
+        {
+            refuse("argument", format!("`{}` is not among the arguments of `{}`", predict.argument, predict.tool));
+        }
     }
     problems
 }

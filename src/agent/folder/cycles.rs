@@ -9,7 +9,7 @@ pub(super) fn cycles(definitions: &[Definition]) -> Vec<Vec<String>> {
     let mut starts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for one in definitions {
         for other in definitions {
-            if starts_by_end(one, other) || starts_by_writing(one, other) {
+            if one.asks().any(|asked| asked == other.id) || starts_by_end(one, other) || starts_by_writing(one, other) {
                 starts.entry(&one.id).or_default().insert(&other.id);
             }
         }

@@ -4,6 +4,7 @@ use futures_util::StreamExt as _;
 
 use super::budget::Budget;
 use super::models::Chosen;
+use super::predict::Predictions;
 use super::retry;
 use super::speech::{CallIds, Speech};
 use crate::agent::context::RunContext;
@@ -19,6 +20,7 @@ pub(super) struct Asking<'r, 'm> {
     pub(super) budget: &'r mut Budget,
     pub(super) tally: &'r mut Tally,
     pub(super) ids: &'r mut CallIds,
+    pub(super) predictions: &'r Predictions,
 }
 
 /// Why an attempt gave no whole answer.
@@ -41,7 +43,7 @@ impl Asking<'_, '_> {
     pub(super) async fn answer(&mut self, request: &Request) -> Result<Option<AssistantMessage>, AgentError> {
         let mut tried = 0;
         loop {
-            let mut speech = Speech::new(self.cx, request.output.is_some());
+            let mut speech = Speech::new(self.cx, self.predictions, request.output.is_some());
             let attempted = self.attempt(request, &mut speech).await;
             tried += 1;
             let fault = match attempted {

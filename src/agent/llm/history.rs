@@ -3,24 +3,23 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::agent::definition::{ClientSystem, History};
+use crate::agent::definition::History;
 use crate::agui::{Message, Role};
 
 /// What a call is answered with that nobody answered.
 pub(super) const INTERRUPTED: &str = r#"{"error":"interrupted"}"#;
 
 pub(super) fn conversation(messages: &[Arc<Message>], history: &History) -> Vec<Arc<Message>> {
-    let spoken: Vec<_> = messages.iter().filter(|message| is_spoken(message, history.client_system)).collect();
+    let spoken: Vec<_> = messages.iter().filter(|message| is_spoken(message)).collect();
     let first = history.max_messages.map_or(0, |most| spoken.len().saturating_sub(most));
     complete(&spoken[first..])
 }
 
-/// Whether a model is told of a message at all.
-fn is_spoken(message: &Message, client_system: ClientSystem) -> bool {
+/// Whether a model is told of a message at all. Which instructions a run is given is decided before.
+fn is_spoken(message: &Message) -> bool {
     match message.role() {
-        Role::User | Role::Tool => true,
+        Role::User | Role::Tool | Role::System | Role::Developer => true,
         Role::Assistant => !message.text().is_empty() || !message.tool_calls().is_empty(),
-        Role::System | Role::Developer => client_system == ClientSystem::Keep,
         Role::Activity | Role::Reasoning => false,
     }
 }
@@ -109,8 +108,6 @@ mod tests {
             { "id": "e", "role": "assistant", "content": "" },
             { "id": "a", "role": "assistant", "content": "yes" },
         ]);
-        check(messages.clone(), History::default(), &["u", "a"]);
-        let keep = History { client_system: ClientSystem::Keep, ..History::default() };
-        check(messages, keep, &["s", "d", "u", "a"]);
+        check(messages, History::default(), &["s", "d", "u", "a"]);
     }
 }

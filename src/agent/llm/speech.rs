@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::history::INTERRUPTED;
+use super::predict::{Coming, Predictions};
 use crate::agent::context::RunContext;
 use crate::agent::error::AgentError;
 use crate::agent::model::Piece;
@@ -12,6 +13,9 @@ use crate::agui::{AssistantMessage, Event, Message, ToolCall};
 /// One attempt at an answer.
 pub(super) struct Speech<'c> {
     cx: &'c RunContext,
+    predictions: &'c Predictions,
+    /// Of the calls, in their order, those of which something is predicted.
+    coming: Vec<Option<Coming>>,
     open: Open,
     /// The message that calls belong to.
     message: Option<String>,
@@ -52,9 +56,11 @@ impl CallIds {
 
 impl<'c> Speech<'c> {
     /// With `holds_text` the text is kept and not shown.
-    pub(super) fn new(cx: &'c RunContext, holds_text: bool) -> Self {
+    pub(super) fn new(cx: &'c RunContext, predictions: &'c Predictions, holds_text: bool) -> Self {
         Self {
             cx,
+            predictions,
+            coming: Vec::new(),
             open: Open::Nothing,
             message: None,
             text: String::new(),
@@ -85,14 +91,21 @@ impl<'c> Speech<'c> {
                 self.close_words().await?;
                 let parent = self.message.get_or_insert_with(|| self.cx.new_id()).clone();
                 let id = ids.unique(id);
+                self.coming.push(self.predictions.coming(&name));
                 self.calls.push(ToolCall::new(id.as_str(), name.as_str(), ""));
                 self.emit(Event::tool_call_start(id, name, Some(parent))).await
             }
             Piece::Arguments { call, delta } if !delta.is_empty() => {
+                let coming = self.coming.get_mut(call).and_then(Option::as_mut);
                 let call = self.calls.get_mut(call).expect("a model announces a call before its arguments");
                 call.function.arguments.push_str(&delta);
                 let id = call.id.clone();
-                self.emit(Event::tool_call_args(id, delta)).await
+                self.is_visible = true;
+                self.cx.emit(Event::tool_call_args(id, delta)).await?;
+                match coming {
+                    Some(coming) => coming.show(self.cx, &call.function.arguments).await,
+                    None => Ok(()),
+                }
             }
             Piece::Sealed(sealed) => {
                 self.sealed = Some(sealed);
@@ -130,6 +143,9 @@ impl<'c> Speech<'c> {
     /// Closes what is visible of an answer that broke off and is asked for again: nobody is to answer its calls.
     pub(super) async fn break_off(mut self) -> Result<(), AgentError> {
         self.close_words().await?;
+        if self.coming.iter().flatten().any(Coming::is_shown) {
+            self.cx.predict(Vec::new()).await?;
+        }
         for call in std::mem::take(&mut self.calls) {
             self.emit(Event::tool_call_end(call.id.as_str())).await?;
             self.emit(Event::tool_call_result(self.cx.new_id(), call.id.as_str(), INTERRUPTED)).await?;

@@ -71,7 +71,7 @@ impl Scope {
 }
 
 /// The highest place that is missing on the way to `path`, with the value that has `value` at `path`.
-fn missing_parents(body: &Value, path: &Pointer, mut value: Value) -> (Pointer, Value) {
+pub(super) fn missing_parents(body: &Value, path: &Pointer, mut value: Value) -> (Pointer, Value) {
     let mut at = path.clone();
     while let Some(parent) = at.parent() {
         if parent.get(body).is_some() {

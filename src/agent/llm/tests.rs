@@ -41,7 +41,8 @@ async fn run(pieces: fn() -> Pieces) -> Played {
         output: None,
         prompt: Prompt::new(&definition, "", 0).expect("no instructions are a template"),
         history: History::default(),
-        tools: Toolbox::new(&definition),
+        predictions: Predictions::of(&[]),
+        tools: Toolbox::new(&definition, &Servers::default()).expect("its tools can be built"),
         scope,
         bounds: Bounds::default(),
     };

@@ -1,18 +1,26 @@
 //! The tools of an agent: its own, which run here, and the browser's, which end the run and are answered by the next.
 
+mod limits;
 mod reach;
 mod state_patch;
 mod state_read;
 mod state_set;
 mod typed;
 
-use async_trait::async_trait;
-use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use serde_json::Value;
 
 use crate::agent::context::{RunContext, RunInput};
-use crate::agent::definition::Definition;
+use crate::agent::definition::{Definition, McpChoice, NamedTool};
 use crate::agent::error::AgentError;
-use crate::agui::{self, to_json};
+use crate::agent::tools::agents::{Colleague, Handoff};
+use crate::agent::tools::http::Http;
+use crate::agent::tools::mcp::{Server, Servers};
+use crate::agent::tools::{Tool, refused};
+use crate::agui::{self, ToolCall};
+pub(super) use limits::Outcome;
 use reach::Reach;
 use state_patch::StatePatch;
 use state_read::StateRead;
@@ -22,57 +30,90 @@ use typed::Typed;
 /// The tool that CopilotKit's requests for suggestions have to have called.
 const SUGGEST: &str = "copilotkitSuggest";
 
-/// A tool that runs here.
-///
-/// What it answers goes back to the model, refusals included, as an object with `ok`. An `Err` ends the run: it is for
-/// what no model can mend.
-#[async_trait]
-pub(super) trait Tool: Send + Sync {
-    /// Name, description, and JSON Schema of the arguments.
-    fn spec(&self) -> agui::Tool;
-
-    async fn call(&self, cx: &RunContext, arguments: &Map<String, Value>) -> Result<Value, AgentError>;
-}
-
 /// The tools that an agent has of its own.
 pub(super) struct Toolbox {
-    tools: Vec<(agui::Tool, Box<dyn Tool>)>,
+    tools: Vec<Own>,
+    /// Whose tools are known when they are asked.
+    servers: Vec<Server>,
+}
+
+#[derive(Clone)]
+struct Own {
+    spec: agui::Tool,
+    tool: Arc<dyn Tool>,
+}
+
+impl Own {
+    fn new(tool: Arc<dyn Tool>) -> Self {
+        Self { spec: tool.spec(), tool }
+    }
 }
 
 /// What one run offers the model.
-#[derive(Debug)]
 pub(super) struct Offer {
     pub(super) tools: Vec<agui::Tool>,
     pub(super) required: Option<String>,
+    /// Those of `tools` that run here.
+    own: Vec<Own>,
 }
 
 impl Toolbox {
-    pub(super) fn new(definition: &Definition) -> Self {
-        let (tools, reach) = (&definition.tools, Reach::of(definition));
-        let mut own: Vec<Box<dyn Tool>> = Vec::new();
-        if tools.state.read {
-            own.push(Box::new(StateRead::new(reach.clone())));
+    /// The error names the field that is wrong.
+    pub(super) fn new(definition: &Definition, servers: &Servers) -> Result<Self, (String, String)> {
+        let (said, reach) = (&definition.tools, Reach::of(definition));
+        let mut own: Vec<Arc<dyn Tool>> = Vec::new();
+        if said.state.read {
+            own.push(Arc::new(StateRead::new(reach.clone())));
         }
-        if tools.state.patch && reach.can_write() {
+        if said.state.patch && reach.can_write() {
             let typed = Typed::of(definition);
-            own.push(Box::new(StatePatch::new(reach.clone(), typed.clone())));
-            own.push(Box::new(StateSet::new(reach, typed)));
+            own.push(Arc::new(StatePatch::new(reach.clone(), typed.clone())));
+            own.push(Arc::new(StateSet::new(reach, typed)));
         }
-        Self { tools: own.into_iter().map(|tool| (tool.spec(), tool)).collect() }
+        let mut asked = Vec::new();
+        for (name, tool) in &said.named {
+            match tool {
+                NamedTool::Agent(agent) => {
+                    let built = Colleague::build(name, agent);
+                    own.push(Arc::new(built.map_err(|(field, message)| (format!("tools.{name}.{field}"), message))?));
+                }
+                NamedTool::Http(http) => {
+                    let built = Http::build(name, http);
+                    own.push(Arc::new(built.map_err(|(field, message)| (format!("tools.{name}.{field}"), message))?));
+                }
+                NamedTool::Mcp(mcp) => match &mcp.server {
+                    McpChoice::Here(server) => asked.push(Server::new(name, mcp, server, servers)),
+                    McpChoice::Named(server) => {
+                        let message = format!("no server `{server}` is named in _shared/mcp.yaml");
+                        return Err((format!("tools.{name}"), message));
+                    }
+                },
+            }
+        }
+        own.extend(definition.handoffs.iter().map(|agent| Arc::new(Handoff::new(agent)) as Arc<dyn Tool>));
+        Ok(Self { tools: own.into_iter().map(Own::new).collect(), servers: asked })
     }
 
-    /// The specs of the agent's own tools.
+    /// The specs of the agent's own tools, as far as they are known without asking anybody.
     pub(super) fn specs(&self) -> impl Iterator<Item = &agui::Tool> {
-        self.tools.iter().map(|(spec, _)| spec)
+        self.tools.iter().map(|own| &own.spec)
     }
 
     /// The agent's own tools, then the browser's; a browser's tool of the same name stays behind. A run that has to call
     /// one of the browser's tools is offered nothing else.
-    pub(super) fn offer(&self, input: &RunInput) -> Offer {
+    pub(super) async fn offer(&self, input: &RunInput) -> Offer {
         if let Some(tool) = required_tool(input) {
-            return Offer { tools: vec![tool.clone()], required: Some(tool.name.clone()) };
+            return Offer { tools: vec![tool.clone()], required: Some(tool.name.clone()), own: Vec::new() };
         }
-        let mut tools: Vec<agui::Tool> = self.specs().cloned().collect();
+        let mut own = self.tools.clone();
+        for tool in join_all(self.servers.iter().map(Server::tools)).await.into_iter().flatten().map(Own::new) {
+            if own.iter().any(|known| known.spec.name == tool.spec.name) {
+                tracing::warn!(tool = tool.spec.name, "two tools have the same name; the second is left out");
+            } else {
+                own.push(tool);
+            }
+        }
+        let mut tools: Vec<agui::Tool> = own.iter().map(|own| own.spec.clone()).collect();
         for tool in &input.tools {
             if tools.iter().any(|known| known.name == tool.name) {
                 tracing::warn!(tool = tool.name, "the browser offers a tool whose name is taken; it is left out");
@@ -80,37 +121,45 @@ impl Toolbox {
                 tools.push(tool.clone());
             }
         }
-        Offer { tools, required: None }
+        Offer { tools, required: None, own }
     }
+}
 
+impl Offer {
     /// Whether a call of this name ends the run and is answered by the browser.
-    pub(super) fn is_browsers(&self, name: &str, offer: &Offer) -> bool {
-        self.find(name).is_none() && offer.tools.iter().any(|tool| tool.name == name)
+    pub(super) fn is_browsers(&self, name: &str) -> bool {
+        self.find(name).is_none() && self.tools.iter().any(|tool| tool.name == name)
     }
 
-    /// Runs a call of the agent's own tools; answers what the model is told.
-    pub(super) async fn call(
-        &self,
-        cx: &RunContext,
-        offer: &Offer,
-        name: &str,
-        arguments: &str,
-    ) -> Result<String, AgentError> {
+    /// Whether a call of this name hands the conversation over.
+    pub(super) fn is_handoff(&self, name: &str) -> bool {
+        name.starts_with(Handoff::PREFIX) && self.find(name).is_some()
+    }
+
+    /// Runs a call of the agent's own tools.
+    pub(super) async fn call(&self, cx: &RunContext, call: &ToolCall) -> Result<Outcome, AgentError> {
+        let name = &call.function.name;
         let Some(tool) = self.find(name) else {
-            let names: Vec<_> = offer.tools.iter().map(|tool| tool.name.as_str()).collect();
+            let names: Vec<_> = self.tools.iter().map(|tool| tool.name.as_str()).collect();
             let error = format!("there is no tool `{name}`: there are {}", names.join(", "));
-            return Ok(refused("unknown_tool", &error).to_string());
+            return Ok(refused("unknown_tool", &error).into());
         };
-        let read = if arguments.trim().is_empty() { "{}" } else { arguments };
-        let result = match serde_json::from_str::<Map<String, Value>>(read) {
-            Ok(arguments) => tool.call(cx, &arguments).await?,
-            Err(error) => refused("invalid_arguments", &format!("the arguments are not a JSON object: {error}")),
-        };
-        Ok(result.to_string())
+        limits::call(tool, cx, &call.id, &call.function.arguments).await
     }
 
     fn find(&self, name: &str) -> Option<&dyn Tool> {
-        self.tools.iter().find(|(spec, _)| spec.name == name).map(|(_, tool)| tool.as_ref())
+        self.own.iter().find(|own| own.spec.name == name).map(|own| own.tool.as_ref())
+    }
+}
+
+/// A result with something that the runtime has to say about it.
+pub(super) fn with_note(result: String, note: &str) -> String {
+    match serde_json::from_str::<Value>(&result) {
+        Ok(Value::Object(mut members)) => {
+            members.insert("note".to_owned(), note.into());
+            Value::Object(members).to_string()
+        }
+        Ok(_) | Err(_) => format!("{result}\n[{note}]"),
     }
 }
 
@@ -121,14 +170,6 @@ fn required_tool(input: &RunInput) -> Option<&agui::Tool> {
     let is_suggestion = || input.tools.len() == 1 && input.tools[0].name == SUGGEST;
     let wanted = chosen.or_else(|| is_suggestion().then_some(SUGGEST))?;
     input.tools.iter().find(|tool| tool.name == wanted)
-}
-
-fn refused(code: &str, error: &str) -> Value {
-    json!({ "ok": false, "code": code, "error": error })
-}
-
-fn spec(name: &str, description: String, parameters: &Value) -> agui::Tool {
-    agui::Tool { name: name.to_owned(), description, parameters: Some(to_json(parameters)), metadata: None }
 }
 
 #[cfg(test)]

@@ -117,6 +117,8 @@ pub(crate) async fn play_with(
                         }
                         serve(request, &mut document, &mut version);
                     }
+                    Emission::Predict(_) => {}
+                    Emission::Agent(request) => panic!("there is no agent `{}` on this stage", request.agent),
                     Emission::Document { name, .. } => panic!("there is no document `{name}` on this stage"),
                 }
             }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::access::Principal;
 use crate::agent::definition::{ClientSystem, Definition, Documents, Kind, Problem, Scope, Trigger};
+use crate::agent::tools::mcp::Servers;
 use crate::agent::{Agent, AgentError, RunContext, RunOutcome, llm, native, remote};
 use crate::agui::{AgentCapabilities, Outcome};
 use crate::state::pointer::Pointer;
@@ -31,9 +32,9 @@ impl std::fmt::Debug for Hosted {
 }
 
 impl Hosted {
-    pub(super) fn build(definition: Arc<Definition>, used: Arc<Used>) -> Result<Self, Problem> {
+    pub(super) fn build(definition: Arc<Definition>, used: Arc<Used>, servers: &Servers) -> Result<Self, Problem> {
         let agent = match &definition.kind {
-            Kind::Llm(model) => llm::build(&definition, model).map_err(|problem| *problem)?,
+            Kind::Llm(model) => llm::build(&definition, model, servers).map_err(|problem| *problem)?,
             Kind::Remote(remote) => remote::build(remote, &definition.state)
                 .map_err(|reason| Problem::of_file(&definition.source, reason).of_agent(&definition.id))?,
             Kind::Native(native) => native::build(&native.name, &native.config)
@@ -134,6 +135,11 @@ impl Hosted {
             Kind::Llm(model) => model.history.client_system == ClientSystem::Keep,
             Kind::Remote(_) | Kind::Native(_) => false,
         }
+    }
+
+    /// Whether the definition names that agent as a tool or for a handoff.
+    pub(in crate::runtime) fn may_ask(&self, agent: &str) -> bool {
+        self.definition.asks().any(|asked| asked == agent)
     }
 
     /// The documents beside its state that the agent may use.

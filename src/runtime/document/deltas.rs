@@ -74,12 +74,7 @@ impl Delta {
 
     /// The `STATE_DELTA` frame.
     pub(crate) fn frame(&self, encoding: Encoding) -> Bytes {
-        let encode = || {
-            let delta = self.commit.ops.iter().map(told).collect();
-            let mut bytes = Vec::with_capacity(128);
-            encoding.write_frame(&mut bytes, &Event::state_delta(delta));
-            bytes.into()
-        };
+        let encode = || frame(&self.commit.ops, encoding);
         let frame = match encoding {
             Encoding::Sse => &self.frame,
             Encoding::Protobuf => &self.protobuf,
@@ -91,6 +86,13 @@ impl Delta {
     pub fn json(&self) -> Bytes {
         self.json.get_or_init(|| encoded(&self.commit).into()).clone()
     }
+}
+
+/// Safe operations as a `STATE_DELTA`.
+pub(crate) fn frame(ops: &[Operation], encoding: Encoding) -> Bytes {
+    let mut bytes = Vec::with_capacity(128);
+    encoding.write_frame(&mut bytes, &Event::state_delta(ops.iter().map(told).collect()));
+    bytes.into()
 }
 
 /// Consecutive versions as one delta without what is written over in it, in the same form; who made them last is said to have made it.

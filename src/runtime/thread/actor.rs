@@ -16,6 +16,7 @@ use super::super::{ReadError, Services, StartError};
 use super::append::TEXT_DELAY;
 use super::audience::Audience;
 use super::chunk::Chunk;
+use super::ghosts::LastGhosts;
 use super::lifecycle::AlongWith;
 use super::live::{Ending, LiveRun};
 use super::load::Summary;
@@ -54,6 +55,8 @@ pub(super) struct Thread {
     pub(super) live: Option<LiveRun>,
     pub(super) owed: Option<Owed>,
     pub(super) growth: Growth,
+    /// What the last run predicted; a client that was cut in it may still show that.
+    pub(super) ghosts: LastGhosts,
 }
 
 /// The end of the last run, which a crash cut off: known and shown, and not stored while the store takes nothing.
@@ -209,6 +212,7 @@ impl Thread {
             tail,
             live: None,
             owed: None,
+            ghosts: None,
             growth: Growth::default(),
         }
     }

@@ -4,15 +4,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::context::Emission;
+use crate::access::Principal;
+use crate::agent::context::{AgentRefusal, AgentRequest, Emission};
 use crate::agent::{AgentError, RunOutcome};
 use crate::agui::Event;
 use crate::store::{Append, Batch, CommitError, Seq};
 
+use super::super::runs::Asked;
+use super::super::types::Names;
 use super::actor::{Broken, Thread};
 use super::chunk::Chunk;
 use super::elsewhere::Elsewhere;
-use super::live::Ending;
+use super::live::{Ending, LiveRun};
 
 /// Streamed text is stored when it has grown to this, if it is not stored for its age before.
 const TEXT_BYTES: usize = 4096;
@@ -62,6 +65,20 @@ impl Thread {
                         live.work.alongside(live.document.serve(request, author)).await;
                     }
                 }
+                Emission::Agent(request) => {
+                    self.show(std::mem::take(&mut out)).await?;
+                    self.append(Vec::new()).await?;
+                    self.ask(request);
+                }
+                Emission::Predict(values) => {
+                    self.show(std::mem::take(&mut out)).await?;
+                    if let Some(LiveRun { work, predictor, document, agent, .. }) = &mut self.live {
+                        let view = document.view(&Names::of_actor(&format!("agent:{}", agent.id())));
+                        // What is hidden from the agent, it cannot take back.
+                        let values = if view.is_none_or(|view| view.sees_all()) { values } else { Vec::new() };
+                        work.alongside(predictor.predict(values, document)).await;
+                    }
+                }
                 Emission::Document { name, request } => {
                     self.show(std::mem::take(&mut out)).await?;
                     self.append(Vec::new()).await?;
@@ -79,6 +96,29 @@ impl Thread {
             }
         }
         Ok(out)
+    }
+
+    /// Passes on what the agent wants of another one; whoever serves it answers the agent itself.
+    fn ask(&self, request: AgentRequest) {
+        let Some(live) = &self.live else { return };
+        let refused = |request: AgentRequest, message: String| {
+            drop(request.reply.send(Err(AgentRefusal { code: "forbidden".to_owned(), message })));
+        };
+        if !live.agent.may_ask(&request.agent) {
+            let message = format!("agent `{}` is not among those that this one may ask", request.agent);
+            return refused(request, message);
+        }
+        let asked = Asked {
+            principal: Principal { tenant: self.name.tenant.clone(), subject: self.name.owner.clone() },
+            agent: live.start.agent.clone(),
+            run_id: live.start.run_id.clone(),
+            cause: live.start.cause.clone(),
+            thread_id: self.name.id.clone(),
+            request,
+        };
+        if let Err(error) = self.services.asked.try_send(asked) {
+            refused(error.into_inner().request, "too many agents are asked at this moment: try again".to_owned());
+        }
     }
 
     /// Shows admitted events: streamed text at once, everything else when it is durable.

@@ -33,8 +33,10 @@ impl Thread {
             }
         };
         let chunks = self.number(out);
-        let live = self.live.take().expect("it was there at the start of this function");
+        let mut live = self.live.take().expect("it was there at the start of this function");
         let audience = Arc::clone(&live.audience);
+        let ghosts = live.predictor.take_ghosts();
+        self.ghosts = (!ghosts.are_none()).then(|| (live.start.document.clone(), ghosts));
         let meter = Arc::clone(&live.meter);
         let (start, story, life) = live.into_story();
         let told = story.told();

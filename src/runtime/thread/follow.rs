@@ -21,6 +21,7 @@ use super::ThreadRef;
 use super::audience::Listener;
 use super::chunk::{Chunk, Reader};
 use super::live::LiveRun;
+use super::prediction::Prediction;
 use super::tail::{Found, Tail};
 
 /// A reader that fell behind reads the store in pages of this size.
@@ -56,6 +57,10 @@ pub(crate) struct Follow {
     state: Option<u64>,
     new_entries: watch::Receiver<u64>,
     new_versions: watch::Receiver<u64>,
+    /// Of a run that is live, for a reader from whom nothing of the state is hidden.
+    predictions: Option<watch::Receiver<Option<Arc<Prediction>>>>,
+    /// What the client is shown on top of `state`.
+    predicted: Option<Arc<Prediction>>,
     last_sent: Option<Instant>,
     /// Found and not sent yet.
     ready: VecDeque<Bytes>,
@@ -89,6 +94,8 @@ impl Follow {
         let document = Arc::clone(&live.document);
         let mut follow = Self::new(services, thread, tail, document, dialect, live.start.first_position);
         follow.listener = Some(live.audience.join());
+        let sees_all = follow.view.as_ref().is_none_or(|view| view.sees_all());
+        follow.predictions = sees_all.then(|| live.predictor.subscribe());
         follow
     }
 
@@ -115,6 +122,8 @@ impl Follow {
             last: None,
             first_snapshot: None,
             state: None,
+            predictions: None,
+            predicted: None,
             last_sent: None,
             ready: VecDeque::new(),
             ended: false,
@@ -177,12 +186,20 @@ impl Follow {
                             self.state = Some(snapshot.version);
                             return Ok(Some(snapshot.told(self.encoding)));
                         }
-                        _ => self.wait().await?,
+                        _ => match self.predict() {
+                            Some(bytes) => {
+                                self.last_sent = Some(Instant::now());
+                                return Ok(Some(bytes));
+                            }
+                            None => self.wait().await?,
+                        },
                     }
                     continue;
                 }
             };
             self.show(&chunks).await?;
+            let prediction = if self.ended { None } else { self.predict() };
+            self.ready.extend(prediction);
             if !self.ready.is_empty() {
                 self.last_sent = Some(Instant::now());
             }
@@ -199,8 +216,43 @@ impl Follow {
         let changed = tokio::select! {
             changed = self.new_entries.changed() => changed,
             changed = self.new_versions.changed() => changed,
+            () = changed(&mut self.predictions) => Ok(()),
         };
         changed.map_err(|_| self.lost("its owners are gone"))
+    }
+
+    /// What brings the client to what is predicted now, on the version that it has; `None` when it has that.
+    fn predict(&mut self) -> Option<Bytes> {
+        let wanted = self.predictions.as_mut()?.borrow_and_update().clone();
+        let (shown, state) = (self.predicted.as_ref().map(|shown| shown.number), self.state?);
+        let wanted = match wanted {
+            // It lies on a version that is still to come, or on one that has gone by.
+            Some(wanted) if wanted.version != state => return None,
+            wanted => wanted,
+        };
+        if shown == wanted.as_ref().map(|wanted| wanted.number) {
+            return None;
+        }
+        let mut out = Vec::new();
+        match wanted.as_deref() {
+            Some(Prediction { number, step: Some(step), .. }) if shown == Some(number - 1) => {
+                out.extend_from_slice(&step.encoded(self.encoding));
+            }
+            Some(next) => {
+                self.withdraw(&mut out);
+                out.extend_from_slice(&next.show.encoded(self.encoding));
+            }
+            None => self.withdraw(&mut out),
+        }
+        self.predicted = wanted;
+        (!out.is_empty()).then(|| out.into())
+    }
+
+    /// Takes back what is predicted, so that the client has exactly the version that commits were made for.
+    fn withdraw(&self, out: &mut Vec<u8>) {
+        if let Some(shown) = &self.predicted {
+            out.extend_from_slice(&shown.withdraw.encoded(self.encoding));
+        }
     }
 
     async fn read_store(&self) -> Result<Vec<Arc<Chunk>>, ReadError> {
@@ -221,6 +273,7 @@ impl Follow {
         let mut state = self.state;
         let mut position = self.position;
         let mut ended = false;
+        let mut is_predicted = self.predicted.is_some();
         for chunk in chunks {
             if self.last.is_some_and(|last| chunk.first > last) {
                 break;
@@ -245,6 +298,10 @@ impl Follow {
                 }
             }
             let shown = state.expect("the line above set it");
+            if is_predicted && (chunk.state_version > shown || chunk.terminal) {
+                self.withdraw(&mut out);
+                is_predicted = false;
+            }
             if chunk.state_version > shown {
                 state = Some(self.catch_up(shown, chunk.state_version, &mut out).await?);
             }
@@ -258,12 +315,17 @@ impl Follow {
         ready.push_back(out.into());
         ready.retain(|bytes: &Bytes| !bytes.is_empty());
         (self.position, self.state, self.ended, self.ready) = (position, state, ended, ready);
+        if !is_predicted {
+            self.predicted = None;
+        }
         Ok(())
     }
 
     async fn deltas_up_to(&mut self, state: u64, version: u64) -> Result<Bytes, ReadError> {
         let mut out = Vec::new();
+        self.withdraw(&mut out);
         self.state = Some(self.catch_up(state, version, &mut out).await?);
+        self.predicted = None;
         Ok(out.into())
     }
 
@@ -287,4 +349,14 @@ impl Follow {
     async fn snapshot(&self) -> Result<Snapshot, ReadError> {
         self.document.snapshot(self.view.clone()).await.map_err(|error| self.lost(error))
     }
+}
+
+/// Waits for another prediction; for ever where none can come.
+async fn changed(predictions: &mut Option<watch::Receiver<Option<Arc<Prediction>>>>) {
+    if let Some(predictions) = predictions
+        && predictions.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }

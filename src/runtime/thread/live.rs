@@ -19,6 +19,7 @@ use super::super::work::Work;
 use super::audience::Audience;
 use super::chunk::Chunk;
 use super::peer::Peer;
+use super::prediction::Predictor;
 use super::record::{RunStart, Spoken, Told};
 use super::transcript::Transcript;
 
@@ -42,6 +43,7 @@ pub(super) struct LiveRun {
     /// What this run's own stream shows after `RUN_STARTED`.
     pub(super) snapshot: Snapshot,
     pub(super) work: Work,
+    pub(super) predictor: Predictor,
     pub(super) text: StreamedText,
     pub(super) audience: Arc<Audience>,
     /// Its lifecycle document.
@@ -87,9 +89,24 @@ pub(super) struct Begun {
 impl LiveRun {
     pub(super) fn new(begun: Begun, work: Work, story: Story) -> Self {
         let Begun { start, agent, document, snapshot, life, meter, entered } = begun;
+        let predictor = Predictor::default();
         let (text, audience) = (StreamedText::default(), Arc::default());
         let peer = Peer::enter(&start, &document);
-        Self { start, agent, document, snapshot, work, text, audience, life, meter, _entered: entered, peer, story }
+        Self {
+            start,
+            agent,
+            document,
+            snapshot,
+            work,
+            predictor,
+            text,
+            audience,
+            life,
+            meter,
+            _entered: entered,
+            peer,
+            story,
+        }
     }
 
     pub(super) fn story(&mut self) -> &mut Story {

@@ -72,6 +72,10 @@ impl Thread {
         let evidence = self.evidence(&input, &resolved, &document_ref);
         let author = Author { actor: principal.actor(), run_id: None, may_write: None };
         let (posted, unreadable) = posted_state(&input);
+        let posted = match (&self.ghosts, posted) {
+            (Some((of, ghosts)), Some(state)) if *of == document_ref => Some(ghosts.laid(state, &document).await),
+            (_, posted) => posted,
+        };
         let begun = document.begin(agent.initial_state(), posted.map(|state| (state, evidence)), author).await;
         let Begun { snapshot, created, rejected } =
             begun.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.reason }))?;

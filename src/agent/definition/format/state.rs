@@ -42,8 +42,8 @@ struct Predict {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Documents {
-    /// `type/id`, with `*` for any characters.
+    /// `type/id`, with `*` for any characters, and `#/pointer` behind it if less than the whole is meant.
     read: Option<Vec<String>>,
-    /// The same, and `#/pointer` behind it if less than the whole is meant.
+    /// The same.
     write: Option<Vec<String>>,
 }

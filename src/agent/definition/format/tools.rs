@@ -31,10 +31,11 @@ enum Tool {
     Client(ClientTool),
 }
 
-/// The tools of an MCP server: either `url` or `command`.
+/// The tools of an MCP server: `url`, `command` or the name of one in `_shared/mcp.yaml` (the tool's own when nothing is said).
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct McpTool {
+    server: Option<String>,
     url: Option<String>,
     headers: Option<BTreeMap<String, String>>,
     command: Option<Vec<String>>,
@@ -56,6 +57,15 @@ struct HttpTool {
     output_pointer: Option<Pointer>,
     timeout: Option<Duration>,
     idempotent: Option<bool>,
+    /// May addresses of this machine and its networks be asked? All, or those of these hosts.
+    allow_private: Option<AllowPrivate>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum AllowPrivate {
+    All(bool),
+    Hosts(Vec<String>),
 }
 
 #[derive(JsonSchema)]

@@ -45,9 +45,9 @@ pub(super) fn url(reader: &mut Reader<'_>, agent: &Fields<'_>, name: &str) -> Op
     let path = agent.path_of(name);
     let refusal = match Url::parse(text) {
         Ok(url) if !matches!(url.scheme(), "http" | "https") => format!("`{path}` must begin with http:// or https://"),
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => format!(
-            "`{path}` must not contain a user name or password: put an `authorization` header under `agent.headers`"
-        ),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            format!("`{path}` must not contain a user name or password: put an `authorization` header under `headers`")
+        }
         Ok(url) => return Some(url),
         Err(error) => format!("`{path}` is not an address: {error}"),
     };

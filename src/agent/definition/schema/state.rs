@@ -6,8 +6,9 @@ use super::super::fields::Place;
 use super::super::grammar::PREDICT;
 use super::super::reader::{Fields, Reader};
 use super::super::tree::{Node, Position, Shape};
-use super::super::{SchemaForm, Scope, StateSchema, StateSpec, Tree};
+use super::super::{Predict, SchemaForm, Scope, StateSchema, StateSpec, Tree};
 use super::THREAD;
+use crate::state::pointer::Pointer;
 use crate::state::schema::Schema;
 
 pub(super) fn state(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<StateSpec> {
@@ -21,9 +22,6 @@ pub(super) fn state(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<StateS
         Some((text, at)) => scope(reader, text, at)?,
         None => Scope::default(),
     };
-    if let Some(node) = fields.get("predict") {
-        reader.hold(node, "state.predict", &PREDICT);
-    }
     let schema = schema(reader, &fields);
     let initial = match fields.get("initial") {
         Some(node) => {
@@ -34,7 +32,32 @@ pub(super) fn state(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<StateS
     };
     let read = pointers(reader, &fields, "read");
     let write = pointers(reader, &fields, "write");
-    Some(StateSpec { scope, schema, initial, read, write })
+    let predict = predict(reader, &fields);
+    Some(StateSpec { scope, schema, initial, read, write, predict })
+}
+
+fn predict(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<Predict> {
+    let Some(node) = fields.get("predict") else { return Vec::new() };
+    reader.hold(node, "state.predict", &PREDICT);
+    let Shape::List(items) = &node.shape else { return Vec::new() };
+    let mut predicted = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let path = format!("state.predict[{index}]");
+        let Shape::Map(_) = item.shape else { continue };
+        let Some(said) = reader.any_fields(item, &path) else { continue };
+        // What is missing or no text was noted above.
+        let text = |name| said.get(name).and_then(|node| node.to_value().as_str().map(str::to_owned));
+        let (Some(tool), Some(argument), Some(pointer)) = (text("tool"), text("argument"), text("path")) else {
+            continue;
+        };
+        let Ok(pointer) = Pointer::parse(&pointer) else { continue };
+        if pointer == Pointer::root() {
+            let message = "the whole state cannot be predicted: write the path of a member";
+            reader.note(item.at, &format!("{path}.path"), message);
+        }
+        predicted.push(Predict { tool, argument, path: pointer });
+    }
+    predicted
 }
 
 /// What describes the state: a schema in place or in a file is compiled now, a declared type when all are known.

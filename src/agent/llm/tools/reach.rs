@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::refused;
 use crate::agent::context::{RunContext, Terms, Versioned};
 use crate::agent::definition::{Definition, DocumentPlace, Documents, Scope as Whose};
 use crate::agent::error::{AgentError, StateError};
 use crate::agent::llm::state::{Scope, Visible};
+use crate::agent::tools::refused;
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
 

@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::reach::Reach;
 use super::typed::Typed;
-use super::{Tool, refused, spec};
 use crate::agent::context::{RunContext, Terms};
 use crate::agent::error::AgentError;
+use crate::agent::tools::{Call, Tool, refused, spec};
 use crate::agui;
 use crate::state::patch::Operation;
 
@@ -44,7 +44,13 @@ impl Tool for StatePatch {
         spec("state_patch", description, &parameters)
     }
 
-    async fn call(&self, cx: &RunContext, arguments: &Map<String, Value>) -> Result<Value, AgentError> {
+    /// A write is made once, also when its call is made again.
+    fn is_idempotent(&self) -> bool {
+        true
+    }
+
+    async fn call(&self, cx: &RunContext, call: Call<'_>) -> Result<Value, AgentError> {
+        let arguments = call.arguments;
         let target = match self.reach.target(cx, arguments) {
             Ok(target) => target,
             Err(refusal) => return Ok(refusal),

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::reach::Reach;
-use super::{Tool, refused, spec};
 use crate::agent::context::RunContext;
 use crate::agent::error::{AgentError, StateError};
 use crate::agent::llm::state::Visible;
+use crate::agent::tools::{Call, Tool, refused, spec};
 use crate::agui;
 use crate::state::pointer::Pointer;
 
@@ -40,7 +40,12 @@ impl Tool for StateRead {
         spec("state_read", description, &json!({ "type": "object", "properties": properties }))
     }
 
-    async fn call(&self, cx: &RunContext, arguments: &Map<String, Value>) -> Result<Value, AgentError> {
+    fn is_idempotent(&self) -> bool {
+        true
+    }
+
+    async fn call(&self, cx: &RunContext, call: Call<'_>) -> Result<Value, AgentError> {
+        let arguments = call.arguments;
         let target = match self.reach.target(cx, arguments) {
             Ok(target) => target,
             Err(refusal) => return Ok(refusal),

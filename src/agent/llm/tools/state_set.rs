@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::reach::{Reach, Target};
 use super::typed::Typed;
-use super::{Tool, refused, spec};
 use crate::agent::context::{RunContext, Terms};
 use crate::agent::error::{AgentError, StateError};
+use crate::agent::tools::{Call, Tool, refused, spec};
 use crate::agui;
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
@@ -42,7 +42,13 @@ impl Tool for StateSet {
         spec("state_set", description, &parameters)
     }
 
-    async fn call(&self, cx: &RunContext, arguments: &Map<String, Value>) -> Result<Value, AgentError> {
+    /// A write is made once, also when its call is made again.
+    fn is_idempotent(&self) -> bool {
+        true
+    }
+
+    async fn call(&self, cx: &RunContext, call: Call<'_>) -> Result<Value, AgentError> {
+        let arguments = call.arguments;
         let target = match self.reach.target(cx, arguments) {
             Ok(target) => target,
             Err(refusal) => return Ok(refusal),

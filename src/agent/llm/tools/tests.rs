@@ -6,6 +6,8 @@ use crate::agent::emissions::emissions;
 use crate::agent::error::StateError;
 use crate::agent::folder::Folder;
 use crate::agent::native::rehearsal::{self, user};
+use crate::agent::tools::Call;
+use crate::agui::to_json;
 use crate::state::limits::Limits;
 use crate::state::patch;
 
@@ -43,7 +45,7 @@ async fn call_with(
     let mut version = 1;
     let arguments = arguments.as_object().expect("arguments are an object").clone();
     let calling = async {
-        let result = tool.call(&cx, &arguments).await;
+        let result = tool.call(&cx, Call { id: "c", arguments: &arguments }).await;
         drop(cx);
         result.expect("the run goes on")
     };
@@ -81,7 +83,7 @@ async fn call_with(
 fn asked(emission: Emission) -> Option<StateRequest> {
     match emission {
         Emission::State(request) => Some(request),
-        Emission::Event(_) | Emission::Document { .. } => None,
+        Emission::Event(_) | Emission::Document { .. } | Emission::Predict(_) | Emission::Agent(_) => None,
     }
 }
 
@@ -156,20 +158,24 @@ async fn a_value_that_is_too_long_is_read_in_parts() {
     assert_eq!(result, json!({ "ok": true, "version": 1, "value": "t" }));
 }
 
-#[test]
-fn a_run_that_has_to_call_a_tool_is_offered_nothing_else() {
-    let toolbox = Toolbox::new(&definition(""));
-    let offered = |tools: &[&str], choice: Option<&str>| {
+#[tokio::test]
+async fn a_run_that_has_to_call_a_tool_is_offered_nothing_else() {
+    let toolbox = Toolbox::new(&definition(""), &Servers::default()).expect("its tools can be built");
+    let offered = async |tools: &[&str], choice: Option<&str>| {
         let mut input = user("x");
         input.tools = tools.iter().map(|name| rehearsal::tool(name, &json!({}))).collect();
         input.forwarded_props = choice.map(|name| to_json(&json!({ "toolChoice": { "function": { "name": name } } })));
-        let offer = toolbox.offer(&input);
+        let offer = toolbox.offer(&input).await;
         (offer.tools.into_iter().map(|tool| tool.name).collect::<Vec<_>>(), offer.required)
     };
     let own = ["state_read", "state_patch", "state_set"];
-    assert_eq!(offered(&[], None), (own.map(str::to_owned).to_vec(), None));
-    assert_eq!(offered(&["paint", "state_set"], None).0.len(), 4, "a name is offered once");
-    assert_eq!(offered(&["paint", SUGGEST], Some(SUGGEST)), (vec![SUGGEST.to_owned()], Some(SUGGEST.to_owned())));
-    assert_eq!(offered(&[SUGGEST], None).1, Some(SUGGEST.to_owned()));
-    assert_eq!(offered(&["paint"], Some("state_set")).1, None, "only the browser's own tools can be required by it");
+    assert_eq!(offered(&[], None).await, (own.map(str::to_owned).to_vec(), None));
+    assert_eq!(offered(&["paint", "state_set"], None).await.0.len(), 4, "a name is offered once");
+    assert_eq!(offered(&["paint", SUGGEST], Some(SUGGEST)).await, (vec![SUGGEST.to_owned()], Some(SUGGEST.to_owned())));
+    assert_eq!(offered(&[SUGGEST], None).await.1, Some(SUGGEST.to_owned()));
+    assert_eq!(
+        offered(&["paint"], Some("state_set")).await.1,
+        None,
+        "only the browser's own tools can be required by it"
+    );
 }
