@@ -1,8 +1,8 @@
 //! What runs cost the server: CPU and memory of the real binary, beside a minimal axum handler that sends the same
 //! events pre-encoded. Figures are the kernel's accounting of each server process; rounds are interleaved, medians shown.
 //!
-//! `cargo bench`, or `cargo bench -- quick` for one short round. `cpu`, `memory`, `length` and `state` choose what is
-//! measured.
+//! `cargo bench`, or `cargo bench -- quick` for one short round. `cpu`, `memory`, `length`, `state`, `steps`, `live` and
+//! `commits` choose what is measured.
 
 mod live;
 mod process;
@@ -27,7 +27,7 @@ fn main() -> anyhow::Result<()> {
     let quick = std::env::args().any(|argument| argument == "quick");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let parts = ["cpu", "memory", "length", "state", "live", "commits"];
+        let parts = ["cpu", "memory", "length", "state", "steps", "live", "commits"];
         let chosen: Vec<String> = std::env::args().filter(|argument| parts.contains(&argument.as_str())).collect();
         let wants = |part: &str| chosen.is_empty() || chosen.iter().any(|chosen| chosen == part);
         let rounds = if quick { 1 } else { 3 };
@@ -42,6 +42,9 @@ fn main() -> anyhow::Result<()> {
         }
         if wants("state") {
             state_size(rounds, if quick { 100 } else { 400 }).await?;
+        }
+        if wants("steps") {
+            ten_steps(rounds, if quick { 80 } else { 400 }).await?;
         }
         if wants("live") {
             live::fan_out(if quick { 500 } else { 5_000 }, 20).await?;
@@ -154,6 +157,28 @@ async fn state_size(rounds: usize, runs: usize) -> anyhow::Result<()> {
             "20 deltas on a {kilobytes} KB state: {:.1} µs a delta (a run with one: {one:.0} µs)",
             (with - one) / 20.0
         );
+    }
+    Ok(())
+}
+
+/// Runs of ten steps a second (two answers of a model, eight calls between them), with their steps journaled and without.
+async fn ten_steps(rounds: usize, runs: usize) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let store = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    for (engine, stores) in
+        [("memory", ["memory:".to_owned(), "memory:".to_owned()]), ("sqlite", ["on.db", "off.db"].map(store))]
+    {
+        let servers = [Process::coagent(&stores[0])?, Process::coagent(&stores[1])?];
+        let mut per_second = [Vec::new(), Vec::new()];
+        for _ in 0..rounds {
+            for ((server, agent), per_second) in servers.iter().zip(["steps", "steps_off"]).zip(&mut per_second) {
+                let began = std::time::Instant::now();
+                many_runs(server, agent, runs).await?;
+                per_second.push(runs as f64 / began.elapsed().as_secs_f64());
+            }
+        }
+        let [on, off] = per_second.map(median);
+        println!("ten-step runs a second, {engine}: {on:.0} journaled, {off:.0} not ({:.2} ×)", on / off);
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ pub mod model;
 pub mod native;
 mod outbound;
 pub mod remote;
+pub(crate) mod steps;
 pub(crate) mod tools;
 pub mod transcription;
 pub mod trigger;

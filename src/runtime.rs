@@ -19,6 +19,7 @@ mod types;
 mod view;
 mod work;
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +90,7 @@ struct Services {
     asked: mpsc::Sender<Asked>,
     types: Arc<DocumentTypes>,
     watchers: Arc<Watchers>,
+    agents: Arc<Agents>,
     /// Cancelled when the process begins to end: nothing starts from then on.
     stopping: CancellationToken,
     /// Sessions of clients, which say goodbye before the store closes.
@@ -238,7 +240,7 @@ impl Services {
 }
 
 impl Runtime {
-    /// Starts on a store: runs that a crash cut off are closed before this returns.
+    /// Starts on a store: runs that a crash cut off are taken up or closed before this returns.
     pub async fn start(store: Arc<dyn Store>, agents: Agents) -> Result<Self, StoreError> {
         let agents = Arc::new(agents);
         let janitor = Janitor::start(Arc::clone(&store));
@@ -252,24 +254,31 @@ impl Runtime {
             asked,
             types: Arc::new(DocumentTypes::new(Arc::clone(&agents))),
             watchers: Arc::new(Watchers::new(Arc::clone(&agents))),
+            agents: Arc::clone(&agents),
             stopping: CancellationToken::new(),
             sessions: TaskTracker::new(),
         });
+        let mut held: HashMap<String, HashSet<String>> = HashMap::new();
         for log in services.store.open_streams(Kind::Log).await? {
+            let held = held.entry(log.tenant.to_string()).or_default();
             let head = services.store.head(&log).await?;
             let thread = ThreadRef::of(&log);
             if head.as_ref().is_some_and(|head| head.summary.as_ref().is_some_and(|summary| !summary.is_empty())) {
-                // Loading a thread closes its cut-off run.
-                let closed = match ThreadHandle::open(&services, &thread) {
+                held.extend(head.as_ref().and_then(thread::definition_of));
+                // Loading a thread takes up its cut-off run.
+                let taken_up = match ThreadHandle::open(&services, &thread) {
                     Ok(live) => live.view().await.map(drop),
                     Err(no_room) => Err(no_room.into()),
                 };
-                if let Err(error) = closed {
-                    tracing::error!(thread = %thread.id, %error, "a cut-off run could not be closed");
+                if let Err(error) = taken_up {
+                    tracing::error!(thread = %thread.id, %error, "a cut-off run could be neither taken up nor closed");
                 }
             } else if let Some(head) = head {
                 services.janitor.trim_later(thread, head.epoch, head.seq.0);
             }
+        }
+        for (tenant, held) in &held {
+            services.forget_definitions(tenant, held).await?;
         }
         let live_runs = Arc::clone(&services.live_runs);
         let unreadable = |error: runs::Unreadable| StoreError::Unavailable { reason: error.to_string() };

@@ -37,7 +37,8 @@ pub use work::{Settle, Waiting, WorkCursor, WorkItem, WorkKey};
 /// `tests/suite/store_durability.rs` that checks it.
 ///
 /// 1. A commit is atomic over all its streams: `a_refused_append_takes_the_whole_batch_with_it`,
-///    `a_refused_batch_leaves_those_beside_it_alone`.
+///    `a_refused_batch_leaves_those_beside_it_alone`; those that it [deletes](Batch::delete) included:
+///    `a_batch_deletes_with_what_it_appends_or_not_at_all`.
 /// 2. A commit has survived a crash and a power cut when it returns (engines that have a disk):
 ///    `acknowledged_commits_survive_kill_9`, `acknowledged_commits_survive_a_power_cut`,
 ///    `nothing_is_acknowledged_before_its_sync`.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -16,6 +17,7 @@ use super::cause::Cause;
 use super::emissions::Outbox;
 use super::error::{AgentError, StateError};
 use super::meter::Meter;
+use super::steps::{Past, Scope, StepNote};
 
 /// What a run was asked, with its history already resolved against the stored transcript.
 #[derive(Debug, Clone)]
@@ -70,6 +72,8 @@ pub enum Emission {
         name: String,
         request: StateRequest,
     },
+    /// A step of the run is done, or has begun what must not be done twice.
+    Step(Box<StepNote>),
     /// What will probably stand at these places of the agent's own state: shown on the run's streams until the next one, and
     /// never stored. An empty list ends it.
     Predict(Vec<(Pointer, Value)>),
@@ -121,10 +125,12 @@ pub enum StateRequest {
     /// RFC 6902 operations at the head, all or nothing; answers the new version.
     ///
     /// Its own state is made by the first write; another document only if `creates`.
+    /// The mark tells a write that a run makes again after a crash from a new one.
     Patch {
         ops: Vec<Operation>,
         if_version: Option<u64>,
         creates: bool,
+        mark: Option<String>,
         reply: oneshot::Sender<Result<u64, StateError>>,
     },
     /// A whole state made from the version `seen`: merged three-way, never an overwrite; answers the new version.
@@ -146,16 +152,38 @@ pub struct RunContext {
     input: Arc<RunInput>,
     out: Arc<Outbox>,
     meter: Arc<Meter>,
+    past: Arc<Past>,
+    /// What is not inside of any step.
+    whole: Arc<Scope>,
 }
 
 impl RunContext {
     pub(crate) fn new(input: RunInput, out: Outbox) -> Self {
-        Self { input: Arc::new(input), out: Arc::new(out), meter: Arc::default() }
+        Self::going_on(input, out, Past::default())
+    }
+
+    /// Of a run that was cut off and has done this before.
+    pub(crate) fn going_on(input: RunInput, out: Outbox, past: Past) -> Self {
+        Self {
+            input: Arc::new(input),
+            out: Arc::new(out),
+            meter: Arc::default(),
+            past: Arc::new(past),
+            whole: Arc::default(),
+        }
     }
 
     /// The same with the counters that the host of the run reads.
     pub(crate) fn metered(self, meter: Arc<Meter>) -> Self {
         Self { meter, ..self }
+    }
+
+    pub(crate) fn past(&self) -> &Past {
+        &self.past
+    }
+
+    pub(super) fn whole(&self) -> &Scope {
+        &self.whole
     }
 
     pub fn input(&self) -> &RunInput {
@@ -181,7 +209,11 @@ impl RunContext {
     ///
     /// Terminals are not emitted: they follow from what [`Agent::run`](super::Agent::run) returns.
     pub async fn emit(&self, event: Event) -> Result<(), AgentError> {
-        self.out.send(Emission::Event(event)).await.map_err(|_| AgentError::run_is_over())
+        self.send(Emission::Event(event)).await
+    }
+
+    pub(super) async fn send(&self, emission: Emission) -> Result<(), AgentError> {
+        self.out.send(emission).await.map_err(|_| AgentError::run_is_over())
     }
 
     /// Says a whole text as one message and answers its id.
@@ -193,17 +225,19 @@ impl RunContext {
         Ok(id)
     }
 
-    /// Brackets a piece of work in `STEP_STARTED` and `STEP_FINISHED`.
-    pub async fn step<T>(
-        &self,
-        name: &str,
-        work: impl Future<Output = Result<T, AgentError>>,
-    ) -> Result<T, AgentError> {
-        self.meter.step();
-        self.emit(Event::step_started(name)).await?;
-        let outcome = work.await?;
-        self.emit(Event::step_finished(name)).await?;
-        Ok(outcome)
+    /// Waits until the run is over, for work in tasks of its own: the agent itself is dropped where it waits.
+    pub async fn cancelled(&self) {
+        self.out.host_is_gone().await;
+    }
+
+    /// The agent's state as it is now, `{}` when there is none.
+    pub async fn state<T: DeserializeOwned>(&self) -> Result<Versioned<T>, AgentError> {
+        let Versioned { version, value } = self.read_state(&Pointer::root()).await?;
+        let value = value.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        let value = serde_json::from_value(value).map_err(|error| {
+            AgentError::new("internal", format!("the agent's state at version {version} is not what it takes: {error}"))
+        })?;
+        Ok(Versioned { version, value })
     }
 
     /// The value at `path` of the agent's state, `None` when nothing is there.
@@ -243,7 +277,10 @@ impl RunContext {
         terms: Terms,
     ) -> Result<u64, StateError> {
         let Terms { if_version, creates } = terms;
-        self.ask_of(name, |reply| StateRequest::Patch { ops, if_version, creates, reply }).await
+        let mark = Some(self.next_mark());
+        let written = self.ask_of(name, |reply| StateRequest::Patch { ops, if_version, creates, mark, reply }).await?;
+        self.written();
+        Ok(written)
     }
 
     /// Asks another agent, which the definition has to name; a refusal is an answer, too.

@@ -15,6 +15,7 @@ mod placeholder;
 mod prices;
 mod problem;
 mod reader;
+mod run;
 pub mod schedule;
 mod schema;
 mod secret;
@@ -46,6 +47,7 @@ pub use llm::{
 pub(crate) use models::NamedModels;
 pub(crate) use prices::{compiled_in as compiled_in_prices, shared as shared_prices};
 pub use problem::Problem;
+pub use run::Run;
 pub use secret::Secret;
 pub(crate) use servers::NamedServers;
 pub(crate) use source::{EXTENSIONS as DEFINITION_EXTENSIONS, Source};
@@ -83,6 +85,7 @@ pub struct Definition {
     pub triggers: Vec<Trigger>,
     /// Whether a run may stop and wait for a person.
     pub asks_people: bool,
+    pub run: Run,
     /// The file it was read from.
     pub source: PathBuf,
     /// Every file it is made of, its own first: the file of its schema, of its type, of the models it names.

@@ -70,6 +70,20 @@ impl Outbox {
     }
 }
 
+impl Outbox {
+    /// Waits until the host takes nothing more.
+    pub(crate) async fn host_is_gone(&self) {
+        loop {
+            let mut room = std::pin::pin!(self.0.room.notified());
+            room.as_mut().enable();
+            if self.0.queue().host_is_gone {
+                return;
+            }
+            room.await;
+        }
+    }
+}
+
 impl Shared {
     /// Takes the emission, or gives it back when there is no room.
     fn push(&self, emission: Emission) -> Result<Result<(), Emission>, RunIsOver> {
@@ -156,6 +170,8 @@ impl Drop for Emissions {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::agui::Event;
 
@@ -192,5 +208,17 @@ mod tests {
         assert_eq!(sent, Err(RunIsOver));
         drop(emissions);
         assert_eq!(out.send(event(2)).await, Err(RunIsOver));
+        out.host_is_gone().await;
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_end_of_a_run_is_not_told_of_room() {
+        let (out, mut emissions) = emissions(1);
+        let mut ended = std::pin::pin!(out.host_is_gone());
+        out.send(event(0)).await.expect("there is room");
+        drop(emissions.rest());
+        assert!(ended.as_mut().now_or_never().is_none());
+        drop(emissions);
+        ended.await;
     }
 }

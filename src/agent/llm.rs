@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::definition::{Definition, History, Llm, Problem};
 use super::model::usage::Tally;
@@ -27,10 +28,11 @@ use super::tools::mcp::Servers;
 use super::{Agent, AgentError, Descriptor, RunContext, RunOutcome};
 use crate::agui::{
     AgentCapabilities, AssistantMessage, Event, Execution, Identity, Json, Message, ReasoningCapabilities,
-    StateCapabilities, ToolCall, ToolCapabilities, ToolItem,
+    StateCapabilities, TokenUsage, ToolCall, ToolCapabilities, ToolItem,
 };
 use answer::Asking;
 use budget::{Bounds, Budget};
+use history::INTERRUPTED;
 use models::{Chosen, Models};
 use output::Judged;
 use predict::Predictions;
@@ -86,6 +88,15 @@ pub fn build(definition: &Definition, llm: &Llm, servers: &Servers) -> Result<Bo
     let predictions = Predictions::of(&definition.state.predict);
     let (history, bounds) = (llm.history, Bounds::default());
     Ok(Box::new(LlmAgent { models, output, prompt, history, scope, tools, predictions, bounds }))
+}
+
+/// A whole answer, as a run's journal has it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Answered {
+    /// `None` when the model had nothing to say.
+    message: Option<Message>,
+    /// What it cost, attempts that broke off included.
+    usage: Vec<TokenUsage>,
 }
 
 #[async_trait]
@@ -151,7 +162,7 @@ impl LlmAgent {
     ) -> Result<Option<Json>, AgentError> {
         let input = cx.input();
         let offer = self.tools.offer(input).await;
-        let mut budget = Budget::start(self.bounds);
+        let mut budget = Budget::start(self.bounds, cx.past().spent);
         let mut conversation = history::conversation(&input.messages, &self.history);
         let mut ids = CallIds::of(&input.messages);
         // Who has to call a certain tool has no words to shape.
@@ -161,21 +172,42 @@ impl LlmAgent {
         loop {
             budget.step()?;
             cx.meter().step();
-            let request = self.request(cx, &conversation, &offer, shape).await?;
-            let mut asking = Asking {
-                cx,
-                models: &mut *models,
-                budget: &mut budget,
-                tally: &mut *tally,
-                ids: &mut ids,
-                predictions: &self.predictions,
+            let step = cx.open_step("answer");
+            let answer = match step.recall::<Answered>()? {
+                Some(answered) => {
+                    tally.add_all(&answered.usage);
+                    answered.message
+                }
+                None => {
+                    let request = self.request(cx, &conversation, &offer, shape).await?;
+                    let mut spent = Tally::default();
+                    let mut asking = Asking {
+                        cx,
+                        models: &mut *models,
+                        budget: &mut budget,
+                        tally: &mut spent,
+                        ids: &mut ids,
+                        predictions: &self.predictions,
+                    };
+                    let answered = asking.answer(&request).await;
+                    tally.add_all(spent.entries());
+                    let (message, closing) = answered?;
+                    let answered =
+                        Answered { message: message.map(Message::Assistant), usage: spent.entries().to_vec() };
+                    // What is done next rests on it; the end of the run becomes durable with it.
+                    match answered.message.as_ref().is_some_and(|message| !message.tool_calls().is_empty()) {
+                        true => step.done(&answered, closing).await?,
+                        false => step.settle(&answered, closing).await?,
+                    }
+                    answered.message
+                }
             };
-            let Some(answer) = asking.answer(&request).await?.or_else(|| shape.map(|_| silence())) else {
-                return Ok(None);
-            };
-            let calls = answer.tool_calls.clone().unwrap_or_default();
-            let said = answer.content.clone().unwrap_or_default();
-            conversation.push(Arc::new(Message::Assistant(answer)));
+            let silence = || shape.map(|_| Message::Assistant(silence()));
+            let Some(answer) = answer.or_else(silence) else { return Ok(None) };
+            let calls = answer.tool_calls().to_vec();
+            ids.know(&calls);
+            let said = answer.text();
+            conversation.push(Arc::new(answer));
             let (mut waits_for_browser, mut is_handed_over) = (false, false);
             for call in &calls {
                 budget.tool_call()?;
@@ -245,15 +277,40 @@ impl LlmAgent {
         call: &ToolCall,
     ) -> Result<Arc<Message>, AgentError> {
         let (name, arguments) = (&call.function.name, &call.function.arguments);
-        let before = self.predictions.before(cx, name).await?;
-        let mut outcome = budget.within(offer.call(cx, call)).await??;
-        if let Some(before) = before {
-            outcome = before.settle(cx, arguments, outcome).await?;
+        let step = cx.open_step(&format!("call {}", call.id));
+        if let Some((id, told)) = step.recall::<(String, String)>()? {
+            let noted = repeats.note(name, arguments, told);
+            return match noted.enough {
+                Some(enough) => Err(enough),
+                None => Ok(Arc::new(Message::tool(id, call.id.as_str(), noted.text))),
+            };
         }
-        let noted = repeats.note(name, arguments, outcome.text);
+        let is_idempotent = offer.is_idempotent(name);
+        let told = if step.is_begun() {
+            INTERRUPTED.to_owned()
+        } else {
+            if !is_idempotent {
+                step.begin().await?;
+            }
+            step.within(async {
+                let before = self.predictions.before(cx, name).await?;
+                let outcome = budget.within(offer.call(cx, call)).await??;
+                match before {
+                    Some(before) => before.settle(cx, arguments, outcome).await,
+                    None => Ok(outcome),
+                }
+            })
+            .await?
+            .text
+        };
+        let noted = repeats.note(name, arguments, told.clone());
         let result = noted.text;
         let id = cx.new_id();
-        cx.emit(Event::tool_call_result(id.as_str(), call.id.as_str(), result.as_str())).await?;
+        let shown = Event::tool_call_result(id.as_str(), call.id.as_str(), result.as_str());
+        match is_idempotent {
+            true => step.settle(&(&id, &told), vec![shown]).await?,
+            false => step.done(&(&id, &told), vec![shown]).await?,
+        }
         if let Some(enough) = noted.enough {
             return Err(enough);
         }

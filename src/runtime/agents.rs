@@ -2,6 +2,7 @@
 
 mod entry;
 mod hosted;
+mod kept;
 mod used;
 mod watch;
 

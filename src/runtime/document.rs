@@ -81,6 +81,8 @@ pub(crate) struct Author {
     /// `user:…`, `agent:…`, `service:…` or `system`.
     pub(crate) actor: String,
     pub(crate) run_id: Option<String>,
+    /// Whether the run was cut off and goes on, so that it may be repeating a write.
+    pub(crate) is_resumed: bool,
     /// Pointers below which this author may write; `None` = everywhere.
     pub(crate) may_write: Option<Arc<[Pointer]>>,
 }
@@ -376,7 +378,7 @@ impl DocumentHandle {
 
     /// Deletes the document, if it exists: its next version is a tombstone, after which it begins anew.
     pub(crate) async fn end(&self, actor: String) -> Result<(), DocumentUnavailable> {
-        let author = Author { actor, run_id: None, may_write: None };
+        let author = Author { actor, run_id: None, is_resumed: false, may_write: None };
         match self.write(Write::new(Proposal::Delete), author).await {
             Ok(_) | Err(DocumentError::NotFound | DocumentError::Deleted { .. }) => Ok(()),
             Err(error) => Err(DocumentUnavailable { reason: error.to_string() }),

@@ -142,7 +142,7 @@ impl Documents<'_> {
     }
 
     fn author(&self) -> Author {
-        Author { actor: self.principal.actor(), run_id: None, may_write: None }
+        Author { actor: self.principal.actor(), run_id: None, is_resumed: false, may_write: None }
     }
 
     /// The schema of a document as the principal meets it.

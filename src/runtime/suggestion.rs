@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::cause::Cause;
 use crate::agent::context::{AgentRefusal, Emission, StateRequest, Versioned};
+use crate::agent::steps::StepNote;
 use crate::agent::{AgentError, RunContext, RunInput, StateError};
 use crate::agui::{Admission, Closing, Dialect, Encoding, Event, Message, Outcome, Role, RunAgentInput};
 
@@ -154,6 +155,12 @@ impl Suggestion {
                 if let Err(error) = self.admission.admit(event, out) {
                     self.end(Ending::Failed(AgentError::new("invalid_sequence", error.to_string())), out);
                 }
+            }
+            Emission::Step(step) => {
+                let StepNote { events, durable, .. } = *step;
+                events.into_iter().for_each(|event| self.take(Emission::Event(event), out));
+                // Nothing of a suggestion is kept, so there is nothing to wait for.
+                let _ = durable.map(|durable| durable.send(()));
             }
             Emission::State(StateRequest::Read { path, reply }) => {
                 let value = path.get(&self.state).cloned();

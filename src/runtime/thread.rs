@@ -10,6 +10,7 @@ mod elsewhere;
 mod finish;
 mod follow;
 mod ghosts;
+mod journal;
 mod keeping;
 mod lifecycle;
 mod live;
@@ -20,6 +21,7 @@ mod peer;
 mod prediction;
 mod record;
 mod replay;
+mod resume;
 mod start;
 mod tail;
 mod transcript;
@@ -43,6 +45,7 @@ pub(crate) use follow::Follow;
 pub(crate) use load::Summary;
 pub(crate) use record::RunStart;
 pub(crate) use replay::Replay;
+pub(crate) use resume::definition_of;
 
 /// Names a thread. Another tenant's or user's thread of the same id is another thread.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -70,6 +73,11 @@ impl ThreadRef {
 
     pub(crate) fn of(stream: &StreamKey) -> Self {
         Self { tenant: stream.tenant.to_string(), owner: stream.owner.to_string(), id: stream.id.to_string() }
+    }
+
+    /// The stream of what the live run has done.
+    pub(crate) fn journal(&self) -> StreamKey {
+        self.stream(Kind::Journal)
     }
 
     fn stream(&self, kind: Kind) -> StreamKey {
@@ -140,7 +148,7 @@ enum Command {
         actor: String,
         reply: oneshot::Sender<Result<(), KeepingError>>,
     },
-    /// Ends the live run as interrupted; the process is about to end.
+    /// Suspends the live run, or ends it as interrupted when it cannot go on later; the process is about to end.
     ShutDown {
         done: oneshot::Sender<()>,
     },
@@ -208,7 +216,7 @@ impl ThreadHandle {
         self.ask(|reply| Command::Delete { actor, reply }).await
     }
 
-    /// Waits until the live run, if any, is closed and stored.
+    /// Waits until the live run, if any, is suspended or closed, and stored.
     pub(crate) async fn shut_down(&self) {
         let (done, ended) = oneshot::channel();
         if self.inbox.send(Command::ShutDown { done }).await.is_ok() {

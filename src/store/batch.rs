@@ -18,6 +18,8 @@ pub struct Batch {
     pub put: Vec<WorkItem>,
     /// Work that is done with this. Taken out before `put` is put in.
     pub settle: Vec<Settle>,
+    /// Streams that go with all they hold, after the appends; one that is absent is no fault.
+    pub delete: Vec<StreamKey>,
 }
 
 impl From<Append> for Batch {

@@ -58,6 +58,10 @@ pub enum Kind {
     Tags,
     /// Bodies that one document had, from which versions near them are read.
     Checkpoints,
+    /// What the live run of one thread has done, step by step.
+    Journal,
+    /// One version of an agent's definition, with the files it was made of.
+    Definition,
 }
 
 impl Kind {
@@ -69,6 +73,8 @@ impl Kind {
             Self::Log => "log",
             Self::Tags => "tags",
             Self::Checkpoints => "bodies",
+            Self::Journal => "journal",
+            Self::Definition => "definition",
         }
     }
 }

@@ -61,6 +61,9 @@ impl Store for Memory {
         shelves.remember(batch.remember);
         shelves.work.settle(&batch.settle);
         shelves.work.put(batch.put);
+        for stream in &batch.delete {
+            shelves.remove(stream);
+        }
         self.publish(&mut shelves);
         Ok(committed)
     }

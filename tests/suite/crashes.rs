@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::agents::{BOARD, DEMO};
+use crate::support::agents::{BOARD, DEMO, fleeting};
 use crate::support::events::{state, text, types};
 use crate::support::server::{HalfSent, Home, say};
 
 #[tokio::test]
 async fn a_run_that_was_live_at_a_kill_is_closed_properly() {
-    let home = Home::with_agents(&[DEMO]);
+    let home = Home::with_agents(&[("demo.yaml", &fleeting())]);
     let server = home.serve();
     let mut stream = server.run("demo", &say("t", "u1", "long message")).await;
     stream.until("TEXT_MESSAGE_START").await;
@@ -97,7 +97,7 @@ async fn no_run_that_a_client_saw_is_lost_in_a_loop_of_kills() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graceful_stop_ends_streams_cleanly_and_exits_in_time() {
-    let home = Home::with_agents(&[DEMO]);
+    let home = Home::with_agents(&[("demo.yaml", &fleeting())]);
     let mut server = home.serve();
     let mut stream = server.run("demo", &say("t", "u1", "slow")).await;
     stream.until("TEXT_MESSAGE_CONTENT").await;
@@ -113,7 +113,7 @@ async fn a_graceful_stop_ends_streams_cleanly_and_exits_in_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_starts_once_the_stop_has_begun() {
-    let home = Home::with_agents(&[DEMO]);
+    let home = Home::with_agents(&[("demo.yaml", &fleeting())]);
     let mut server = home.serve();
     let mut live = server.run("demo", &say("live", "u1", "slow")).await;
     live.until("TEXT_MESSAGE_CONTENT").await;

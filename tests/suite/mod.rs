@@ -8,6 +8,7 @@ mod command_line;
 mod crashes;
 mod debug_feed;
 mod definitions;
+mod durable_runs;
 mod faults;
 mod generated_types;
 mod http_bounds;

@@ -33,6 +33,7 @@ macro_rules! every_engine_promises {
 every_engine_promises! {
     a_refused_append_takes_the_whole_batch_with_it,
     a_refused_batch_leaves_those_beside_it_alone,
+    a_batch_deletes_with_what_it_appends_or_not_at_all,
     a_stale_expectation_is_refused_with_the_actual_position,
     of_concurrent_writers_exactly_one_wins_each_position,
     the_first_append_creates_the_stream_and_mints_its_epoch,
@@ -111,6 +112,24 @@ async fn contents(store: &dyn Store, stream: &StreamKey) -> Vec<String> {
     let head = store.head(stream).await.unwrap().unwrap();
     let entries = store.read(stream, head.trimmed, ALL).await.unwrap();
     bodies(&entries).into_iter().map(str::to_owned).collect()
+}
+
+async fn a_batch_deletes_with_what_it_appends_or_not_at_all(store: Arc<dyn Store>) {
+    let (kept, gone, fresh) = (stream("kept"), stream("gone"), stream("fresh"));
+    commit(&*store, append(&kept, 0, &["a"])).await;
+    commit(&*store, append(&gone, 0, &["x"])).await;
+    let deleting = |expected| Batch {
+        delete: vec![gone.clone(), stream("absent"), fresh.clone()],
+        ..batch([append(&fresh, 0, &["z"]), append(&kept, expected, &["b"])])
+    };
+
+    assert!(matches!(store.commit(deleting(9)).await, Err(CommitError::Stale { .. })));
+    assert_eq!(contents(&*store, &gone).await, ["x"], "what is refused deletes nothing");
+
+    assert_eq!(store.commit(deleting(1)).await.unwrap().len(), 2);
+    assert_eq!(contents(&*store, &kept).await, ["a", "b"]);
+    assert_eq!(store.head(&gone).await.unwrap(), None);
+    assert_eq!(store.head(&fresh).await.unwrap(), None, "deletions come after appends");
 }
 
 async fn a_refused_append_takes_the_whole_batch_with_it(store: Arc<dyn Store>) {

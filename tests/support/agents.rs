@@ -38,6 +38,11 @@ agent:
 "#,
 );
 
+/// The same, with runs that do not outlive their process.
+pub(crate) fn fleeting() -> String {
+    format!("{}run: {{ durable: off }}\n", DEMO.1)
+}
+
 /// Several agents and threads on one document.
 pub(crate) const BOARD: (&str, &str) = (
     "board.yaml",

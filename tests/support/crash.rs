@@ -111,7 +111,7 @@ fn batch(operation: &str, shared: (&str, Seq), own: Option<(&str, Seq)>, before:
     let remember = vec![Remember { tenant, key, result: body.clone(), expires_at_ms: i64::MAX, overwrites: false }];
     let put = vec![WorkItem { key: work(operation), due_at_ms: 0, body: body.clone() }];
     let settle = before.map(|before| work(before).into()).into_iter().collect();
-    Batch { appends: appends.collect(), remember, put, settle }
+    Batch { appends: appends.collect(), remember, put, settle, ..Batch::default() }
 }
 
 fn work(operation: &str) -> WorkKey {

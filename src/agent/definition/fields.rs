@@ -22,6 +22,7 @@ pub(crate) enum Place {
     ClientTools,
     NamedModel,
     Price,
+    Run,
 }
 
 /// What the format says of a field at a place.
@@ -51,6 +52,7 @@ impl Place {
                 "tools",
                 "handoffs",
                 "triggers",
+                "run",
                 "hitl",
                 "instructions",
             ],
@@ -85,12 +87,14 @@ impl Place {
             Self::ClientTools => &["type", "allow"],
             Self::NamedModel => &["model", "base_url", "api_key", "api", "headers", "params", "timeouts", "price"],
             Self::Price => &["input", "cached_input", "cache_write", "output"],
+            Self::Run => &["durable"],
         }
     }
 
     fn not_yet(self) -> &'static [&'static str] {
         match self {
-            Self::Root => &["run"],
+            Self::Root => &[],
+            Self::Run => &["concurrency", "budget", "daily", "chain", "retry", "dead_letter"],
             Self::LlmAgent
             | Self::LlmParams
             | Self::LlmTimeouts
@@ -139,7 +143,8 @@ impl Place {
             | Self::Price
             | Self::Type
             | Self::TypeLimits
-            | Self::TypeRetention => &[],
+            | Self::TypeRetention
+            | Self::Run => &[],
         }
     }
 

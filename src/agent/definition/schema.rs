@@ -3,6 +3,7 @@
 mod documents;
 mod llm;
 mod remote;
+mod run;
 mod state;
 mod tools;
 mod triggers;
@@ -12,7 +13,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::fields::Place;
-use super::grammar::{ATTACHED, HANDOFFS, RUN};
+use super::grammar::{ATTACHED, HANDOFFS};
 use super::reader::{Fields, Reader};
 use super::tree::Node;
 use super::{Definition, Instructions, Kind, Native, Places};
@@ -45,6 +46,7 @@ pub(super) fn definition(
     let handoffs: Vec<String> = handoffs.into_iter().map(|(agent, _, _)| agent.to_owned()).collect();
     let tools = tools::tools(reader, &fields);
     let triggers = triggers::triggers(reader, &fields);
+    let run = run::run(reader, &fields);
     hold_the_rest(reader, &fields);
     let asks_people = reader.word_or(&fields, "hitl", &[("deny", false), ("interrupt", true)], true);
     let kind = kind(reader, &fields, body)?;
@@ -77,6 +79,7 @@ pub(super) fn definition(
         handoffs,
         triggers,
         asks_people,
+        run,
         source: source.to_owned(),
         files: vec![source.to_owned()],
         places: Places(root.clone()),
@@ -86,7 +89,7 @@ pub(super) fn definition(
 
 /// Parts that are held against their rules whether they are served or not.
 fn hold_the_rest(reader: &mut Reader<'_>, root: &Fields<'_>) {
-    for (name, rule) in [("handoffs", HANDOFFS), ("run", RUN)] {
+    for (name, rule) in [("handoffs", HANDOFFS)] {
         if let Some(node) = root.get(name) {
             reader.hold(node, name, &rule);
         }

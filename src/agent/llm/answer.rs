@@ -11,7 +11,7 @@ use crate::agent::context::RunContext;
 use crate::agent::error::AgentError;
 use crate::agent::model::usage::{Tally, priced};
 use crate::agent::model::{Fault, FaultKind, Finish, Piece, Request};
-use crate::agui::{AssistantMessage, TokenUsage};
+use crate::agui::{AssistantMessage, Event, TokenUsage};
 
 /// Who asks, and what a run keeps account of.
 pub(super) struct Asking<'r, 'm> {
@@ -38,9 +38,13 @@ impl From<AgentError> for Broken {
 }
 
 impl Asking<'_, '_> {
-    /// The whole answer, `None` when the model had nothing to say. A fault is tried again while that may help, and then by the
-    /// next model; text that is out by then is closed, and the answer is asked for again under new ids.
-    pub(super) async fn answer(&mut self, request: &Request) -> Result<Option<AssistantMessage>, AgentError> {
+    /// The whole answer, `None` when the model had nothing to say, and the events that end it. A fault is tried again while
+    /// that may help, and then by the next model; text that is out by then is closed, and the answer is asked for again
+    /// under new ids.
+    pub(super) async fn answer(
+        &mut self,
+        request: &Request,
+    ) -> Result<(Option<AssistantMessage>, Vec<Event>), AgentError> {
         let mut tried = 0;
         loop {
             let mut speech = Speech::new(self.cx, self.predictions, request.output.is_some());
@@ -51,7 +55,7 @@ impl Asking<'_, '_> {
                     let message = "the provider's content filter held the rest of the answer back";
                     return Err(AgentError::new("provider_error", message));
                 }
-                Ok(Finish::Complete | Finish::Length) => return speech.finish().await,
+                Ok(Finish::Complete | Finish::Length) => return Ok(speech.finish()),
                 Err(Broken::Fault(fault)) => fault,
                 Err(Broken::Run(error)) => return Err(error),
             };

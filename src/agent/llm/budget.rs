@@ -34,9 +34,10 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) fn start(bounds: Bounds) -> Self {
+    /// Of a run that has been worked on so long already.
+    pub(super) fn start(bounds: Bounds, spent: Duration) -> Self {
         let now = Instant::now();
-        Self { bounds, steps: 0, tool_calls: 0, ends: now + bounds.wall, progressed: now }
+        Self { bounds, steps: 0, tool_calls: 0, ends: now + bounds.wall.saturating_sub(spent), progressed: now }
     }
 
     /// Takes one step, or ends the run.
@@ -93,7 +94,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_run_ends_when_its_budget_is_used_up() {
         let bounds = Bounds { steps: 2, tool_calls: 1, ..Bounds::default() };
-        let mut budget = Budget::start(bounds);
+        let mut budget = Budget::start(bounds, Duration::ZERO);
         assert!(budget.step().is_ok() && budget.step().is_ok() && budget.tool_call().is_ok());
         assert_eq!(code(budget.step()), "budget_exceeded");
         assert_eq!(code(budget.tool_call()), "budget_exceeded");
@@ -101,14 +102,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_run_that_gets_nowhere_ends_before_its_time() {
-        let budget = Budget::start(Bounds::default());
+        let budget = Budget::start(Bounds::default(), Duration::ZERO);
         assert_eq!(code(budget.within(std::future::pending::<()>()).await), "no_progress");
         assert_eq!(budget.progressed.elapsed(), Duration::from_secs(120));
     }
 
     #[tokio::test(start_paused = true)]
     async fn progress_keeps_a_run_going_until_its_time_is_up() {
-        let mut budget = Budget::start(Bounds::default());
+        let mut budget = Budget::start(Bounds::default(), Duration::ZERO);
         let began = Instant::now();
         let ended = loop {
             match budget.within(tokio::time::sleep(Duration::from_secs(100))).await {

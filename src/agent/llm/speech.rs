@@ -45,6 +45,11 @@ impl CallIds {
         Self(calls.map(|call| call.id.clone()).collect())
     }
 
+    /// Takes the calls of an answer that was given before.
+    pub(super) fn know(&mut self, calls: &[ToolCall]) {
+        self.0.extend(calls.iter().map(|call| call.id.clone()));
+    }
+
     /// The provider's id, if it is there and new.
     fn unique(&mut self, id: Option<String>) -> String {
         let fresh = id.filter(|id| !id.is_empty() && id.len() <= 256 && !self.0.contains(id));
@@ -117,27 +122,28 @@ impl<'c> Speech<'c> {
         }
     }
 
-    /// Ends the answer; what was said, unless it was nothing.
-    pub(super) async fn finish(mut self) -> Result<Option<AssistantMessage>, AgentError> {
-        self.close_words().await?;
-        for at in 0..self.calls.len() {
+    /// Ends the answer: what was said, unless it was nothing, and the events that close it.
+    pub(super) fn finish(mut self) -> (Option<AssistantMessage>, Vec<Event>) {
+        let mut closing = self.end_of_words();
+        for call in &mut self.calls {
             // A client reads the arguments as JSON, also those of a tool without any.
-            if self.calls[at].function.arguments.trim().is_empty() {
-                "{}".clone_into(&mut self.calls[at].function.arguments);
-                self.emit(Event::tool_call_args(self.calls[at].id.as_str(), "{}")).await?;
+            if call.function.arguments.trim().is_empty() {
+                "{}".clone_into(&mut call.function.arguments);
+                closing.push(Event::tool_call_args(call.id.as_str(), "{}"));
             }
-            self.emit(Event::tool_call_end(self.calls[at].id.as_str())).await?;
+            closing.push(Event::tool_call_end(call.id.as_str()));
         }
         if self.text.is_empty() && self.calls.is_empty() {
-            return Ok(None);
+            return (None, closing);
         }
         let id = self.message.unwrap_or_else(|| self.cx.new_id());
-        Ok(Some(AssistantMessage {
+        let said = AssistantMessage {
             content: (!self.text.is_empty()).then_some(self.text),
             tool_calls: (!self.calls.is_empty()).then_some(self.calls),
             encrypted_value: self.sealed,
             ..AssistantMessage::empty(id)
-        }))
+        };
+        (Some(said), closing)
     }
 
     /// Closes what is visible of an answer that broke off and is asked for again: nobody is to answer its calls.
@@ -178,12 +184,18 @@ impl<'c> Speech<'c> {
     }
 
     async fn close_words(&mut self) -> Result<(), AgentError> {
+        for event in self.end_of_words() {
+            self.emit(event).await?;
+        }
+        Ok(())
+    }
+
+    fn end_of_words(&mut self) -> Vec<Event> {
         match std::mem::replace(&mut self.open, Open::Nothing) {
-            Open::Nothing => Ok(()),
-            Open::Text(id) => self.emit(Event::text_end(id)).await,
+            Open::Nothing => Vec::new(),
+            Open::Text(id) => vec![Event::text_end(id)],
             Open::Reasoning { span, message } => {
-                self.emit(Event::reasoning_message_end(message)).await?;
-                self.emit(Event::reasoning_end(span)).await
+                vec![Event::reasoning_message_end(message), Event::reasoning_end(span)]
             }
         }
     }

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::agent::model::{Answer, Fault, FaultKind, Finish, Model, Piece};
-use crate::agent::native::rehearsal::{Played, play, user};
+use crate::agent::native::rehearsal::{Played, play, play_on, user};
+use crate::agent::steps::Past;
 
 /// A model whose answers are these pieces, each after a wait.
 struct Slow {
@@ -31,12 +32,16 @@ impl Model for Slow {
 }
 
 async fn run(pieces: fn() -> Pieces) -> Played {
+    play(&agent(pieces), user("hello"), json!({})).await
+}
+
+fn agent(pieces: fn() -> Pieces) -> LlmAgent {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("helper.yaml"), "agent: { kind: llm, model: scripted/echo }").expect("a file");
     let definition = crate::agent::folder::Folder::load(folder.path()).definitions.pop().expect("a definition");
     let name = ModelName { provider: "test".to_owned(), name: "slow".to_owned() };
     let scope = Scope::of(&definition.state);
-    let agent = LlmAgent {
+    LlmAgent {
         models: Models::new(vec![(name.clone(), Ok(Arc::new(Slow { name, pieces })))]),
         output: None,
         prompt: Prompt::new(&definition, "", 0).expect("no instructions are a template"),
@@ -45,8 +50,7 @@ async fn run(pieces: fn() -> Pieces) -> Played {
         tools: Toolbox::new(&definition, &Servers::default()).expect("its tools can be built"),
         scope,
         bounds: Bounds::default(),
-    };
-    play(&agent, user("hello"), json!({})).await
+    }
 }
 
 fn word() -> Result<Piece, Fault> {
@@ -86,4 +90,26 @@ async fn what_a_provider_holds_back_is_an_error() {
 async fn a_fault_that_nothing_can_mend_ends_the_run_at_once() {
     let played = run(|| vec![(Duration::ZERO, Err(Fault::new(FaultKind::Auth, "no")))]).await;
     assert_eq!((played.error().code.as_str(), played.events.len()), ("auth", 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_had_begun_and_must_not_be_made_twice_is_answered_as_interrupted() {
+    let call = |id: &str| json!({ "id": id, "type": "function", "function": { "name": "pay", "arguments": "{}" } });
+    let message = json!({ "id": "a", "role": "assistant", "toolCalls": [call("c1"), call("c2"), call("c3")] });
+    let answered = json!({ "message": message, "usage": [] });
+    let raw = |value: &serde_json::Value| serde_json::value::to_raw_value(value).expect("JSON");
+    let mut past = Past::default();
+    past.done.insert("/answer".to_owned(), raw(&answered));
+    past.done.insert("/call c1".to_owned(), raw(&json!(["r1", "paid"])));
+    past.begun.extend(["/call c1".to_owned(), "/call c2".to_owned()]);
+    let agent = agent(|| vec![(Duration::ZERO, word()), (Duration::ZERO, Ok(Piece::Finished(Finish::Complete)))]);
+    let played = play_on(&agent, user("hello"), json!({}), past, |_, _| {}).await;
+    assert!(played.ended.is_ok(), "{:?}", played.ended);
+    let results = played.events.iter().filter(|event| event["type"] == "TOOL_CALL_RESULT");
+    let results: Vec<_> = results.map(|event| (event["toolCallId"].clone(), event["content"].clone())).collect();
+    assert_eq!(results.len(), 2, "the first has its result: {results:?}");
+    assert_eq!(results[0], (json!("c2"), json!(INTERRUPTED)));
+    assert_eq!(results[1].0, "c3");
+    assert!(results[1].1.as_str().is_some_and(|told| told.contains("unknown_tool")), "it had not begun: {results:?}");
+    assert_eq!(played.said(), ["word "]);
 }

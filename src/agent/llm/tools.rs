@@ -131,6 +131,11 @@ impl Offer {
         self.find(name).is_none() && self.tools.iter().any(|tool| tool.name == name)
     }
 
+    /// Whether a call of this name may be made again when its outcome is unknown. A call of no tool does nothing.
+    pub(super) fn is_idempotent(&self, name: &str) -> bool {
+        self.find(name).is_none_or(Tool::is_idempotent)
+    }
+
     /// Whether a call of this name hands the conversation over.
     pub(super) fn is_handoff(&self, name: &str) -> bool {
         name.starts_with(Handoff::PREFIX) && self.find(name).is_some()

@@ -42,6 +42,15 @@ impl Tally {
         }
     }
 
+    /// Adds what other answers cost.
+    pub fn add_all(&mut self, entries: &[TokenUsage]) {
+        for entry in entries {
+            let (provider, name) =
+                (entry.provider.clone().unwrap_or_default(), entry.model.clone().unwrap_or_default());
+            self.add(&ModelName { provider, name }, entry);
+        }
+    }
+
     pub fn total_tokens(&self) -> u64 {
         self.entries.iter().filter_map(|entry| entry.total_tokens).sum()
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::agent::context::{Emission, RunContext, RunInput, StateRequest, Versioned};
 use crate::agent::emissions::emissions;
 use crate::agent::error::{AgentError, StateError};
+use crate::agent::steps::Past;
 use crate::agent::{Agent, RunOutcome};
 use crate::agui::{Message, Tool, to_json};
 use crate::state::limits::Limits;
@@ -95,11 +96,22 @@ pub(crate) const BEFORE_PATCH: &str = "before a patch";
 pub(crate) async fn play_with(
     agent: &dyn Agent,
     input: RunInput,
+    document: Value,
+    meddle: impl FnMut(&Value, &mut Value),
+) -> Played {
+    play_on(agent, input, document, Past::default(), meddle).await
+}
+
+/// Goes on with a run that did this before it was cut off.
+pub(crate) async fn play_on(
+    agent: &dyn Agent,
+    input: RunInput,
     mut document: Value,
+    past: Past,
     mut meddle: impl FnMut(&Value, &mut Value),
 ) -> Played {
     let (out, mut emissions) = emissions(1);
-    let run = agent.run(RunContext::new(input, out));
+    let run = agent.run(RunContext::going_on(input, out, past));
     let mut version = 1;
     let mut events = Vec::new();
     let host = async {
@@ -110,6 +122,14 @@ pub(crate) async fn play_with(
                         let event = serde_json::to_value(&event).expect("events are JSON");
                         meddle(&event, &mut document);
                         events.push(event);
+                    }
+                    Emission::Step(step) => {
+                        for event in step.events {
+                            let event = serde_json::to_value(&event).expect("events are JSON");
+                            meddle(&event, &mut document);
+                            events.push(event);
+                        }
+                        let _ = step.durable.map(|durable| durable.send(()));
                     }
                     Emission::State(request) => {
                         if matches!(request, StateRequest::Patch { .. }) {

@@ -33,19 +33,28 @@ impl<'c> Voice<'c> {
 
     /// Says a text as one message.
     pub(super) async fn say(&mut self, text: &str) -> Result<(), AgentError> {
+        let step = self.cx.open_step("say");
+        if let Some(id) = step.recall()? {
+            self.parent = Some(id);
+            return Ok(());
+        }
         let id = self.cx.new_id();
         self.cx.emit(Event::text_start(id.as_str())).await?;
         for word in text.split_inclusive(' ') {
             self.cx.emit(Event::text_content(id.as_str(), word)).await?;
             self.pause().await;
         }
-        self.cx.emit(Event::text_end(id.as_str())).await?;
+        step.settle(&id, vec![Event::text_end(id.as_str())]).await?;
         self.parent = Some(id);
         Ok(())
     }
 
     /// Thinks aloud.
     pub(super) async fn reason(&mut self, text: &str) -> Result<(), AgentError> {
+        let step = self.cx.open_step("reason");
+        if step.recall::<()>()?.is_some() {
+            return Ok(());
+        }
         let (span, message) = (self.cx.new_id(), self.cx.new_id());
         self.cx.emit(Event::reasoning_start(span.as_str())).await?;
         self.cx.emit(Event::reasoning_message_start(message.as_str())).await?;
@@ -53,30 +62,36 @@ impl<'c> Voice<'c> {
             self.cx.emit(Event::reasoning_message_content(message.as_str(), word)).await?;
             self.pause().await;
         }
-        self.cx.emit(Event::reasoning_message_end(message.as_str())).await?;
-        self.cx.emit(Event::reasoning_end(span.as_str())).await
+        step.settle(&(), vec![Event::reasoning_message_end(message), Event::reasoning_end(span)]).await
     }
 
     /// Calls a tool and answers the call's id. Calls in a row, and after a text, belong to one message.
     pub(super) async fn call(&mut self, name: &str, args: &Value) -> Result<String, AgentError> {
+        let step = self.cx.open_step("call");
+        if let Some((id, parent)) = step.recall()? {
+            self.parent = Some(parent);
+            return Ok(id);
+        }
         let parent = self.parent.get_or_insert_with(|| self.cx.new_id()).clone();
         let id = self.cx.new_id();
-        self.cx.emit(Event::tool_call_start(id.as_str(), name, Some(parent))).await?;
+        self.cx.emit(Event::tool_call_start(id.as_str(), name, Some(parent.clone()))).await?;
         let args: Vec<char> = args.to_string().chars().collect();
         for piece in args.chunks(ARGUMENT_PIECE) {
             self.cx.emit(Event::tool_call_args(id.as_str(), piece.iter().collect::<String>())).await?;
             self.pause().await;
         }
-        self.cx.emit(Event::tool_call_end(id.as_str())).await?;
+        step.settle(&(&id, parent), vec![Event::tool_call_end(id.as_str())]).await?;
         Ok(id)
     }
 
     /// The result of a tool of our own.
     pub(super) async fn answer(&mut self, call: &str, result: &Value) -> Result<(), AgentError> {
-        let content = plain(result);
-        self.cx.emit(Event::tool_call_result(self.cx.new_id(), call, content)).await?;
         self.parent = None;
-        Ok(())
+        let step = self.cx.open_step("answer");
+        if step.recall::<()>()?.is_some() {
+            return Ok(());
+        }
+        step.settle(&(), vec![Event::tool_call_result(self.cx.new_id(), call, plain(result))]).await
     }
 }
 

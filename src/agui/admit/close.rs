@@ -73,6 +73,26 @@ impl Admission {
         self.close_subagents(&Ending::Failed { message: closing.message() }, out);
     }
 
+    /// Pushes closers for everything that a run had open when its process died, before it goes on: messages, steps, calls and
+    /// subagents end, and calls that `keeps` does not name get a result that says that nobody will answer them any more.
+    pub fn break_off(&mut self, keeps: &dyn Fn(&str) -> bool, out: &mut Vec<Event>) {
+        self.close_messages(out);
+        let answer = Closing::Interrupted.answer();
+        for call in &mut self.calls.calls {
+            let was_open = std::mem::take(&mut call.open);
+            if was_open {
+                out.push(owned(Event::tool_call_end(&call.id), &call.owner));
+            }
+            if !call.answered && (was_open || !keeps(&call.id)) {
+                call.answered = true;
+                let message_id = format!("{}-result", call.id);
+                out.push(owned(Event::tool_call_result(message_id, &call.id, answer.as_str()), &call.owner));
+            }
+        }
+        self.close_steps(out);
+        self.close_subagents(&Ending::Failed { message: Closing::Interrupted.message() }, out);
+    }
+
     /// The terminal: closers first, then the event with the run's own ids.
     pub(super) fn end(&mut self, mut event: Event, out: &mut Vec<Event>) {
         self.close_messages(out);

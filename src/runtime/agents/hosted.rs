@@ -1,6 +1,7 @@
 //! One agent that can run: its definition and what answers for it.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use crate::state::schema::Schema;
 
 use super::super::document::DocumentRef;
 use super::super::thread::ThreadRef;
+use super::kept::Files;
 use super::used::Used;
 
 /// An agent as it is defined now. A run keeps the one it started with.
@@ -23,6 +25,10 @@ pub struct Hosted {
     may_write: Option<Arc<[Pointer]>>,
     /// Shared by all versions of the agent's definition.
     used: Arc<Used>,
+    /// What the definition is made of, while it may have to be kept for a run.
+    files: Option<Files>,
+    /// The tenants for whom it is kept. A lock, because threads' tasks keep it; held for a look.
+    kept_for: Mutex<HashSet<String>>,
 }
 
 impl std::fmt::Debug for Hosted {
@@ -41,7 +47,22 @@ impl Hosted {
                 .map_err(|error| definition.config_problem(&error.path, &error.message))?,
         };
         let may_write = definition.state.write.as_ref().map(|paths| paths.iter().map(|path| pointer(path)).collect());
-        Ok(Self { definition, agent, may_write, used })
+        let files = Files::of(&definition).filter(|_| is_durable(&definition));
+        Ok(Self { definition, agent, may_write, used, files, kept_for: Mutex::default() })
+    }
+
+    /// What is to be kept for runs of this tenant; `None` when it is kept, or cannot be.
+    pub(super) fn to_be_kept(&self, tenant: &str) -> Option<&Files> {
+        let is_kept = self.kept_for().contains(tenant);
+        self.files.as_ref().filter(|_| !is_kept)
+    }
+
+    pub(super) fn is_kept(&self, tenant: &str) {
+        self.kept_for().insert(tenant.to_owned());
+    }
+
+    fn kept_for(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.kept_for.lock().expect("no code panics while it holds this lock")
     }
 
     pub(super) fn definition(&self) -> &Arc<Definition> {
@@ -70,6 +91,11 @@ impl Hosted {
     /// Names this version of the definition.
     pub(in crate::runtime) fn hash(&self) -> &str {
         &self.definition.hash
+    }
+
+    /// Whether its runs go on after a crash.
+    pub(in crate::runtime) fn is_durable(&self) -> bool {
+        is_durable(&self.definition)
     }
 
     pub fn id(&self) -> &str {
@@ -161,6 +187,13 @@ impl Hosted {
             Scope::Agent | Scope::Shared(_) => String::new(),
         };
         DocumentRef { tenant: principal.tenant.clone(), owner, name: scope.document_key(id, &thread.id) }
+    }
+}
+
+fn is_durable(definition: &Definition) -> bool {
+    match &definition.kind {
+        Kind::Llm(_) | Kind::Native(_) => definition.run.durable,
+        Kind::Remote(_) => false,
     }
 }
 

@@ -137,8 +137,8 @@ impl Live {
                     self.take(*write, author, Reply::Caller(reply)).await?;
                     continue;
                 }
-                Command::Agent { request: StateRequest::Patch { ops, if_version, reply, .. }, author } => {
-                    let write = Write { expects: if_version.into(), ..bound(Proposal::Patch(ops)) };
+                Command::Agent { request: StateRequest::Patch { ops, if_version, mark, reply, .. }, author } => {
+                    let write = Write { expects: if_version.into(), mark, ..bound(Proposal::Patch(ops)) };
                     self.take(write, author, Reply::Agent(reply)).await?;
                     continue;
                 }

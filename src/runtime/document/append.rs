@@ -228,6 +228,7 @@ impl Live {
     async fn decide_again(&mut self) -> Result<(), Broken> {
         let mut pending = std::mem::take(&mut self.pending).into_iter();
         let mut decided = self.reload().await;
+        self.is_overtaken = true;
         while decided.is_ok()
             && let Some(Pending { write, author, reply, .. }) = pending.next()
         {

@@ -29,7 +29,7 @@ use super::write::{Accepted, DocumentError, Expects, Proposal, Write};
 use super::{Author, Evidence};
 
 /// A merge does not look further back than this.
-const FURTHEST: u64 = 4096;
+pub(super) const FURTHEST: u64 = 4096;
 
 impl Live {
     /// Decides a write; [`flush`](Self::flush) makes it durable and answers, also a refusal.
@@ -138,6 +138,7 @@ impl Live {
         let mut commit = Commit::of(change.clone(), author.actor.clone(), now());
         commit.base = write.base;
         commit.run_id = write.run_id.clone().or_else(|| author.run_id.clone());
+        commit.mark.clone_from(&write.mark);
         commit.reason.clone_from(&write.reason);
         commit.deleted = is_delete;
         if let Some(origin) = &write.origin {

@@ -45,6 +45,8 @@ pub(super) struct Live {
     pub(super) clients: Clients,
     /// Which version each principal read last, where a `PUT` is merged by that.
     pub(super) last_read: HashMap<String, u64>,
+    /// Whether another node wrote here since it was read: a run of this node may be going on over there.
+    pub(super) is_overtaken: bool,
     /// What undoing a run left as it is.
     pub(super) skipped: Vec<Skipped>,
 }
@@ -95,6 +97,7 @@ impl Live {
             pending: Vec::new(),
             clients: Clients::default(),
             last_read: HashMap::new(),
+            is_overtaken: false,
             skipped: Vec::new(),
         };
         live.reload().await?;

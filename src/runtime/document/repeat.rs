@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::state::document::Conflict;
+use crate::state::document::{Commit, Conflict};
 use crate::state::history::Skipped;
 use crate::store::{Remember, Tenant};
 
@@ -17,7 +17,7 @@ use super::super::clock::now_ms;
 use super::Author;
 use super::actor::Broken;
 use super::append::{Decision, Pending};
-use super::commit::text;
+use super::commit::{FURTHEST, text};
 use super::load::Live;
 use super::write::{Accepted, DocumentError, Once, Origin, Rejection, Write};
 
@@ -93,6 +93,12 @@ impl Live {
                 };
             }
         }
+        if let Some(version) = self.made_before(write, author).await? {
+            let (created, changed, wants_data) = (false, true, write.wants_data);
+            let (conflicts, skipped) = (Vec::new(), Vec::new());
+            let answer = Answer::Accepted { version, created, changed, conflicts, skipped, wants_data };
+            return self.repeated(answer, author).await;
+        }
         let Some(origin) = &write.origin else { return Ok(Known::No) };
         let client = client_key(&self.name.name, author, origin);
         let last = match self.clients.0.get(&client) {
@@ -117,6 +123,17 @@ impl Live {
         }
         self.clients.set(client, origin.mutation_id);
         Ok(Known::No)
+    }
+
+    /// The version in which a run that was cut off has made this write already. Its commits say so, so that nothing has to
+    /// be kept for the writes of runs that are never cut off.
+    async fn made_before(&self, write: &Write, author: &Author) -> Result<Option<u64>, Broken> {
+        if !(author.is_resumed || self.is_overtaken) || write.mark.is_none() {
+            return Ok(None);
+        }
+        let commits = self.commits_back_to(self.document.version().saturating_sub(FURTHEST)).await?;
+        let is_it = |commit: &&Arc<Commit>| commit.mark == write.mark && commit.run_id == author.run_id;
+        Ok(commits.iter().find(is_it).map(|commit| commit.version))
     }
 
     /// What is to be remembered of a decision, in the transaction that makes it durable.

@@ -34,6 +34,8 @@ pub struct Write {
     pub reason: Option<String>,
     /// The run on whose behalf this is written: the runtime's own id of it.
     pub run_id: Option<String>,
+    /// Which write of its author's run this is.
+    pub(crate) mark: Option<String>,
     pub origin: Option<Origin>,
     pub once: Option<Once>,
     /// Whether an agent is bound to the document by this write, so that the document must be an object.
@@ -52,6 +54,7 @@ impl Write {
             wants_data: false,
             reason: None,
             run_id: None,
+            mark: None,
             origin: None,
             once: None,
             is_bound: false,

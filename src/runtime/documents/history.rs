@@ -126,7 +126,7 @@ impl Telling<'_> {
             Some(view) => view.commit(commit),
             None => Cow::Borrowed(commit),
         };
-        self.query.matches(&commit).then(|| commit.into_owned())
+        self.query.matches(&commit).then(|| Commit { mark: None, ..commit.into_owned() })
     }
 }
 

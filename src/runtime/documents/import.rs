@@ -88,7 +88,7 @@ struct Current {
 #[serde(rename_all = "snake_case")]
 enum Line {
     Document(Header),
-    Commit(Commit),
+    Commit(Box<Commit>),
     End(End),
     #[serde(untagged)]
     File(File),
@@ -161,7 +161,7 @@ impl Import<'_> {
                 let current = self.current.as_mut();
                 let current =
                     current.ok_or_else(|| ImportError::Malformed("a commit comes after its document".to_owned()))?;
-                current.take(commit)
+                current.take(*commit)
             }
             Line::End(end) => {
                 self.store().await?;

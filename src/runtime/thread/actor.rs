@@ -306,7 +306,10 @@ impl Thread {
             }
             // Readers are answered until the process is gone.
             Command::ShutDown { done } => {
-                let ended = Box::pin(self.finish(Ending::Interrupted)).await;
+                let ended = match self.live.as_ref().is_some_and(|live| live.journal.is_some()) {
+                    true => Box::pin(self.suspend()).await,
+                    false => Box::pin(self.finish(Ending::Interrupted)).await,
+                };
                 if let Err(error) = Box::pin(self.settle()).await {
                     tracing::warn!(thread = %self.name.id, %error, "the next start has to close a run again");
                 }

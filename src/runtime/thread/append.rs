@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::access::Principal;
 use crate::agent::context::{AgentRefusal, AgentRequest, Emission};
+use crate::agent::steps::StepNote;
 use crate::agent::{AgentError, RunOutcome};
-use crate::agui::Event;
+use crate::agui::{Event, SequenceError};
 use crate::store::{Append, Batch, CommitError, Seq};
 
 use super::super::runs::Asked;
@@ -15,6 +16,7 @@ use super::super::types::Names;
 use super::actor::{Broken, Thread};
 use super::chunk::Chunk;
 use super::elsewhere::Elsewhere;
+use super::journal::Journal;
 use super::live::{Ending, LiveRun};
 
 /// Streamed text is stored when it has grown to this, if it is not stored for its age before.
@@ -51,10 +53,28 @@ impl Thread {
             match emission {
                 Emission::Event(event) => {
                     if let Err(error) = live.story().admit(event, &self.transcript, &mut out) {
-                        let failed = AgentError::new("invalid_sequence", error.to_string());
-                        self.finish_after(out, Ending::Failed(failed)).await?;
-                        return Ok(Vec::new());
+                        return self.finish_out_of_sequence(out, &error).await;
                     }
+                }
+                Emission::Step(step) => {
+                    let StepNote { path, value, events, durable } = *step;
+                    for event in events {
+                        if let Err(error) = live.story().admit(event, &self.transcript, &mut out) {
+                            return self.finish_out_of_sequence(out, &error).await;
+                        }
+                    }
+                    let position = self.position + out.len() as u64;
+                    let is_full = live.journal.as_mut().is_some_and(|journal| {
+                        journal.note(path, value, position);
+                        journal.is_full()
+                    });
+                    if is_full || durable.is_some() {
+                        self.show(std::mem::take(&mut out)).await?;
+                        self.append(Vec::new()).await?;
+                        self.store_steps().await?;
+                    }
+                    // An error means that the agent has stopped waiting.
+                    let _ = durable.map(|durable| durable.send(()));
                 }
                 Emission::State(request) => {
                     self.show(std::mem::take(&mut out)).await?;
@@ -96,6 +116,13 @@ impl Thread {
             }
         }
         Ok(out)
+    }
+
+    /// Ends a run whose agent broke the rules of the sequence, after what was admitted; nothing is left to show.
+    async fn finish_out_of_sequence(&mut self, out: Vec<Event>, error: &SequenceError) -> Result<Vec<Event>, Broken> {
+        let failed = AgentError::new("invalid_sequence", error.to_string());
+        self.finish_after(out, Ending::Failed(failed)).await?;
+        Ok(Vec::new())
     }
 
     /// Passes on what the agent wants of another one; whoever serves it answers the agent itself.
@@ -167,7 +194,17 @@ impl Thread {
         chunks
     }
 
-    /// Appends to the log (and, with a run's start or end, to the other stream, and what goes along with it), then publishes.
+    /// Makes durable what the run's journal has to take, if it did not go with events.
+    async fn store_steps(&mut self) -> Result<(), Broken> {
+        let waits = self.live.as_ref().and_then(|live| live.journal.as_ref()).and_then(Journal::append).is_some();
+        if waits {
+            self.commit_log(Vec::new(), None, None, Batch::default()).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends to the log and to the live run's journal (and, with a run's start or end, to the other stream, and what goes
+    /// along with it), then publishes.
     pub(super) async fn commit_log(
         &mut self,
         chunks: Vec<Arc<Chunk>>,
@@ -181,7 +218,8 @@ impl Thread {
         // Open while raw entries exist: a restart finds what to close or to trim.
         log.open = runs.is_some().then_some(true);
         let appended_runs = runs.as_ref().map_or(0, |runs| runs.entries.len() as u64);
-        let appends = std::iter::once(log).chain(runs).chain(along.appends).collect();
+        let steps = self.live.as_ref().and_then(|live| live.journal.as_ref()).and_then(Journal::append);
+        let appends = std::iter::once(log).chain(runs).chain(along.appends).chain(steps).collect();
         let committing = self.services.store.commit(Batch { appends, ..along });
         let committed = match &mut self.live {
             Some(live) => live.work.alongside(committing).await?,
@@ -189,6 +227,9 @@ impl Thread {
         };
         self.log_lineage = Arc::clone(&committed[0].epoch);
         self.runs_seq = Seq(self.runs_seq.0 + appended_runs);
+        if let Some(journal) = self.live.as_mut().and_then(|live| live.journal.as_mut()) {
+            journal.stored();
+        }
         if let Some(last) = chunks.last() {
             self.log_seq = Seq(last.last());
         }

@@ -41,7 +41,7 @@ impl Elsewhere<'_> {
                 };
                 drop(reply.send(answer));
             }
-            StateRequest::Patch { ops, if_version, creates, reply } => {
+            StateRequest::Patch { ops, if_version, creates, mark, reply } => {
                 let writable = self.allowed.writable(name);
                 let refusal = if writable.is_empty() {
                     Some(forbidden("forbidden", name, "write", &self.allowed.write))
@@ -56,7 +56,7 @@ impl Elsewhere<'_> {
                     return drop(reply.send(Err(refusal)));
                 }
                 let author = Author { may_write: Some(writable.into()), ..self.author };
-                let write = Write { expects: if_version.into(), creates, ..Write::new(Proposal::Patch(ops)) };
+                let write = Write { expects: if_version.into(), creates, mark, ..Write::new(Proposal::Patch(ops)) };
                 let written = document.write(write, author).await;
                 drop(reply.send(written.map(|accepted| accepted.version).map_err(StateError::from)));
             }

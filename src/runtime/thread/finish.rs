@@ -93,7 +93,9 @@ impl Thread {
             Some(memory) => Growth { since: 0, last: memory.len() },
             None => Growth { since, ..self.growth },
         };
-        self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs), along.batch.clone()).await?;
+        let mut batch = along.batch.clone();
+        batch.delete.push(self.name.journal());
+        self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs), batch).await?;
         along.life.show(&self.services.documents);
         if !along.batch.put.is_empty() {
             self.services.watchers.ring();

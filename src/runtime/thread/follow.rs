@@ -173,6 +173,7 @@ impl Follow {
             let chunks = match self.tail.after(self.position) {
                 Found::Chunks(chunks) => chunks,
                 Found::InStore => self.read_store().await?,
+                Found::Suspended => return Ok(None),
                 Found::Closed => return Err(self.lost("its thread has lost it")),
                 Found::Nothing => {
                     match self.state {

@@ -45,7 +45,7 @@ impl Thread {
         for document in self.own_documents() {
             self.services.document(&document).end(actor.clone()).await.map_err(|error| unavailable(&error))?;
         }
-        for stream in [self.name.runs(), self.name.log()] {
+        for stream in [self.name.runs(), self.name.log(), self.name.journal()] {
             self.services.store.delete(&stream).await.map_err(|error| unavailable(&error))?;
         }
         *self = Self::new(self.services.clone(), self.name.clone(), Summary::new(), Seq(0), Seq(0));

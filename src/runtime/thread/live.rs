@@ -18,6 +18,7 @@ use super::super::runs::{Life, RunStatus};
 use super::super::work::Work;
 use super::audience::Audience;
 use super::chunk::Chunk;
+use super::journal::Journal;
 use super::peer::Peer;
 use super::prediction::Predictor;
 use super::record::{RunStart, Spoken, Told};
@@ -43,6 +44,10 @@ pub(super) struct LiveRun {
     /// What this run's own stream shows after `RUN_STARTED`.
     pub(super) snapshot: Snapshot,
     pub(super) work: Work,
+    /// Of a run that goes on after a crash.
+    pub(super) journal: Option<Journal>,
+    /// Whether it was cut off before.
+    pub(super) is_resumed: bool,
     pub(super) predictor: Predictor,
     pub(super) text: StreamedText,
     pub(super) audience: Arc<Audience>,
@@ -87,7 +92,7 @@ pub(super) struct Begun {
 }
 
 impl LiveRun {
-    pub(super) fn new(begun: Begun, work: Work, story: Story) -> Self {
+    pub(super) fn new(begun: Begun, work: Work, journal: Option<Journal>, story: Story) -> Self {
         let Begun { start, agent, document, snapshot, life, meter, entered } = begun;
         let predictor = Predictor::default();
         let (text, audience) = (StreamedText::default(), Arc::default());
@@ -98,6 +103,8 @@ impl LiveRun {
             document,
             snapshot,
             work,
+            journal,
+            is_resumed: false,
             predictor,
             text,
             audience,
@@ -125,6 +132,7 @@ impl LiveRun {
         Author {
             actor: format!("agent:{}", self.start.agent),
             run_id: Some(self.start.run_id.clone()),
+            is_resumed: self.is_resumed,
             may_write: self.agent.may_write(),
         }
     }
@@ -161,9 +169,34 @@ impl Story {
         self.admission.admit(event, out)
     }
 
+    /// The browser's tools, of a run that was read back.
+    pub(super) fn offers(&mut self, client_tools: HashSet<String>) {
+        self.client_tools = client_tools;
+    }
+
+    /// Brings a run that was cut off to where it can go on: what is open ends, but calls that were complete at that time stay.
+    pub(super) fn break_off(&mut self, kept: &HashSet<String>, out: &mut Vec<Event>) {
+        self.admission.break_off(&|call| kept.contains(call), out);
+    }
+
+    /// Calls that have no result.
+    pub(super) fn unanswered_calls(&self) -> HashSet<String> {
+        self.admission.pending_tool_calls().into_iter().map(|call| call.id).collect()
+    }
+
     /// Takes the events of a stored chunk back, as they were admitted before.
     pub(super) fn replay(&mut self, first: u64, events: Vec<Event>, version: u64) -> Result<(), SequenceError> {
         self.record(first, &events, version);
+        let suffix = format!("-{}", self.run_id);
+        let mut events = events;
+        for event in &mut events {
+            event.map_ids(|kind, id, opens| {
+                if let Some(original) = id.strip_suffix(&suffix).filter(|_| opens) {
+                    self.renamed.insert((kind, original.to_owned()), id.to_owned());
+                }
+                None
+            });
+        }
         let mut again = Vec::with_capacity(events.len());
         events.into_iter().try_for_each(|event| self.admission.admit(event, &mut again))
     }

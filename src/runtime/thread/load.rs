@@ -1,28 +1,20 @@
-//! Bringing a thread back from the store, and closing a run that a crash cut off.
+//! Bringing a thread back from the store.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::agui::{Event, Reading, sse};
-use crate::store::{Append, Head, Limit, Seq, StoreError};
+use crate::store::{Append, Limit, Seq, StoreError};
 
 use super::super::Services;
 use super::super::clock::now;
 use super::ThreadRef;
 use super::actor::{Broken, Thread};
-use super::chunk::Chunk;
-use super::lifecycle::AlongWith;
-use super::live::{Ending, Story};
-use super::record::{RunFacts, RunRecord, RunStart};
+use super::record::RunRecord;
 
 /// Read in pages of this size, so that a long thread is never in memory twice.
 pub(super) const PAGE: Limit = Limit { entries: 256, bytes: 1 << 20 };
-
-/// A frame of a log can be as large as the largest event.
-const FRAME_BYTES: usize = 64 << 20;
 
 /// What lists of threads show, stored beside the thread's runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -81,6 +73,7 @@ impl Thread {
             // Both are written in one commit and deleted one after the other: a crash cut a deletion off.
             (runs, _) => {
                 store.delete(&if runs.is_some() { name.runs() } else { name.log() }).await?;
+                store.delete(&name.journal()).await?;
                 return Ok(Self::new(services, name, Summary::new(), Seq(0), Seq(0)));
             }
         };
@@ -113,46 +106,8 @@ impl Thread {
         if let Some(note) = thread.runs.iter_mut().find(|note| note.last_position == heard_to) {
             note.heard = true;
         }
-        thread.close_cut_off_run(&log).await?;
+        thread.take_up_cut_off_run(&log).await?;
         Ok(thread)
-    }
-
-    /// A run that was live when the process died gets its closers and `RUN_ERROR interrupted`.
-    async fn close_cut_off_run(&mut self, log: &Head) -> Result<(), Broken> {
-        let Some(start) = log.summary.as_deref().filter(|summary| !summary.is_empty()) else { return Ok(()) };
-        let broken = |reason: String| Broken { reason };
-        let start: RunStart = serde_json::from_slice(start).map_err(|error| broken(error.to_string()))?;
-        tracing::info!(thread = %self.name.id, run = %start.run_id, "closing a run that was cut off");
-        let mut story = Story::new(&self.name.id, &start, HashSet::new());
-        let mut state_version = start.state_sent;
-        let mut after = Seq(start.first_position - 1);
-        while after < log.seq {
-            let page = self.services.store.read(&self.name.log(), after, PAGE).await?;
-            let Some(last) = page.last() else {
-                return Err(broken("the log of a cut-off run is shorter than the store says".to_owned()));
-            };
-            after = last.seq;
-            for entry in &page {
-                let chunk = Chunk::from_entry(entry).map_err(|error| broken(error.to_string()))?;
-                state_version = state_version.max(chunk.state_version);
-                story
-                    .replay(chunk.first, events_of(&chunk)?, state_version)
-                    .map_err(|error| broken(error.to_string()))?;
-            }
-        }
-        let mut out = Vec::new();
-        let status = story.end(Ending::Interrupted, &mut out).map_err(|error| broken(error.to_string()))?;
-        let first = self.position + 1;
-        story.record(first, &out, state_version);
-        self.position += out.len() as u64;
-        let chunk = Chunk::durable(&out, first, state_version);
-        let told = story.told();
-        let facts = RunFacts::new(start, status, state_version, self.position, &told);
-        let life = self.life_of(&facts.start).await?;
-        let along = AlongWith::end_of(life, &facts, &told, None).setting_off(&self.services.watchers, &self.name);
-        let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);
-        self.take_cut_off(chunk, record, along).await;
-        Ok(())
     }
 
     /// The append to the stream of runs that updates what lists show.
@@ -162,21 +117,4 @@ impl Thread {
         append.summary = Some(summary.encode());
         append
     }
-}
-
-/// The events of a stored chunk.
-fn events_of(chunk: &Chunk) -> Result<Vec<Event>, Broken> {
-    let mut decoder = sse::Decoder::new(FRAME_BYTES);
-    decoder.push(chunk.full_frames());
-    let mut events = Vec::with_capacity(chunk.len() as usize);
-    while let Some(frame) = decoder.next_frame() {
-        let frame = frame.map_err(|error| Broken { reason: error.to_string() })?;
-        match Event::read(&frame.data).map_err(|error| Broken { reason: error.to_string() })? {
-            Reading::Event(event) => events.push(event),
-            Reading::Unknown { event_type } => {
-                return Err(Broken { reason: format!("the log holds an event of unknown type {event_type}") });
-            }
-        }
-    }
-    Ok(events)
 }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::agent::meter::Meter;
+use crate::agent::steps::Past;
 use crate::agent::{RunContext, RunInput};
 use crate::agui::{Event, Message, RunAgentInput};
 use crate::state::json;
 use crate::state::limits::Limits;
 use crate::store::{Batch, CommitError};
 
+use super::super::agents::Hosted;
 use super::super::clock::now;
 use super::super::document::{Author, Begun, DocumentRef, Evidence, Refused};
 use super::super::runs::{Starting, new_run_id};
@@ -20,6 +22,7 @@ use super::super::{StartError, StartRun};
 use super::actor::{Broken, Thread};
 use super::chunk::Chunk;
 use super::follow::Follow;
+use super::journal::{Asked, Journal};
 use super::lifecycle::AlongWith;
 use super::live::{Begun as LiveBegun, LiveRun, Story};
 use super::questions;
@@ -70,7 +73,7 @@ impl Thread {
         let terms = Terms { is_resuming: !input.resume.is_empty(), keeps_instructions };
         let resolved = self.transcript.resolve(std::mem::take(&mut input.messages), terms);
         let evidence = self.evidence(&input, &resolved, &document_ref);
-        let author = Author { actor: principal.actor(), run_id: None, may_write: None };
+        let author = Author { actor: principal.actor(), run_id: None, is_resumed: false, may_write: None };
         let (posted, unreadable) = posted_state(&input);
         let posted = match (&self.ghosts, posted) {
             (Some((of, ghosts)), Some(state)) if *of == document_ref => Some(ghosts.laid(state, &document).await),
@@ -94,35 +97,47 @@ impl Thread {
             supersedes_from: resolved.regenerates.as_ref().map(|again| again.from_run),
             unproven: evidence == Evidence::Unknown && !created,
         };
-        let waiting = self.runs.iter().rev().find(|note| !note.superseded && !note.failed);
-        let unanswered = questions::refusal(waiting.map_or(&[], |note| &note.questions), &input.resume);
-        let client_tools: HashSet<String> = input.tools.iter().map(|tool| tool.name.clone()).collect();
-        let mut story = Story::new(&self.name.id, &start, client_tools);
+        let mut story = Story::new(&self.name.id, &start, client_tools(&input));
         let along = match from_queue {
             Some(queued) => self.life_goes_on(&start, queued),
             None => self.life_begins(&start),
         };
-        let along = AlongWith::start_of(along);
+        let mut along = AlongWith::start_of(along);
+        if agent.is_durable() {
+            let kept = self.services.keep(&agent, &self.name.tenant).await;
+            kept.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.to_string() }))?;
+        }
+        let mut journal = agent
+            .is_durable()
+            .then(|| Journal::new(self.name.journal(), Asked::new(&input, &resolved, &self.transcript)));
+        along.batch.appends.extend(journal.as_ref().and_then(Journal::append));
         self.open_log(&mut story, &start, &input, unreadable.or(rejected), along.batch).await?;
+        journal.iter_mut().for_each(Journal::stored);
         along.life.show(&self.services.documents);
 
         let asked = run_input(&self.name.id, &start, input, resolved.context, headers);
-        let answering = Arc::clone(&agent);
         let entered = self.services.live_runs.enter(&start, &self.name);
-        let meter = Arc::new(Meter::default());
-        let counting = Arc::clone(&meter);
-        let work = Work::start(|out| async move {
-            match unanswered {
-                Some(refusal) => Err(refusal),
-                None => answering.run(RunContext::new(asked, out).metered(counting)).await,
-            }
-        });
+        let meter = Arc::default();
+        let work = self.work(&agent, asked, Past::default(), &meter);
         let begun = LiveBegun { start, agent, document, snapshot, life: along.life, meter, entered };
-        let live = LiveRun::new(begun, work, story);
+        let live = LiveRun::new(begun, work, journal, story);
         let follow = wants_stream
             .then(|| Follow::own_run(&self.services, &self.name, &self.tail, &live, dialect).encoded(encoding));
         self.live = Some(live);
         Ok(follow)
+    }
+
+    /// The agent at work, on what it has not done yet.
+    pub(super) fn work(&self, agent: &Arc<Hosted>, asked: RunInput, past: Past, meter: &Arc<Meter>) -> Work {
+        let waiting = self.runs.iter().rev().find(|note| !note.superseded && !note.failed);
+        let unanswered = questions::refusal(waiting.map_or(&[], |note| &note.questions), &asked.resume);
+        let (answering, counting) = (Arc::clone(agent), Arc::clone(meter));
+        Work::start(|out| async move {
+            match unanswered {
+                Some(refusal) => Err(refusal),
+                None => answering.run(RunContext::going_on(asked, out, past).metered(counting)).await,
+            }
+        })
     }
 
     /// Makes the start durable and takes its messages into the transcript.
@@ -158,11 +173,16 @@ impl Thread {
             | CommitError::Full
             | CommitError::Unavailable { .. } => StartFailure::Broken(error.into()),
         })?;
+        self.take_start(start);
+        Ok(())
+    }
+
+    /// Takes what a run brings into the transcript.
+    pub(super) fn take_start(&mut self, start: &RunStart) {
         self.take_changes(start);
         for message in &start.input {
             self.transcript.add(self.runs.len(), Arc::clone(message));
         }
-        Ok(())
     }
 
     /// Which version of the document the client saw at least.
@@ -251,7 +271,12 @@ fn state_rejected(refused: Refused) -> Event {
     Event::custom("coagent.state_rejected", serde_json::value::to_raw_value(&value).expect("a value is JSON"))
 }
 
-fn run_input(
+/// Tools that the browser offers.
+pub(super) fn client_tools(input: &RunAgentInput) -> HashSet<String> {
+    input.tools.iter().map(|tool| tool.name.clone()).collect()
+}
+
+pub(super) fn run_input(
     thread_id: &str,
     start: &RunStart,
     input: RunAgentInput,

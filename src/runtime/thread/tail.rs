@@ -30,6 +30,7 @@ struct Ring {
     /// Chunks from this position on are not durable yet and must stay.
     provisional_from: Option<u64>,
     closed: bool,
+    suspended: bool,
 }
 
 /// What a cursor finds.
@@ -43,6 +44,8 @@ pub(crate) enum Found {
     Nothing,
     /// The cursor is at the end, and the log's owner is gone: nothing more will come.
     Closed,
+    /// The cursor is at the end, and the run goes on in another process.
+    Suspended,
 }
 
 impl Tail {
@@ -63,7 +66,11 @@ impl Tail {
     pub(crate) fn after(&self, position: u64) -> Found {
         let ring = self.ring.lock().expect("no code panics while it holds this lock");
         if position >= *self.published.borrow() {
-            return if ring.closed { Found::Closed } else { Found::Nothing };
+            return match (ring.suspended, ring.closed) {
+                (true, _) => Found::Suspended,
+                (false, true) => Found::Closed,
+                (false, false) => Found::Nothing,
+            };
         }
         match ring.chunks.front() {
             Some(front) if front.first <= position + 1 => {
@@ -106,6 +113,12 @@ impl Tail {
     /// Lets readers end whose run lost its owner.
     pub(crate) fn close(&self) {
         self.ring.lock().expect("no code panics while it holds this lock").closed = true;
+        self.published.send_modify(|_| ());
+    }
+
+    /// Lets readers end whose run goes on in the next process.
+    pub(crate) fn suspend(&self) {
+        self.ring.lock().expect("no code panics while it holds this lock").suspended = true;
         self.published.send_modify(|_| ());
     }
 

@@ -79,6 +79,11 @@ impl Transcript {
         self.by_id.contains_key(id)
     }
 
+    /// Where this message is, if it is of the transcript; `next` is where it is expected.
+    pub(crate) fn place_of(&self, message: &Arc<Message>, next: usize) -> Option<usize> {
+        self.place(message.id(), next).filter(|&at| Arc::ptr_eq(&self.turns[at].message, message))
+    }
+
     /// Whether a tool call with this id was made in the thread.
     pub(crate) fn knows_call(&self, id: &str) -> bool {
         self.calls.contains_key(id)

@@ -22,6 +22,9 @@ pub struct Commit {
     pub actor: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
+    /// Which write of its run this is, for the runtime alone: a run that goes on after a crash does not write it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     /// The client's own number of this mutation, 1, 2, 3 … per document.
@@ -48,6 +51,7 @@ impl Commit {
             inverse: change.inverse,
             actor,
             run_id: None,
+            mark: None,
             client_id: None,
             mutation_id: None,
             reason: None,

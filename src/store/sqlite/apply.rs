@@ -61,6 +61,9 @@ impl Group<'_> {
         settling::settle(self.connection, &batch.settle)?;
         let committed = batch.appends.iter().map(|append| self.append(append)).collect::<Result<_, _>>()?;
         settling::put(self.connection, &batch.put)?;
+        for stream in &batch.delete {
+            self.delete(stream)?;
+        }
         if batch.appends.is_empty() {
             // What is written without an append is a change too, for those who wait.
             self.touched += 1;

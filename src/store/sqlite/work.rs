@@ -52,7 +52,9 @@ impl Work {
     /// About what it adds to the log.
     pub(super) fn log_bytes(&self) -> u64 {
         let appends = match self {
-            Self::Commit(batch) => (batch.appends.len() + batch.put.len() + batch.settle.len()) as u64 + 1,
+            Self::Commit(batch) => {
+                (batch.appends.len() + batch.put.len() + batch.settle.len() + batch.delete.len()) as u64 + 1
+            }
             Self::Delete(_) => 4,
         };
         self.bytes() as u64 + appends * PAGES_PER_APPEND * PAGE_BYTES

@@ -44,7 +44,7 @@ impl Tool for StatePatch {
         spec("state_patch", description, &parameters)
     }
 
-    /// A write is made once, also when its call is made again.
+    /// A write is made once, however often its call is.
     fn is_idempotent(&self) -> bool {
         true
     }

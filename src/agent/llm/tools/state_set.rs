@@ -42,7 +42,7 @@ impl Tool for StateSet {
         spec("state_set", description, &parameters)
     }
 
-    /// A write is made once, also when its call is made again.
+    /// A write is made once, however often its call is.
     fn is_idempotent(&self) -> bool {
         true
     }

@@ -83,7 +83,11 @@ async fn call_with(
 fn asked(emission: Emission) -> Option<StateRequest> {
     match emission {
         Emission::State(request) => Some(request),
-        Emission::Event(_) | Emission::Document { .. } | Emission::Predict(_) | Emission::Agent(_) => None,
+        Emission::Event(_)
+        | Emission::Document { .. }
+        | Emission::Step(_)
+        | Emission::Predict(_)
+        | Emission::Agent(_) => None,
     }
 }
 

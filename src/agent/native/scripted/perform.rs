@@ -8,7 +8,7 @@ use crate::agent::RunOutcome;
 use crate::agent::context::RunContext;
 use crate::agent::error::{AgentError, StateError};
 use crate::agent::native::voice::Voice;
-use crate::agui::{Interrupt, Object, Outcome};
+use crate::agui::{Event, Interrupt, Object, Outcome};
 
 /// Performs the acts and answers how the run ended.
 pub(super) async fn perform(
@@ -59,7 +59,7 @@ impl Stage<'_> {
         match act {
             Act::Say(text) => self.voice.say(&self.asked.fill(cx, text).await?).await?,
             Act::Reason(text) => self.voice.reason(&self.asked.fill(cx, text).await?).await?,
-            Act::Step { name, acts } => return cx.step(name, self.all(acts)).await,
+            Act::Step { name, acts } => return self.step(name, acts).await,
             Act::Patch(ops) => {
                 cx.patch_state(ops.clone()).await.map_err(refused)?;
             }
@@ -71,7 +71,13 @@ impl Stage<'_> {
                 self.voice.call(name, args).await?;
                 self.called = true;
             }
-            Act::Wait(time) => tokio::time::sleep(*time).await,
+            Act::Wait(time) => {
+                let step = cx.open_step("wait");
+                if step.recall::<()>()?.is_none() {
+                    tokio::time::sleep(*time).await;
+                    step.settle(&(), Vec::new()).await?;
+                }
+            }
             Act::Interrupt(question) => self.interrupts.push(interrupt(cx, question)),
             Act::Fail { message, code } => {
                 return Err(AgentError::new(code.as_str(), self.asked.fill(cx, message).await?));
@@ -83,9 +89,26 @@ impl Stage<'_> {
                     }
                 }
             }
+            // Nobody knows what belongs together here, so all of it comes again in a run that goes on.
             Act::Raw(event) => cx.emit(event.as_ref().clone()).await?,
         }
         Ok(Flow::On)
+    }
+
+    /// What follows depends on what was done inside, so also a step that is done is gone through again: everything in it is
+    /// done once.
+    async fn step(&mut self, name: &str, acts: &[Act]) -> Result<Flow, AgentError> {
+        self.voice.cx.meter().step();
+        let step = self.voice.cx.open_step(name);
+        let is_done = step.recall::<()>()?.is_some();
+        if !is_done {
+            self.voice.cx.emit(Event::step_started(name)).await?;
+        }
+        let flow = step.within(self.all(acts)).await?;
+        if !is_done {
+            step.settle(&(), vec![Event::step_finished(name)]).await?;
+        }
+        Ok(flow)
     }
 }
 

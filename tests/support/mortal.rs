@@ -1,0 +1,144 @@
+//! A store that dies under its runtime at a commit of the test's choice, as it does when the process is killed there. What it
+//! holds outlives it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use coagent_runtime::store::{
+    Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, Memory, Scope, Seq, Snapshot, Store, StoreError,
+    StreamKey, Tenant, Waiting, WorkCursor, WorkKey,
+};
+use tokio::sync::watch;
+
+#[derive(Debug)]
+pub(crate) struct Mortal {
+    inner: Arc<Memory>,
+    left: AtomicUsize,
+    last_is_written: bool,
+    died: watch::Sender<bool>,
+    revived: watch::Sender<bool>,
+    /// Whether the commit it died at was refused after all.
+    refused: watch::Sender<Option<bool>>,
+}
+
+impl Mortal {
+    /// Dies at the commit after so many; that one may still be written, and nobody hears of it.
+    pub(crate) fn new(inner: &Arc<Memory>, commits: usize, last_is_written: bool) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Arc::clone(inner),
+            left: AtomicUsize::new(commits),
+            last_is_written,
+            died: watch::Sender::new(false),
+            revived: watch::Sender::new(false),
+            refused: watch::Sender::new(None),
+        })
+    }
+
+    pub(crate) fn died(&self) -> watch::Receiver<bool> {
+        self.died.subscribe()
+    }
+
+    /// It was not dead, only asleep: it goes on where it was. Whether the commit it was at is refused.
+    pub(crate) async fn revives(&self) -> bool {
+        self.revived.send_replace(true);
+        let mut refused = self.refused.subscribe();
+        let told = refused.wait_for(|refused| refused.is_some()).await.expect("this store lives");
+        told.expect("it was waited for")
+    }
+}
+
+#[async_trait]
+impl Store for Mortal {
+    async fn commit(&self, batch: Batch) -> Result<Vec<Committed>, CommitError> {
+        let lives = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if lives {
+            return self.inner.commit(batch).await;
+        }
+        let is_first = !self.died.send_replace(true);
+        if is_first && self.last_is_written {
+            self.inner.commit(batch.clone()).await?;
+        }
+        self.revived.subscribe().wait_for(|revived| *revived).await.expect("this store lives");
+        let outcome = self.inner.commit(batch).await;
+        if is_first {
+            self.refused.send_replace(Some(outcome.is_err()));
+        }
+        outcome
+    }
+
+    async fn head(&self, stream: &StreamKey) -> Result<Option<Head>, StoreError> {
+        self.inner.head(stream).await
+    }
+
+    async fn read(&self, stream: &StreamKey, after: Seq, limit: Limit) -> Result<Vec<Entry>, StoreError> {
+        self.inner.read(stream, after, limit).await
+    }
+
+    async fn snapshot(&self, stream: &StreamKey) -> Result<Option<Snapshot>, StoreError> {
+        self.inner.snapshot(stream).await
+    }
+
+    async fn list(&self, scope: &Scope, before: Option<u64>, limit: usize) -> Result<Vec<Listed>, StoreError> {
+        self.inner.list(scope, before, limit).await
+    }
+
+    async fn list_by_id(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
+        self.inner.list_by_id(scope, prefix, after, limit).await
+    }
+
+    async fn list_back(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
+        self.inner.list_back(scope, prefix, before, limit).await
+    }
+
+    async fn open_streams(&self, kind: Kind) -> Result<Vec<StreamKey>, StoreError> {
+        self.inner.open_streams(kind).await
+    }
+
+    async fn remembered(&self, tenant: &Tenant, key: &str) -> Result<Option<Bytes>, StoreError> {
+        self.inner.remembered(tenant, key).await
+    }
+
+    async fn work(
+        &self,
+        queue: &str,
+        due_by_ms: i64,
+        after: Option<WorkCursor>,
+        limit: usize,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        self.inner.work(queue, due_by_ms, after, limit).await
+    }
+
+    async fn waiting(&self, key: &WorkKey) -> Result<Option<Waiting>, StoreError> {
+        self.inner.waiting(key).await
+    }
+
+    async fn delete(&self, stream: &StreamKey) -> Result<bool, CommitError> {
+        self.inner.delete(stream).await
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        self.inner.changed()
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.ping().await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
