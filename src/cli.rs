@@ -1,9 +1,14 @@
-//! The command line: `coagent serve | check | schema | state`.
+//! The command line: `coagent serve | check | run | runs | agents | state | schema`.
 
+mod agents;
 mod check;
+mod client;
+mod run;
+mod runs;
 mod schema;
 mod serve;
 mod state;
+mod told;
 mod usage;
 
 use std::process::ExitCode;
@@ -25,6 +30,12 @@ enum Command {
     Serve(crate::config::Flags),
     /// Check agent definitions: exit 0 when they are clean, 1 with one `file:line:column: message` per error
     Check(check::Flags),
+    /// Ask an agent of a running server, and follow what it says; Ctrl-C cancels
+    Run(run::Flags),
+    /// List the runs of a running server
+    Runs(runs::Flags),
+    /// List the agents of a running server
+    Agents(agents::Flags),
     /// Read and change the documents of a running server
     State(state::Flags),
     /// Print the JSON Schema of a file's format, for editors
@@ -47,6 +58,9 @@ impl Cli {
         match self.command {
             Some(Command::Serve(flags)) => serve::run(flags),
             Some(Command::Check(flags)) => check::run(&flags),
+            Some(Command::Run(flags)) => run::run(flags),
+            Some(Command::Runs(flags)) => runs::run(flags),
+            Some(Command::Agents(flags)) => agents::run(flags),
             Some(Command::State(flags)) => state::run(flags),
             Some(Command::Schema(flags)) => schema::run(&flags),
             // Parsed again, so that the environment counts.

@@ -20,7 +20,8 @@ mod view;
 mod work;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,8 +52,8 @@ pub use documents::{
 pub use keeping::{Amendment, KeepingError, Naming};
 pub use presence::{Crowded, Presence, Room};
 pub use runs::{
-    Lifecycle, ModelUsage, RunError, RunPage, RunQuery, RunStatus, RunUsage, Submission, SubmitError, Submitted,
-    ThreadChoice,
+    DeadLetter, Lifecycle, ModelUsage, RunError, RunPage, RunQuery, RunStatus, RunUsage, StepItem, Submission,
+    SubmitError, Submitted, ThreadChoice, UsageBy, UsageItem,
 };
 pub use thread::StopOutcome;
 pub use triggers::{Delivered, HookError, TriggersGuard};
@@ -63,7 +64,7 @@ use document::{DocumentHandle, DocumentRef, DocumentUnavailable, LiveDocuments};
 use janitor::Janitor;
 use live_runs::LiveRuns;
 use registry::NoRoom;
-use runs::{Asked, Queue, Starting};
+use runs::{Asked, Chains, Ledger, Paused, Queue, Standings};
 use suggestion::{Suggestion, Suggestions};
 use thread::{Follow, Replay, StopReason, ThreadHandle, ThreadRef, Threads};
 use triggers::Watchers;
@@ -74,7 +75,6 @@ pub struct Runtime {
     services: Arc<Services>,
     agents: Arc<Agents>,
     suggestions: Arc<Suggestions>,
-    queue: Arc<Queue>,
     transcriber: Option<Transcriber>,
 }
 
@@ -86,6 +86,11 @@ struct Services {
     threads: Arc<Threads>,
     janitor: Janitor,
     live_runs: Arc<LiveRuns>,
+    queue: Arc<Queue>,
+    chains: Chains,
+    ledger: Ledger,
+    paused: Paused,
+    standings: Standings,
     /// Where runs say what they want of other agents.
     asked: mpsc::Sender<Asked>,
     types: Arc<DocumentTypes>,
@@ -131,6 +136,12 @@ pub enum StartError {
     InvalidThreadId,
     #[error("run {run_id} is live on this thread")]
     Busy { run_id: String },
+    #[error("agent `{agent}` is paused: resume it first")]
+    Paused { agent: String },
+    #[error("{message}")]
+    DayIsOver { message: String },
+    #[error("agent `{agent}` has {most} runs waiting, which is as many as it may")]
+    QueueFull { agent: String, most: usize, retry_after_seconds: u64 },
     /// Of a run that waited.
     #[error("the run was started or taken back before")]
     Settled,
@@ -184,6 +195,23 @@ enum Source {
     Follow(Box<Follow>),
     Replay(Box<Replay>),
     Suggestion(Box<Suggestion>),
+    /// What it is shows later.
+    Later(Later),
+    /// These bytes, once.
+    Whole(Option<Bytes>),
+}
+
+/// A stream that is still to begin.
+///
+/// A mutex that nobody ever locks: it makes the future shareable.
+struct Later(Mutex<Pin<Box<Beginning>>>);
+
+type Beginning = dyn Future<Output = Result<FrameStream, ReadError>> + Send;
+
+impl std::fmt::Debug for Later {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Later(…)")
+    }
 }
 
 impl FrameStream {
@@ -195,13 +223,31 @@ impl FrameStream {
         Self(Source::Replay(Box::new(replay)))
     }
 
+    /// A stream that begins when `stream` is there.
+    fn later(stream: impl Future<Output = Result<Self, ReadError>> + Send + 'static) -> Self {
+        Self(Source::Later(Later(Mutex::new(Box::pin(stream)))))
+    }
+
+    fn whole(bytes: Bytes) -> Self {
+        Self(Source::Whole((!bytes.is_empty()).then_some(bytes)))
+    }
+
     /// The next bytes to send, several frames together when they wait; `None` at the end. After an error, which says
     /// why the rest cannot be read, the stream is of no more use. Cancel safe.
     pub async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
+        if let Source::Later(later) = &mut self.0 {
+            let begun = later.0.get_mut().expect("nobody panics while holding a lock that is never taken");
+            match begun.as_mut().await {
+                Ok(stream) => *self = stream,
+                Err(error) => return Some(Err(error)),
+            }
+        }
         match &mut self.0 {
             Source::Follow(follow) => follow.next().await,
             Source::Replay(replay) => replay.next().await,
             Source::Suggestion(suggestion) => suggestion.next().await.map(Ok),
+            Source::Whole(bytes) => bytes.take().map(Ok),
+            Source::Later(_) => unreachable!("a stream that begins later begins with another kind"),
         }
     }
 }
@@ -245,12 +291,18 @@ impl Runtime {
         let agents = Arc::new(agents);
         let janitor = Janitor::start(Arc::clone(&store));
         let (asked, requests) = mpsc::channel(runs::ASKED_WAITING);
+        let live_runs: Arc<LiveRuns> = Arc::default();
         let services = Arc::new(Services {
             store,
             documents: Arc::new(LiveDocuments::bounded(document::LIVE)),
             threads: Arc::new(Threads::bounded(thread::LIVE)),
             janitor,
-            live_runs: Arc::default(),
+            queue: Arc::new(Queue::new(Arc::clone(&live_runs))),
+            live_runs,
+            chains: Chains::default(),
+            ledger: Ledger::default(),
+            paused: Paused::default(),
+            standings: Standings::default(),
             asked,
             types: Arc::new(DocumentTypes::new(Arc::clone(&agents))),
             watchers: Arc::new(Watchers::new(Arc::clone(&agents))),
@@ -280,11 +332,13 @@ impl Runtime {
         for (tenant, held) in &held {
             services.forget_definitions(tenant, held).await?;
         }
-        let live_runs = Arc::clone(&services.live_runs);
         let unreadable = |error: runs::Unreadable| StoreError::Unavailable { reason: error.to_string() };
-        let queue = Arc::new(Queue::load(services.store.as_ref(), live_runs).await.map_err(unreadable)?);
-        tokio::spawn(runs::serve(Arc::clone(&services), Arc::clone(&agents), Arc::clone(&queue)));
-        let runtime = Self { services, agents, suggestions: Arc::default(), queue, transcriber: None };
+        services.queue.load(services.store.as_ref()).await.map_err(unreadable)?;
+        services.paused.load(services.store.as_ref()).await?;
+        runs::begin(&services, &agents).await;
+        tokio::spawn(runs::serve(Arc::clone(&services), Arc::clone(&agents)));
+        tokio::spawn(runs::keep(Arc::clone(&services), Arc::clone(&agents)));
+        let runtime = Self { services, agents, suggestions: Arc::default(), transcriber: None };
         tokio::spawn(runs::serve_asked(runtime.share(), requests));
         Ok(runtime)
     }
@@ -295,7 +349,6 @@ impl Runtime {
             services: Arc::clone(&self.services),
             agents: Arc::clone(&self.agents),
             suggestions: Arc::clone(&self.suggestions),
-            queue: Arc::clone(&self.queue),
             transcriber: None,
         }
     }
@@ -352,9 +405,11 @@ impl Runtime {
         }
         self.refuse_when_stopping()?;
         let thread = thread_ref(&request.principal, &request.input.thread_id).ok_or(StartError::InvalidThreadId)?;
-        let starting = Starting { request, cause: Cause::user(), wants_stream: true, from_queue: None };
-        let stream = ThreadHandle::open(&self.services, &thread)?.start(starting).await?;
-        Ok(stream.expect("it was asked for"))
+        if self.services.paused.has(&thread.tenant, request.agent.id()) {
+            return Err(StartError::Paused { agent: request.agent.id().to_owned() });
+        }
+        self.refuse_after_the_day(&thread.tenant, &request.agent).await?;
+        self.run_for_client(request, &thread).await
     }
 
     /// Runs an agent without a thread: nothing is stored, no state is written, and dropping the stream stops it.
@@ -389,9 +444,14 @@ impl Runtime {
             return Ok(StopOutcome::Stopped);
         }
         // Whoever has a live run is live.
-        match self.services.threads.get(&thread) {
-            Some(live) => live.stop(run_id.map(str::to_owned), StopReason::Asked).await,
-            None => Ok(StopOutcome::NothingRunning),
+        let outcome = match self.services.threads.get(&thread) {
+            Some(live) => live.stop(run_id.map(str::to_owned), StopReason::Asked).await?,
+            None => StopOutcome::NothingRunning,
+        };
+        // What waits for the thread can be stopped as well.
+        match self.services.queue.posted_on(&thread, run_id).filter(|_| outcome != StopOutcome::Stopped) {
+            Some(waiting) => self.cancel(principal, &waiting).await.map(|_| StopOutcome::Stopped),
+            None => Ok(outcome),
         }
     }
 
@@ -440,6 +500,8 @@ mod tests {
         let agents = Agents::load(folder.path());
         assert!(agents.problems().is_empty(), "{:?}", agents.problems());
         let runtime = Runtime::start(Arc::new(Memory::new()), agents).await.expect("an empty store");
+        // Each agent has a document of its own, looked at or not.
+        let at_work = runtime.services.documents.handles().len();
         let principal = Principal::local();
         for (n, agent) in ["own", "board"].iter().cycle().take(20).enumerate() {
             let (agent, thread_id) = (runtime.agents().find(agent).expect("it is hosted"), format!("nobody-{n}"));
@@ -451,6 +513,6 @@ mod tests {
             assert!(runtime.connect(connect).await.expect("it can be read").next().await.is_none());
         }
         let Services { threads, documents, .. } = runtime.services.as_ref();
-        assert_eq!((threads.handles().len(), documents.handles().len()), (0, 0));
+        assert_eq!((threads.handles().len(), documents.handles().len()), (0, at_work));
     }
 }

@@ -47,7 +47,7 @@ pub use llm::{
 pub(crate) use models::NamedModels;
 pub(crate) use prices::{compiled_in as compiled_in_prices, shared as shared_prices};
 pub use problem::Problem;
-pub use run::Run;
+pub use run::{Chain, Concurrency, Daily, OnConflict, Retry, RunBudget, RunSpec};
 pub use secret::Secret;
 pub(crate) use servers::NamedServers;
 pub(crate) use source::{EXTENSIONS as DEFINITION_EXTENSIONS, Source};
@@ -85,7 +85,7 @@ pub struct Definition {
     pub triggers: Vec<Trigger>,
     /// Whether a run may stop and wait for a person.
     pub asks_people: bool,
-    pub run: Run,
+    pub run: RunSpec,
     /// The file it was read from.
     pub source: PathBuf,
     /// Every file it is made of, its own first: the file of its schema, of its type, of the models it names.

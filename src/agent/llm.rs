@@ -21,7 +21,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::definition::{Definition, History, Llm, Problem};
+use super::definition::{Definition, History, Llm, Problem, RunBudget};
 use super::model::usage::Tally;
 use super::model::{self, ModelName, Request};
 use super::tools::mcp::Servers;
@@ -31,7 +31,7 @@ use crate::agui::{
     StateCapabilities, TokenUsage, ToolCall, ToolCapabilities, ToolItem,
 };
 use answer::Asking;
-use budget::{Bounds, Budget};
+use budget::Budget;
 use history::INTERRUPTED;
 use models::{Chosen, Models};
 use output::Judged;
@@ -53,7 +53,7 @@ struct LlmAgent {
     scope: Scope,
     tools: Toolbox,
     predictions: Predictions,
-    bounds: Bounds,
+    bounds: RunBudget,
 }
 
 /// The agent of a definition of kind `llm`. Opens no connection.
@@ -86,7 +86,7 @@ pub fn build(definition: &Definition, llm: &Llm, servers: &Servers) -> Result<Bo
     let scope = Scope::of(&definition.state);
     let tools = Toolbox::new(definition, servers).map_err(|(path, message)| problem(&path, message))?;
     let predictions = Predictions::of(&definition.state.predict);
-    let (history, bounds) = (llm.history, Bounds::default());
+    let (history, bounds) = (llm.history, definition.run.budget.clone());
     Ok(Box::new(LlmAgent { models, output, prompt, history, scope, tools, predictions, bounds }))
 }
 
@@ -162,7 +162,7 @@ impl LlmAgent {
     ) -> Result<Option<Json>, AgentError> {
         let input = cx.input();
         let offer = self.tools.offer(input).await;
-        let mut budget = Budget::start(self.bounds, cx.past().spent);
+        let mut budget = Budget::start(self.bounds.clone(), cx.past().spent);
         let mut conversation = history::conversation(&input.messages, &self.history);
         let mut ids = CallIds::of(&input.messages);
         // Who has to call a certain tool has no words to shape.
@@ -176,6 +176,7 @@ impl LlmAgent {
             let answer = match step.recall::<Answered>()? {
                 Some(answered) => {
                     tally.add_all(&answered.usage);
+                    count_again(cx, &answered.usage);
                     answered.message
                 }
                 None => {
@@ -202,6 +203,7 @@ impl LlmAgent {
                     answered.message
                 }
             };
+            budget.used(tally.total_tokens(), cx.meter().costs().iter().map(|(_, usd)| usd).sum())?;
             let silence = || shape.map(|_| Message::Assistant(silence()));
             let Some(answer) = answer.or_else(silence) else { return Ok(None) };
             let calls = answer.tool_calls().to_vec();
@@ -315,6 +317,15 @@ impl LlmAgent {
             return Err(enough);
         }
         Ok(Arc::new(Message::tool(id, call.id.as_str(), result)))
+    }
+}
+
+/// What answers of an earlier process cost; a meter is new in each.
+fn count_again(cx: &RunContext, usage: &[TokenUsage]) {
+    for entry in usage {
+        if let (Some(provider), Some(model), Some(usd)) = (&entry.provider, &entry.model, entry.cost_usd) {
+            cx.meter().cost(&format!("{provider}/{model}"), usd);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! What was asked for goes to standard output, everything else to standard error. Exit codes: 0 done, 1 refused by the
 //! server, 2 bad usage, 3 the server cannot be reached or broke off.
 
-mod client;
+mod document;
 mod transfer;
 mod watch;
 
@@ -15,14 +15,14 @@ use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::Value;
 
-use client::{Client, Document, Failure};
+use super::client::{At, Client, Failure, say, show, told_by};
+use document::Document;
 
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = false)]
 pub(super) struct Flags {
-    /// The server
-    #[arg(long, env = "COAGENT_URL", value_name = "URL", default_value = "http://127.0.0.1:7070", global = true)]
-    url: reqwest::Url,
+    #[command(flatten)]
+    at: At,
     #[command(subcommand)]
     command: Command,
 }
@@ -168,15 +168,7 @@ enum Existing {
 const OPERATIONS: [&str; 6] = ["add", "replace", "remove", "move", "copy", "test"];
 
 pub(super) fn run(flags: Flags) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("this process can have one more thread of control");
-    match runtime.block_on(obey(Client::new(flags.url), flags.command)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("coagent: {failure}");
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    told_by(async move { obey(Client::new(flags.at.url), flags.command).await.map(|()| 0) })
 }
 
 async fn obey(client: Client, command: Command) -> Result<(), Failure> {
@@ -276,19 +268,6 @@ fn guess(text: &str) -> Result<Form, Failure> {
     // `move` is an operation of both: an intent names a key, a JSON Patch where from.
     let is_intents = operations.iter().any(|op| op["op"] == "move" && op.get("from").is_none());
     Ok(if is_patch && !is_intents { Form::JsonPatch } else { Form::Intents })
-}
-
-fn show(value: &Value) -> Result<(), Failure> {
-    say(&serde_json::to_string_pretty(value).expect("a value is JSON"))
-}
-
-/// One line of what was asked for.
-fn say(line: &str) -> Result<(), Failure> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::Broken(format!("standard output: {error}")))
 }
 
 #[cfg(test)]

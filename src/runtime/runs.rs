@@ -5,25 +5,41 @@
 
 mod asked;
 mod cancel;
+mod conflict;
+mod dead;
+pub(crate) mod ledger;
 mod lifecycle;
+mod limits;
 mod line;
 mod look;
+mod pause;
 mod queue;
 mod record;
+mod retry;
+mod standing;
+mod steps;
 mod submit;
 mod ticket;
 
-use crate::agent::cause::Cause;
-use crate::store::Settle;
-
 use super::StartRun;
+use crate::agent::cause::Cause;
 
 pub(crate) use asked::{Asked, WAITING as ASKED_WAITING, serve_asked};
+pub use dead::DeadLetter;
+pub(crate) use dead::dead_letter;
+pub(crate) use ledger::Ledger;
+pub use ledger::{UsageBy, UsageItem};
 pub(crate) use lifecycle::{Life, Unreadable, name_of};
+pub(crate) use limits::Chains;
 pub use look::{RunPage, RunQuery};
+pub(crate) use pause::Paused;
 pub(crate) use queue::{Queue, serve};
 pub use record::{Lifecycle, ModelUsage, RunError, RunStatus, RunUsage};
+pub(crate) use retry::{RetryPlan, Verdict};
+pub(crate) use standing::{Standings, begin, keep};
+pub use steps::StepItem;
 pub use submit::{Submission, SubmitError, Submitted, ThreadChoice};
+pub(crate) use ticket::Ticket;
 
 /// A run on its way into its thread.
 #[derive(Debug)]
@@ -42,11 +58,7 @@ pub(crate) struct FromQueue {
     /// Its record so far.
     pub(crate) life: Life,
     /// What waits, until the run has begun.
-    pub(crate) settle: Settle,
-    /// Whether the agent is told the whole thread, and not what the input lists of it.
-    pub(crate) tells_all: bool,
-    /// Whether instructions in its input are told to the agent, whatever its definition says of those of clients.
-    pub(crate) keeps_instructions: bool,
+    pub(crate) ticket: Ticket,
 }
 
 /// The id of a run, minted here: ids are in the order of time.

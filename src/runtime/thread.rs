@@ -16,14 +16,15 @@ mod lifecycle;
 mod live;
 mod load;
 mod memory;
-mod questions;
 mod peer;
 mod prediction;
+mod questions;
 mod record;
 mod replay;
 mod resume;
 mod start;
 mod tail;
+mod time;
 mod transcript;
 
 use std::sync::Arc;
@@ -105,7 +106,6 @@ pub(crate) enum StopReason {
     /// Somebody asked for it.
     Asked,
     /// Another run takes its place.
-    #[expect(dead_code, reason = "what `on_conflict: supersede` ends a run with")]
     Superseded,
 }
 
@@ -126,6 +126,12 @@ enum Command {
     Connect {
         request: Box<Connect>,
         reply: oneshot::Sender<Result<Replay, ReadError>>,
+    },
+    /// One run, after a position of the log.
+    Run {
+        run_id: String,
+        after: Option<u64>,
+        reply: oneshot::Sender<Result<Option<Replay>, ReadError>>,
     },
     /// The finished runs, whoever answered them.
     Finished {
@@ -188,6 +194,12 @@ impl ThreadHandle {
     pub(crate) async fn connect(&self, request: Connect) -> Result<FrameStream, ReadError> {
         let request = Box::new(request);
         self.ask(|reply| Command::Connect { request, reply }).await.map(FrameStream::replay)
+    }
+
+    /// The events of a run, after a position of the log; `None` for a run that is none of this thread's.
+    pub(crate) async fn run(&self, run_id: String, after: Option<u64>) -> Result<Option<FrameStream>, ReadError> {
+        let replay: Option<Replay> = self.ask(|reply| Command::Run { run_id, after, reply }).await?;
+        Ok(replay.map(FrameStream::replay))
     }
 
     /// The frames of the finished runs, in pieces.

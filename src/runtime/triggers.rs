@@ -49,6 +49,6 @@ impl Runtime {
 
     /// Whether a run waits or is at work in this process.
     fn is_pending(&self, run_id: &str) -> bool {
-        self.queue.has(run_id) || self.services.live_runs.get(run_id).is_some()
+        self.services.queue.has(run_id) || self.services.live_runs.get(run_id).is_some()
     }
 }

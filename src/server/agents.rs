@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::access::Principal;
 use crate::agui::{AgentCapabilities, Transport};
 use crate::runtime::{AgentView, Entry, Hosted, Runtime, Unfit};
 
@@ -26,7 +27,7 @@ pub(super) struct Agents {
     responses((status = 200, description = "All agents, broken ones too", body = Agents), Asks),
 )]
 pub(super) async fn list(State(runtime): Shared) -> Json<Agents> {
-    Json(Agents { items: runtime.agents().entries().iter().map(|entry| entry.view()).collect() })
+    Json(Agents { items: runtime.agents().entries().iter().map(|entry| view(&runtime, entry)).collect() })
 }
 
 /// Reads an agent
@@ -39,7 +40,48 @@ pub(super) async fn read(
     State(runtime): Shared,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<AgentView>, Problem> {
-    Ok(Json(entry(&runtime, id)?.view()))
+    let entry = entry(&runtime, id)?;
+    Ok(Json(view(&runtime, &entry)))
+}
+
+/// Pauses an agent
+///
+/// Has the agent take no further runs.
+#[utoipa::path(
+    post, path = "/v1/agents/{id}/pause", tag = "agents", operation_id = "pause_agent",
+    params(("id" = String, Path, description = "The agent", example = "demo")),
+    responses((status = 200, description = "The agent", body = AgentView), Asks),
+)]
+pub(super) async fn pause(
+    State(runtime): Shared,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<AgentView>, Problem> {
+    let entry = entry(&runtime, id)?;
+    runtime.pause(&Principal::local(), entry.id()).await?;
+    Ok(Json(view(&runtime, &entry)))
+}
+
+/// Lets an agent go on
+#[utoipa::path(
+    post, path = "/v1/agents/{id}/resume", tag = "agents", operation_id = "resume_agent",
+    params(("id" = String, Path, description = "The agent", example = "demo")),
+    responses((status = 200, description = "The agent", body = AgentView), Asks),
+)]
+pub(super) async fn resume(
+    State(runtime): Shared,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<AgentView>, Problem> {
+    let entry = entry(&runtime, id)?;
+    runtime.resume(&Principal::local(), entry.id()).await?;
+    Ok(Json(view(&runtime, &entry)))
+}
+
+fn view(runtime: &Runtime, entry: &Entry) -> AgentView {
+    let view = entry.view();
+    match runtime.is_paused(&Principal::local(), entry.id()) {
+        true => AgentView { status: "paused", ..view },
+        false => view,
+    }
 }
 
 /// Reads an agent's capabilities

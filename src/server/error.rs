@@ -23,13 +23,14 @@ pub(super) struct Problem {
     status: StatusCode,
     body: Map<String, Value>,
     allow: Option<HeaderValue>,
+    retry_after: Option<HeaderValue>,
 }
 
 impl Problem {
     fn new(status: StatusCode, error: &str) -> Self {
         let mut body = Map::new();
         body.insert("error".to_owned(), error.into());
-        Self { status, body, allow: None }
+        Self { status, body, allow: None, retry_after: None }
     }
 
     fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
@@ -120,6 +121,9 @@ impl IntoResponse for Problem {
         if let Some(allow) = self.allow {
             response.headers_mut().insert(header::ALLOW, allow);
         }
+        if let Some(retry_after) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after);
+        }
         response
     }
 }
@@ -131,6 +135,19 @@ impl From<StartError> for Problem {
             StartError::InvalidThreadId => Self::invalid_thread_id(),
             StartError::Busy { run_id } => Self::busy(run_id),
             StartError::Unavailable { reason } => Self::unavailable(&reason),
+            StartError::DayIsOver { message } => Self::new(StatusCode::TOO_MANY_REQUESTS, "Budget exceeded")
+                .with("code", "budget_exceeded")
+                .with("message", message),
+            StartError::Paused { agent } => Self::new(StatusCode::CONFLICT, "Agent is paused")
+                .with("code", "agent_paused")
+                .with("message", format!("agent `{agent}` is paused; resume it first")),
+            StartError::QueueFull { retry_after_seconds, .. } => {
+                let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many runs wait")
+                    .with("code", "queue_full")
+                    .with("message", "as many runs of this agent wait as it may have; try again in a moment");
+                problem.retry_after = Some(retry_after_seconds.into());
+                problem
+            }
             StartError::Settled => Self::unavailable(&StartError::Settled.to_string()),
             StartError::ShuttingDown => Self::unavailable("the server is shutting down"),
         }

@@ -16,10 +16,13 @@ use utoipa::ToSchema;
 
 use crate::access::Principal;
 use crate::agui::{Message, to_json};
-use crate::runtime::{Cause, CauseKind, Lifecycle, RunQuery, RunStatus, Runtime, Submission, ThreadChoice};
+use crate::runtime::{
+    Cause, CauseKind, Lifecycle, RunQuery, RunStatus, Runtime, StepItem, Submission, ThreadChoice, UsageBy, UsageItem,
+};
 
 use super::agents::fit;
 use super::error::problem::{Asks, Code, Problem, Runs};
+use super::stream::numbered_event_stream;
 use super::v1::body;
 use super::v1::query::{Query, refused};
 
@@ -162,14 +165,53 @@ fn cursor(text: &str) -> Result<String, Problem> {
 }
 
 /// Reads a run
+///
+/// Its record and what it did.
 #[utoipa::path(
     get, path = "/v1/runs/{id}", tag = "runs", operation_id = "read_run",
     params(("id" = String, Path, description = "The run", example = "0198c0de-0000-7000-8000-000000000000")),
-    responses((status = 200, description = "The run as it is", body = Lifecycle), Asks),
+    responses((status = 200, description = "The run as it is", body = Value), Asks),
 )]
-pub(super) async fn look(State(runtime): Shared, id: Named) -> Result<Json<Lifecycle>, Problem> {
+pub(super) async fn look(State(runtime): Shared, id: Named) -> Result<Json<Detailed>, Problem> {
     let Path(run_id) = id.map_err(|_| Problem::not_found())?;
-    runtime.run_record(&Principal::local(), &run_id).await?.map(Json).ok_or_else(|| unknown(&run_id))
+    let found = runtime.run_in_detail(&Principal::local(), &run_id).await?;
+    found.map(|(run, step_list)| Json(Detailed { run, step_list })).ok_or_else(|| unknown(&run_id))
+}
+
+#[derive(Serialize)]
+pub(super) struct Detailed {
+    #[serde(flatten)]
+    run: Lifecycle,
+    step_list: Vec<StepItem>,
+}
+
+/// Lists dead letters
+///
+/// `GET /v1/dead-letters`
+#[utoipa::path(
+    get, path = "/v1/dead-letters", tag = "runs", operation_id = "list_dead_letters",
+    responses((status = 200, description = "Runs that are not tried again by themselves", body = Value), Asks),
+)]
+pub(super) async fn dead_letters(State(runtime): Shared) -> Result<Json<Value>, Problem> {
+    let letters = runtime.dead_letters(&Principal::local()).await?;
+    Ok(Json(json!({ "items": letters })))
+}
+
+/// Tries a dead run again
+///
+/// Has a dead run tried again.
+#[utoipa::path(
+    post, path = "/v1/dead-letters/{id}/retry", tag = "runs", operation_id = "retry_dead_letter",
+    params(("id" = String, Path, description = "The run", example = "0198c0de-0000-7000-8000-000000000000")),
+    responses((status = 202, description = "Stored", body = Value), Runs),
+)]
+pub(super) async fn retry(State(runtime): Shared, id: Named) -> Result<Response, Problem> {
+    let Path(run_id) = id.map_err(|_| Problem::not_found())?;
+    let retried = runtime.retry_dead_letter(&Principal::local(), &run_id).await?;
+    let submitted =
+        retried.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no dead letter of a run `{run_id}`")))?;
+    let answer = json!({ "run_id": submitted.run_id, "thread_id": submitted.thread_id, "accepted": true });
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 
 /// Cancels a run
@@ -183,6 +225,46 @@ pub(super) async fn look(State(runtime): Shared, id: Named) -> Result<Json<Lifec
 pub(super) async fn cancel(State(runtime): Shared, id: Named) -> Result<Json<Lifecycle>, Problem> {
     let Path(run_id) = id.map_err(|_| Problem::not_found())?;
     runtime.cancel(&Principal::local(), &run_id).await?.map(Json).ok_or_else(|| unknown(&run_id))
+}
+
+/// Follows a run
+///
+/// The run's events as they come and as they are kept, `id:` being positions of its thread's log.
+#[utoipa::path(
+    get, path = "/v1/runs/{id}/events", tag = "runs", operation_id = "follow_run",
+    params(("id" = String, Path, description = "The run", example = "0198c0de-0000-7000-8000-000000000000")),
+    responses((status = 200, description = "Events of AG-UI 1.0", body = String, content_type = "text/event-stream"), Asks),
+)]
+pub(super) async fn events(State(runtime): Shared, id: Named, headers: HeaderMap) -> Result<Response, Problem> {
+    let Path(run_id) = id.map_err(|_| Problem::not_found())?;
+    let after = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let frames = runtime.run_events(&Principal::local(), &run_id, after).await?;
+    frames.map(numbered_event_stream).ok_or_else(|| unknown(&run_id))
+}
+
+/// Sums up usage
+///
+/// `GET /v1/usage?by=agent|model|day`
+#[utoipa::path(
+    get, path = "/v1/usage", tag = "runs", operation_id = "read_usage",
+    params(("by" = Option<String>, Query, description = "`agent` (as it is), `model` or `day`")),
+    responses((status = 200, description = "Tokens and cost", body = Value), Asks),
+)]
+pub(super) async fn usage(State(runtime): Shared, RawQuery(query): RawQuery) -> Result<Json<Value>, Problem> {
+    let query = Query::parse(query.as_deref());
+    let (name, by) = match query.get("by") {
+        Some("agent") | None => ("agent", UsageBy::Agent),
+        Some("model") => ("model", UsageBy::Model),
+        Some("day") => ("day", UsageBy::Day),
+        Some(_) => return Err(refused("by", "one of agent, model, day")),
+    };
+    let named = |item: UsageItem| {
+        let mut line = serde_json::to_value(&item).expect("numbers are plain data");
+        line[name] = item.by.into();
+        line
+    };
+    let items: Vec<_> = runtime.usage(&Principal::local(), by).await?.into_iter().map(named).collect();
+    Ok(Json(json!({ "items": items })))
 }
 
 fn unknown(run_id: &str) -> Problem {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 
 use crate::agui::protobuf;
+use crate::agui::sse::Decoder;
 use crate::runtime::FrameStream;
 
 use super::debug_feed::Tap;
@@ -22,6 +23,31 @@ const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 pub(super) fn event_stream(frames: FrameStream, tap: Option<Tap>) -> Response {
     let frames = stream::unfold(frames, async |mut frames| frames.next().await.map(|bytes| (bytes, frames)));
     streaming(kept_alive(frames, tap))
+}
+
+/// The same with plain numbers for ids: positions of the thread's log.
+pub(super) fn numbered_event_stream(frames: FrameStream) -> Response {
+    let start = (frames, Decoder::new(usize::MAX));
+    let frames = stream::unfold(start, async |(mut frames, mut decoder)| {
+        let numbered = frames.next().await?.map(|bytes| numbered(&mut decoder, &bytes));
+        Some((numbered, (frames, decoder)))
+    });
+    // What holds no whole frame says nothing yet.
+    let frames = frames.filter(|frame| std::future::ready(!matches!(frame, Ok(bytes) if bytes.is_empty())));
+    streaming(kept_alive(frames, None))
+}
+
+fn numbered(decoder: &mut Decoder, bytes: &[u8]) -> Bytes {
+    decoder.push(bytes);
+    let mut out = Vec::with_capacity(bytes.len());
+    // The runtime's own frames are whole and well formed.
+    while let Some(Ok(frame)) = decoder.next_frame() {
+        if let Some((_, position)) = frame.id.as_deref().and_then(|id| id.rsplit_once('.')) {
+            out.extend_from_slice(format!("id: {position}\n").as_bytes());
+        }
+        out.extend_from_slice(format!("data: {}\n\n", frame.data).as_bytes());
+    }
+    out.into()
 }
 
 /// Answers with frames that are protobuf. That encoding has no frame to keep a silent connection open; HTTP/2 pings and

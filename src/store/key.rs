@@ -58,6 +58,8 @@ pub enum Kind {
     Tags,
     /// Bodies that one document had, from which versions near them are read.
     Checkpoints,
+    /// What the runs of one day came to.
+    Usage,
     /// What the live run of one thread has done, step by step.
     Journal,
     /// One version of an agent's definition, with the files it was made of.
@@ -73,6 +75,7 @@ impl Kind {
             Self::Log => "log",
             Self::Tags => "tags",
             Self::Checkpoints => "bodies",
+            Self::Usage => "usage",
             Self::Journal => "journal",
             Self::Definition => "definition",
         }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::agents::DEMO;
-use crate::support::events::{text, types};
+use crate::support::events::{state, text, types};
 use crate::support::server::{Home, Server, say};
 
 /// Submits a run that takes its time.
@@ -258,4 +258,234 @@ async fn no_queued_run_is_lost_or_doubled_in_a_loop_of_kills() {
         let starts = types(&replay).iter().filter(|kind| **kind == "RUN_STARTED").count();
         assert_eq!(starts, 1, "{run_id} happened once: {replay:?}");
     }
+}
+
+const SLOW: &str =
+    "{ when: { text: slow }, do: [ { repeat: { times: 400, do: [ { say: tick }, { wait: 50ms } ] } } ] }";
+
+/// An agent whose busy threads are dealt with like this.
+fn with_conflict(policy: &str) -> String {
+    let turns = format!("[ {SLOW}, {{ do: [ {{ say: \"You said: {{message}}\" }} ] }} ]");
+    format!(
+        "agent: {{ kind: native, name: scripted, config: {{ pace: 0ms, turns: {turns} }} }}\n\
+         run: {{ concurrency: {{ on_conflict: {policy} }} }}\n"
+    )
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_its_thread_streams_when_it_begins_and_survives_its_client_and_the_process() {
+    let home = Home::with_agents(&[("agent.yaml", &with_conflict("enqueue"))]);
+    let server = home.serve();
+    let mut live = server.run("agent", &say("t", "u1", "slow")).await;
+    live.until("TEXT_MESSAGE_CONTENT").await;
+    let waiting = server.run("agent", &say("t", "u2", "second")).await;
+    let left = server.run("agent", &say("t", "u3", "third")).await;
+    let queued = server.get_v1("/runs?status=queued").await.body["items"].as_array().unwrap().clone();
+    assert_eq!(queued.iter().map(|run| run["cause"]["type"].as_str().unwrap()).collect::<Vec<_>>(), ["user", "user"]);
+    drop(left);
+    assert_eq!(server.stop("agent", "t").await["stopped"], true);
+    assert_eq!(text(&waiting.rest().await), "You said: second");
+    let third = queued[0]["run_id"].as_str().unwrap();
+    assert_eq!(server.until_over(third).await["status"], "succeeded", "its client has left");
+
+    let mut live = server.run("agent", &say("t", "u4", "slow")).await;
+    live.until("TEXT_MESSAGE_CONTENT").await;
+    let submitted = server.submit("agent", &json!({ "prompt": "fifth", "thread_id": "t" })).await;
+    let waits = server.run("agent", &say("t", "u6", "sixth")).await;
+    let page = server.get_v1("/runs?status=queued").await;
+    let sixth = page.body["items"][0]["run_id"].as_str().unwrap().to_owned();
+    let server = server.crash_and_restart();
+    drop(waits);
+    let live_run = server.get_v1("/runs?status=running").await.body["items"][0]["run_id"].clone();
+    if let Some(run_id) = live_run.as_str() {
+        // It goes on where it was cut off, until it is stopped.
+        server.post_v1(&format!("/runs/{run_id}/cancel"), &json!({}), &[]).await;
+    }
+    for run_id in [&submitted, &sixth] {
+        assert_eq!(server.until_over(run_id).await["status"], "succeeded");
+    }
+    let said = text(&server.replay("agent", "t").await);
+    assert!(said.ends_with("You said: sixthYou said: fifth"), "people come first, and each once: {said}");
+    assert_eq!(said.matches("You said: sixth").count(), 1);
+}
+
+#[tokio::test]
+async fn a_run_that_waits_can_be_stopped_by_its_client_and_ends_as_a_stopped_one() {
+    let home = Home::with_agents(&[("agent.yaml", &with_conflict("enqueue"))]);
+    let server = home.serve_in_memory();
+    let mut live = server.run("agent", &say("t", "u1", "slow")).await;
+    live.until("TEXT_MESSAGE_CONTENT").await;
+    let input = say("t", "u2", "second");
+    let waiting = server.run("agent", &input).await;
+    let stop = json!({ "runId": input["runId"] });
+    assert_eq!(server.post("/agent/agent/stop/t", &stop).await.json::<Value>().await.unwrap()["stopped"], true);
+    assert_eq!(types(&waiting.rest().await), ["RUN_STARTED", "RUN_FINISHED"]);
+    assert_eq!(server.get_v1("/runs?status=cancelled").await.body["items"].as_array().unwrap().len(), 1);
+    live.until("TEXT_MESSAGE_CONTENT").await;
+}
+
+#[tokio::test]
+async fn a_run_that_supersedes_takes_the_place_of_what_is_at_work_and_of_what_waits() {
+    let home = Home::with_agents(&[("agent.yaml", &with_conflict("supersede"))]);
+    let server = home.serve_in_memory();
+    let mut live = server.run("agent", &say("t", "u1", "slow")).await;
+    live.until("TEXT_MESSAGE_CONTENT").await;
+    assert_eq!(text(&server.run_to_end("agent", &say("t", "u2", "second")).await), "You said: second");
+    assert_eq!(live.rest().await.last().unwrap()["type"], "RUN_FINISHED");
+    let third = server.submit("agent", &json!({ "prompt": "slow", "thread_id": "t" })).await;
+    server.until_status(&third, &["running"]).await;
+    let fourth = server.submit("agent", &json!({ "prompt": "fourth", "thread_id": "t" })).await;
+    assert_eq!(server.until_over(&fourth).await["status"], "succeeded");
+    assert_eq!(server.record(&third).await["status"], "superseded");
+    let statuses = server.get_v1("/runs").await.body["items"].clone();
+    let statuses: Vec<_> = statuses.as_array().unwrap().iter().map(|run| run["status"].clone()).collect();
+    assert_eq!(statuses, ["succeeded", "superseded", "succeeded", "superseded"]);
+}
+
+#[tokio::test]
+async fn runs_that_are_coalesced_become_one_that_is_asked_everything() {
+    let home = Home::with_agents(&[("agent.yaml", &with_conflict("coalesce"))]);
+    let server = home.serve();
+    let first = server.submit("agent", &json!({ "prompt": "slow", "thread_id": "t" })).await;
+    server.until_status(&first, &["running"]).await;
+    let ask = async |n: usize| server.submit("agent", &json!({ "prompt": format!("ask {n}"), "thread_id": "t" })).await;
+    let second = ask(2).await;
+    assert_eq!((ask(3).await, ask(4).await), (second.clone(), second.clone()));
+    let browser = server.run("agent", &say("t", "u5", "ask 5")).await;
+    assert_eq!(server.get_v1("/runs").await.body["items"].as_array().unwrap().len(), 2);
+    server.post_v1(&format!("/runs/{first}/cancel"), &json!({}), &[]).await;
+    assert_eq!(server.until_over(&second).await["status"], "succeeded");
+    assert_eq!(text(&browser.rest().await), "You said: ask 5");
+    let replay = server.replay("agent", "t").await;
+    let started: Vec<_> = replay.iter().filter(|event| event["type"] == "RUN_STARTED").collect();
+    let asked: Vec<_> = started[1]["input"]["messages"].as_array().unwrap().iter().map(|it| &it["content"]).collect();
+    assert_eq!(asked, ["ask 2", "ask 3", "ask 4", "ask 5"]);
+}
+
+#[tokio::test]
+async fn a_paused_agent_keeps_what_waits_and_takes_nothing_new_until_it_is_resumed() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve();
+    let busy = join_all((0..8).map(|_| submit_slow(&server))).await;
+    for run_id in &busy {
+        server.until_status(run_id, &["running"]).await;
+    }
+    let waiting = server.submit("demo", &json!({ "prompt": "hello" })).await;
+    let paused = server.post_v1("/agents/demo/pause", &json!({}), &[]).await;
+    assert_eq!((paused.status, &paused.body["status"]), (200, &json!("paused")));
+    assert_eq!(server.try_submit("demo", &json!({ "prompt": "x" })).await.refusal(), (409, "agent_paused"));
+    let refused = server.post("/agent/demo/run", &say("p", "u1", "hello")).await;
+    assert_eq!(refused.status(), 409);
+    assert_eq!(refused.json::<Value>().await.unwrap()["code"], "agent_paused");
+    for run_id in &busy {
+        server.post_v1(&format!("/runs/{run_id}/cancel"), &json!({}), &[]).await;
+    }
+    let server = server.crash_and_restart();
+    assert_eq!(server.get_v1("/agents/demo").await.body["status"], "paused");
+    assert_eq!(server.record(&waiting).await["status"], "queued");
+    let standing = server.data("lifecycle/agent:demo").await;
+    assert_eq!((&standing["paused"], &standing["agent"]), (&json!(true), &json!("demo")));
+    assert_eq!(server.post_v1("/agents/demo/resume", &json!({}), &[]).await.body["status"], "ready");
+    assert_eq!(server.until_over(&waiting).await["status"], "succeeded");
+    assert_eq!(server.post_v1("/agents/nobody/pause", &json!({}), &[]).await.refusal(), (404, "not_found"));
+}
+
+#[tokio::test]
+async fn an_agents_document_tells_live_what_it_is_at() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    let run_id = server.submit("demo", &json!({ "prompt": "hello" })).await;
+    let record = server.until_over(&run_id).await;
+    let standing = server.until_document("lifecycle/agent:demo", |it| it["last_run"]["status"] == "succeeded").await;
+    assert_eq!(
+        standing["last_run"],
+        json!({
+            "run_id": run_id, "status": "succeeded", "finished_at": record["finished_at"],
+        })
+    );
+    assert_eq!((&standing["live"], &standing["queued"], &standing["today"]["runs"]), (&json!(0), &json!(0), &json!(1)));
+    let write = server.put_document("lifecycle/agent:demo", &json!({ "paused": true }), &[]).await;
+    assert_eq!(write.refusal(), (403, "forbidden"));
+}
+
+#[tokio::test]
+async fn the_events_of_a_run_are_read_while_it_is_live_and_afterwards_and_from_where_one_was() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve();
+    server.run_to_end("demo", &say("t", "u1", "count")).await;
+    let run_id = server.submit("demo", &json!({ "prompt": "long message", "thread_id": "t" })).await;
+    let mut live = server.events_of(&run_id, None).await;
+    live.until("TEXT_MESSAGE_START").await;
+    let position: u64 = live.last_id.clone().unwrap().parse().expect("an id is a number");
+    for _ in 0..20 {
+        live.until("TEXT_MESSAGE_CONTENT").await;
+    }
+    let mut cut = server.events_of(&run_id, Some(position)).await;
+    let next = cut.until("TEXT_MESSAGE_CONTENT").await;
+    assert_eq!(next["delta"], "word ");
+    server.post_v1(&format!("/runs/{run_id}/cancel"), &json!({}), &[]).await;
+    let rest = live.rest().await;
+    assert_eq!(rest.last().unwrap()["type"], "RUN_FINISHED");
+    assert_eq!(cut.rest().await.last().unwrap()["type"], "RUN_FINISHED");
+
+    let server = server.crash_and_restart();
+    let whole = server.events_of(&run_id, None).await.rest().await;
+    assert_eq!((types(&whole)[0], *types(&whole).last().unwrap()), ("RUN_STARTED", "RUN_FINISHED"));
+    assert_eq!(whole.iter().filter(|event| event["type"] == "RUN_STARTED").count(), 1, "no other run is among them");
+    assert_eq!(state(&whole), json!({ "count": 1 }));
+    let after = server.events_of(&run_id, Some(position)).await.rest().await;
+    assert_eq!(text(&after), text(&whole));
+    assert!(!types(&after).contains(&"RUN_STARTED"), "what the reader has is not told again");
+    assert_eq!(server.get_v1("/runs/nobody/events").await.refusal(), (404, "not_found"));
+}
+
+#[tokio::test]
+async fn the_events_of_a_run_that_waits_come_when_it_begins() {
+    let home = Home::with_agents(&[("agent.yaml", &with_conflict("enqueue"))]);
+    let server = home.serve_in_memory();
+    let first = server.submit("agent", &json!({ "prompt": "slow", "thread_id": "t" })).await;
+    server.until_status(&first, &["running"]).await;
+    let second = server.submit("agent", &json!({ "prompt": "second", "thread_id": "t" })).await;
+    let third = server.submit("agent", &json!({ "prompt": "third", "thread_id": "t" })).await;
+    let (events, never) = (server.events_of(&second, None).await, server.events_of(&third, None).await);
+    server.post_v1(&format!("/runs/{third}/cancel"), &json!({}), &[]).await;
+    assert_eq!(never.rest().await, [Value::Null; 0], "nothing came of it");
+    server.post_v1(&format!("/runs/{first}/cancel"), &json!({}), &[]).await;
+    assert_eq!(text(&events.rest().await), "You said: second");
+}
+
+#[tokio::test]
+async fn what_runs_came_to_is_added_up_once_by_agent_and_by_day() {
+    let home = Home::with_agents(&[DEMO]);
+    let mut server = home.serve();
+    for n in 0..3 {
+        server.run_to_end("demo", &say("t", &format!("u{n}"), "hello")).await;
+        server = server.crash_and_restart();
+    }
+    for by in ["agent", "day"] {
+        let usage = server.get_v1(&format!("/usage?by={by}")).await;
+        let [line] = usage.body["items"].as_array().unwrap().as_slice() else { panic!("one line: {usage:?}") };
+        assert_eq!((&line["runs"], &line["total_tokens"]), (&json!(3), &json!(0)), "{line}");
+        assert!(line[by].is_string(), "{line}");
+    }
+    assert_eq!(server.get_v1("/usage?by=week").await.refusal(), (400, "invalid_query"));
+}
+
+#[tokio::test]
+async fn a_run_ends_when_its_time_is_up_or_nothing_comes_of_it() {
+    let agent = |budget: &str| {
+        let turns = format!("[ {SLOW}, {{ do: [ {{ wait: 60s }} ] }} ]");
+        format!(
+            "agent: {{ kind: native, name: scripted, config: {{ pace: 0ms, turns: {turns} }} }}\nrun: {{ budget: {budget} }}\n"
+        )
+    };
+    let (wall, stuck) = (agent("{ wall: 300ms }"), agent("{ no_progress: 300ms }"));
+    let home = Home::with_agents(&[("wall.yaml", &wall), ("stuck.yaml", &stuck)]);
+    let server = home.serve_in_memory();
+    let wall = server.until_over(&server.submit("wall", &json!({ "prompt": "slow" })).await).await;
+    assert_eq!((&wall["status"], &wall["error"]["code"]), (&json!("budget_exceeded"), &json!("budget_exceeded")));
+    let stuck = server.run_to_end("stuck", &say("t", "u1", "wait")).await;
+    assert_eq!(stuck.last().unwrap()["code"], "no_progress");
+    let page = server.get_v1("/runs?agent=stuck").await;
+    assert_eq!(page.body["items"][0]["status"], "budget_exceeded");
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::documents::Answer;
+use super::events::EventStream;
 use super::server::Server;
 
 /// No step of a test takes longer; a hang becomes a failure.
@@ -27,12 +28,29 @@ impl Server {
     pub(crate) async fn record(&self, run_id: &str) -> Value {
         let answer = self.get_v1(&format!("/runs/{run_id}")).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        answer.body
+        let mut record = answer.body;
+        record.as_object_mut().expect("an object").remove("step_list");
+        record
+    }
+
+    /// The events of a run, after a position.
+    pub(crate) async fn events_of(&self, run_id: &str, after: Option<u64>) -> EventStream {
+        let mut request = self.http().get(format!("{}/v1/runs/{run_id}/events", self.url));
+        if let Some(after) = after {
+            request = request.header("last-event-id", after.to_string());
+        }
+        EventStream::new(request.send().await.expect("an answer"))
     }
 
     /// Follows a run's lifecycle document until its status is one of these; answers the document then.
     pub(crate) async fn until_status(&self, run_id: &str, wanted: &[&str]) -> Value {
-        let url = format!("{}/v1/state/lifecycle/{run_id}/events", self.url);
+        let is_wanted = |document: &Value| document["status"].as_str().is_some_and(|status| wanted.contains(&status));
+        self.until_document(&format!("lifecycle/{run_id}"), is_wanted).await
+    }
+
+    /// Follows a document until it is as wanted; answers it then.
+    pub(crate) async fn until_document(&self, name: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        let url = format!("{}/v1/state/{name}/events", self.url);
         let mut response = self.http().get(url).send().await.expect("an answer");
         assert_eq!(response.status(), 200);
         let (mut buffer, mut document) = (String::new(), Value::Null);
@@ -41,11 +59,11 @@ impl Server {
                 let frame: String = buffer.drain(..end + 2).collect();
                 follow(&mut document, &frame);
             }
-            if document["status"].as_str().is_some_and(|status| wanted.contains(&status)) {
+            if is_wanted(&document) {
                 return document;
             }
             let chunk = tokio::time::timeout(PATIENCE, response.chunk()).await;
-            let chunk = chunk.unwrap_or_else(|_| panic!("{run_id} does not become {wanted:?}: {document}"));
+            let chunk = chunk.unwrap_or_else(|_| panic!("{name} does not become what is wanted: {document}"));
             let chunk = chunk.expect("the stream is not cut").expect("a document's stream does not end");
             buffer.push_str(std::str::from_utf8(&chunk).expect("frames are text"));
         }

@@ -22,7 +22,6 @@ pub(crate) enum Place {
     ClientTools,
     NamedModel,
     Price,
-    Run,
 }
 
 /// What the format says of a field at a place.
@@ -87,14 +86,12 @@ impl Place {
             Self::ClientTools => &["type", "allow"],
             Self::NamedModel => &["model", "base_url", "api_key", "api", "headers", "params", "timeouts", "price"],
             Self::Price => &["input", "cached_input", "cache_write", "output"],
-            Self::Run => &["durable"],
         }
     }
 
     fn not_yet(self) -> &'static [&'static str] {
         match self {
             Self::Root => &[],
-            Self::Run => &["concurrency", "budget", "daily", "chain", "retry", "dead_letter"],
             Self::LlmAgent
             | Self::LlmParams
             | Self::LlmTimeouts
@@ -143,8 +140,7 @@ impl Place {
             | Self::Price
             | Self::Type
             | Self::TypeLimits
-            | Self::TypeRetention
-            | Self::Run => &[],
+            | Self::TypeRetention => &[],
         }
     }
 

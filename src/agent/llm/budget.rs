@@ -4,29 +4,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use crate::agent::definition::RunBudget;
 use crate::agent::error::AgentError;
-
-/// The bounds of one run.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    /// How often the model is asked for another answer.
-    pub(super) steps: u32,
-    pub(super) tool_calls: u32,
-    pub(super) wall: Duration,
-    /// How long nothing may come of the model or a tool.
-    pub(super) no_progress: Duration,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { steps: 20, tool_calls: 50, wall: Duration::from_secs(600), no_progress: Duration::from_secs(120) }
-    }
-}
 
 /// What is left of them.
 #[derive(Debug)]
 pub(super) struct Budget {
-    bounds: Bounds,
+    bounds: RunBudget,
     steps: u32,
     tool_calls: u32,
     ends: Instant,
@@ -35,9 +19,10 @@ pub(super) struct Budget {
 
 impl Budget {
     /// Of a run that has been worked on so long already.
-    pub(super) fn start(bounds: Bounds, spent: Duration) -> Self {
+    pub(super) fn start(bounds: RunBudget, spent: Duration) -> Self {
         let now = Instant::now();
-        Self { bounds, steps: 0, tool_calls: 0, ends: now + bounds.wall.saturating_sub(spent), progressed: now }
+        let ends = now + bounds.wall.saturating_sub(spent);
+        Self { bounds, steps: 0, tool_calls: 0, ends, progressed: now }
     }
 
     /// Takes one step, or ends the run.
@@ -55,6 +40,19 @@ impl Budget {
         self.tool_calls += 1;
         if self.tool_calls > self.bounds.tool_calls {
             let message = format!("the run has used its {} tool calls", self.bounds.tool_calls);
+            return Err(AgentError::new("budget_exceeded", message));
+        }
+        Ok(())
+    }
+
+    /// Ends the run when what it has used so far is more than it may: what an answer costs is known when it is there.
+    pub(super) fn used(&self, tokens: u64, cost_usd: f64) -> Result<(), AgentError> {
+        if let Some(most) = self.bounds.tokens.filter(|most| tokens > *most) {
+            let message = format!("the run has used {tokens} tokens, and may use {most}");
+            return Err(AgentError::new("budget_exceeded", message));
+        }
+        if let Some(most) = self.bounds.cost_usd.filter(|most| cost_usd > *most) {
+            let message = format!("the run has cost {cost_usd:.4} US dollars, and may cost {most}");
             return Err(AgentError::new("budget_exceeded", message));
         }
         Ok(())
@@ -93,23 +91,27 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_run_ends_when_its_budget_is_used_up() {
-        let bounds = Bounds { steps: 2, tool_calls: 1, ..Bounds::default() };
+        let bounds =
+            RunBudget { steps: 2, tool_calls: 1, tokens: Some(10), cost_usd: Some(0.5), ..RunBudget::default() };
         let mut budget = Budget::start(bounds, Duration::ZERO);
         assert!(budget.step().is_ok() && budget.step().is_ok() && budget.tool_call().is_ok());
         assert_eq!(code(budget.step()), "budget_exceeded");
         assert_eq!(code(budget.tool_call()), "budget_exceeded");
+        assert!(budget.used(10, 0.5).is_ok());
+        assert_eq!(code(budget.used(11, 0.0)), "budget_exceeded");
+        assert_eq!(code(budget.used(0, 0.51)), "budget_exceeded");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_run_that_gets_nowhere_ends_before_its_time() {
-        let budget = Budget::start(Bounds::default(), Duration::ZERO);
+        let budget = Budget::start(RunBudget::default(), Duration::ZERO);
         assert_eq!(code(budget.within(std::future::pending::<()>()).await), "no_progress");
         assert_eq!(budget.progressed.elapsed(), Duration::from_secs(120));
     }
 
     #[tokio::test(start_paused = true)]
     async fn progress_keeps_a_run_going_until_its_time_is_up() {
-        let mut budget = Budget::start(Bounds::default(), Duration::ZERO);
+        let mut budget = Budget::start(RunBudget::default(), Duration::ZERO);
         let began = Instant::now();
         let ended = loop {
             match budget.within(tokio::time::sleep(Duration::from_secs(100))).await {

@@ -49,7 +49,7 @@ fn agent(pieces: fn() -> Pieces) -> LlmAgent {
         predictions: Predictions::of(&[]),
         tools: Toolbox::new(&definition, &Servers::default()).expect("its tools can be built"),
         scope,
-        bounds: Bounds::default(),
+        bounds: RunBudget::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use reqwest::{Body, Method};
 
-use super::client::{Client, Failure};
+use super::super::client::{Client, Failure};
 use super::show;
 
 const PIECE_BYTES: usize = 64 << 10;

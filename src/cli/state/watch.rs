@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::agui::sse::Decoder;
 
-use super::client::{Client, Document, Failure};
-use super::say;
+use super::super::client::{Client, Failure, say};
+use super::document::Document;
 
 /// A snapshot may be as large as a document, and encoded.
 const EVENT_BYTES: usize = 64 << 20;

@@ -52,7 +52,7 @@ pub struct AgentView {
     pub description: Option<String>,
     /// `null` when the file does not even say that.
     pub kind: Option<String>,
-    /// `ready`, `invalid` or `disabled`.
+    /// `ready`, `invalid`, `disabled` or `paused`.
     pub status: &'static str,
     pub errors: Vec<ErrorView>,
     /// Of the definition that runs; of the file when none does.
@@ -101,6 +101,15 @@ impl Entry {
         &self.errors
     }
 
+    /// `ready`, `invalid` or `disabled`.
+    pub fn status(&self) -> &'static str {
+        match self.hosted() {
+            Ok(_) => "ready",
+            Err(Unfit::Disabled) => "disabled",
+            Err(Unfit::Invalid) => "invalid",
+        }
+    }
+
     pub fn view(&self) -> AgentView {
         let definition = self.definition();
         let description = match &self.standing {
@@ -119,11 +128,7 @@ impl Entry {
             name: definition.map(|definition| definition.name.clone()),
             description: description.filter(|description| !description.is_empty()),
             kind,
-            status: match self.hosted() {
-                Ok(_) => "ready",
-                Err(Unfit::Disabled) => "disabled",
-                Err(Unfit::Invalid) => "invalid",
-            },
+            status: self.status(),
             errors: self.errors.iter().map(ErrorView::of).collect(),
             hash,
             state: definition.map(|definition| StateView::of(&definition.state)),

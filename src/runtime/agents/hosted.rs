@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde_json::Value;
 
 use crate::access::Principal;
-use crate::agent::definition::{ClientSystem, Definition, Documents, Kind, Problem, Scope, Trigger};
+use crate::agent::definition::{ClientSystem, Definition, Documents, Kind, Problem, RunSpec, Scope, Trigger};
 use crate::agent::tools::mcp::Servers;
 use crate::agent::{Agent, AgentError, RunContext, RunOutcome, llm, native, remote};
 use crate::agui::{AgentCapabilities, Outcome};
@@ -86,6 +86,11 @@ impl Hosted {
 
     pub(in crate::runtime) fn trigger(&self, id: &str) -> Option<&Trigger> {
         self.definition.triggers.iter().find(|trigger| trigger.id == id)
+    }
+
+    /// How its runs queue, what they may use, and how they are tried again.
+    pub(in crate::runtime) fn run_spec(&self) -> &RunSpec {
+        &self.definition.run
     }
 
     /// Names this version of the definition.

@@ -144,6 +144,8 @@ fn code(error: &SubmitError) -> &'static str {
     match error {
         SubmitError::QueueFull { .. } => "queue_full",
         SubmitError::Busy { .. } => "thread_busy",
+        SubmitError::Paused { .. } => "agent_paused",
+        SubmitError::DayIsOver { .. } => "budget_exceeded",
         SubmitError::InvalidThreadId | SubmitError::Settled => "internal",
         SubmitError::StorageFull => "storage_full",
         SubmitError::Unavailable { .. } | SubmitError::ShuttingDown => "unavailable",

@@ -15,11 +15,11 @@ impl Runtime {
     /// also one that was over before; `None` when the principal has no such run.
     pub async fn cancel(&self, principal: &Principal, run_id: &str) -> Result<Option<Lifecycle>, ReadError> {
         loop {
-            let attempted = self.queue.attempted().notified();
+            let attempted = self.services.queue.attempted().notified();
             let mut attempted = std::pin::pin!(attempted);
             attempted.as_mut().enable();
             let is_own = |ticket: &Ticket| ticket.tenant == principal.tenant && ticket.owner == principal.subject;
-            if let Some((ticket, life)) = self.queue.take(run_id, is_own) {
+            if let Some((ticket, life)) = self.services.queue.take(run_id, is_own) {
                 self.take_back(&ticket, life).await?;
                 return self.run_record(principal, run_id).await;
             }
@@ -34,7 +34,7 @@ impl Runtime {
                 }
                 return self.run_record(principal, run_id).await;
             }
-            if !self.queue.has(run_id) {
+            if !self.services.queue.has(run_id) {
                 return self.run_record(principal, run_id).await;
             }
             // It is being started just now: it is ended where it will be.
@@ -50,12 +50,13 @@ impl Runtime {
         match self.services.store.commit(Batch { settle, ..life.next().into() }).await {
             // Somebody else has started it, or taken it back before.
             Ok(_) | Err(CommitError::Settled { .. }) => {
-                self.queue.leave(&ticket.run_id);
+                self.services.queue.leave(&ticket.run_id);
                 life.show(&self.services.documents);
+                self.services.standings.saw(&ticket.tenant, &life.told);
                 Ok(())
             }
             Err(error) => {
-                self.queue.put_back(&ticket.run_id, now_ms());
+                self.services.queue.put_back(&ticket.run_id, now_ms());
                 Err(ReadError::Unavailable { reason: error.to_string() })
             }
         }

@@ -81,6 +81,10 @@ impl Life {
         Ok(Some(Self { name, document: Document::new(body, head.seq.0), told }))
     }
 
+    pub(crate) fn tenant(&self) -> &str {
+        &self.name.tenant
+    }
+
     /// The append that makes `told` the document's next version. Once it is stored, [`show`](Self::show) it.
     pub(crate) fn next(&mut self) -> Append {
         let text = to_raw_value(&self.told).expect("a record is plain data");

@@ -62,7 +62,7 @@ pub(super) trait AtWork {
 /// Whose runs may start.
 pub(super) trait Allowed {
     /// How many runs of the agent may be at work, those with people before them included; `None` while it is paused.
-    fn at_once(&self, agent: &str) -> Option<usize>;
+    fn at_once(&self, waiter: &Waiter) -> Option<usize>;
 }
 
 /// What comes next.
@@ -125,7 +125,7 @@ impl Line {
                 continue;
             }
             let starting = self.starting.values().filter(|other| other.agent == waiter.agent).count();
-            let Some(most) = allowed.at_once(&waiter.agent) else { continue };
+            let Some(most) = allowed.at_once(waiter) else { continue };
             let is_within = at_work.of_agent(&waiter.agent) + starting < most && in_all < AT_ONCE;
             if waiter.is_child || is_within {
                 found = Some(*place);
@@ -170,6 +170,11 @@ impl Line {
         self.places.contains_key(run_id)
     }
 
+    /// Runs that wait, in order.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Waiter> {
+        self.waiting.values()
+    }
+
     /// Runs that wait or are being started, in order.
     pub(super) fn all(&self) -> impl Iterator<Item = &Waiter> {
         self.starting.values().chain(self.waiting.values())
@@ -203,8 +208,8 @@ mod tests {
     }
 
     impl Allowed for World {
-        fn at_once(&self, agent: &str) -> Option<usize> {
-            (!self.paused.contains(&agent)).then_some(self.at_once)
+        fn at_once(&self, waiter: &Waiter) -> Option<usize> {
+            (!self.paused.contains(&waiter.agent.as_str())).then_some(self.at_once)
         }
     }
 

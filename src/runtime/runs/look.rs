@@ -1,9 +1,11 @@
 //! Looking at runs without running anything.
 
+use std::sync::Arc;
+
 use crate::access::Principal;
 use crate::store::{Kind, Owner, Scope, Tenant};
 
-use super::super::{ReadError, Runtime};
+use super::super::{FrameStream, ReadError, Runtime, thread_ref};
 use super::lifecycle::{Unreadable, name_of, of_head};
 use super::record::{Lifecycle, RunStatus};
 
@@ -45,6 +47,41 @@ impl Runtime {
         let name = name_of(&principal.tenant, &principal.subject, run_id);
         let Some(head) = self.services.store.head(&name.stream()).await? else { return Ok(None) };
         Ok(of_head(run_id, &head)?)
+    }
+
+    /// The events of a run of the principal's, after a position of its thread's log: the live ones when there are, what is
+    /// kept of them afterwards, and nothing of a run that never began. `None` when there is no such run.
+    pub async fn run_events(
+        &self,
+        principal: &Principal,
+        run_id: &str,
+        after: Option<u64>,
+    ) -> Result<Option<FrameStream>, ReadError> {
+        let Some(record) = self.run_record(principal, run_id).await? else { return Ok(None) };
+        let thread = thread_ref(principal, &record.thread_id).ok_or(ReadError::InvalidThreadId)?;
+        let (services, queue, run_id) =
+            (Arc::clone(&self.services), Arc::clone(&self.services.queue), run_id.to_owned());
+        Ok(Some(FrameStream::later(async move {
+            loop {
+                let attempted = queue.attempted().notified();
+                let mut attempted = std::pin::pin!(attempted);
+                attempted.as_mut().enable();
+                if !queue.has(&run_id) {
+                    break;
+                }
+                tokio::select! {
+                    () = attempted => {}
+                    () = services.stopping.cancelled() => {
+                        return Err(ReadError::Unavailable { reason: "the server is shutting down".to_owned() });
+                    }
+                }
+            }
+            let stream = match services.existing(&thread).await? {
+                Some(live) => live.run(run_id, after).await?,
+                None => None,
+            };
+            Ok(stream.unwrap_or_else(|| FrameStream::whole(bytes::Bytes::new())))
+        })))
     }
 
     /// The principal's runs, in the order in which they came to be, the newest first.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use crate::agui::Encoding;
-use crate::store::{Settle, Store};
+use crate::store::Store;
 
 use super::super::agents::Agents;
 use super::super::clock::now_ms;
@@ -15,15 +15,11 @@ use super::super::live_runs::LiveRuns;
 use super::super::thread::{ThreadHandle, ThreadRef};
 use super::super::{FrameStream, Services, StartError, StartRun};
 use super::lifecycle::{Life, Unreadable, name_of};
-use super::line::{Allowed, AtWork, Line, Next};
+use super::line::{Allowed, AtWork, Line, Next, Waiter};
 use super::submit::queued;
 use super::ticket::{QUEUE, Ticket};
 use super::{FromQueue, Starting};
 
-/// As many runs of an agent wait, where its definition says nothing.
-pub(super) const WAITING: usize = 100;
-/// As many runs of an agent are at work, where its definition says nothing.
-const AT_ONCE: usize = 8;
 /// When a run is tried again that could not be started, because the store or the process has no room for it.
 const AGAIN_MS: i64 = 1000;
 /// Read from the store at once.
@@ -51,8 +47,8 @@ struct Inner {
 pub(super) struct Held {
     pub(super) ticket: Ticket,
     pub(super) life: Life,
-    /// The client that waits for its stream, in this process.
-    client: Option<Client>,
+    /// The clients that wait for its stream, in this process.
+    clients: Vec<Client>,
 }
 
 /// A client whose run waits.
@@ -65,23 +61,29 @@ pub(crate) struct Client {
 }
 
 impl Queue {
-    /// With everything that waits in the store.
-    pub(crate) async fn load(store: &dyn Store, live: Arc<LiveRuns>) -> Result<Self, Unreadable> {
-        let queue = Self { inner: Mutex::default(), live, attempted: Notify::new() };
+    pub(crate) fn new(live: Arc<LiveRuns>) -> Self {
+        Self { inner: Mutex::default(), live, attempted: Notify::new() }
+    }
+
+    /// Takes everything that waits in the store.
+    pub(crate) async fn load(&self, store: &dyn Store) -> Result<(), Unreadable> {
         let mut after = None;
         loop {
             let page = store.work(QUEUE, i64::MAX, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(queue) };
+            let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.cursor());
             for waiting in page {
                 let run_id = waiting.item.key.key.clone();
+                if self.has(&run_id) {
+                    continue;
+                }
                 let damaged = |error| Unreadable::Damaged { run_id: run_id.clone(), error };
                 let ticket: Ticket = serde_json::from_slice(&waiting.item.body).map_err(damaged)?;
                 let name = name_of(&ticket.tenant, &ticket.owner, &ticket.run_id);
                 let life =
                     Life::read(store, name).await?.unwrap_or_else(|| Life::new(&ticket.thread(), queued(&ticket)));
-                queue.inner().line.hold(&ticket.agent, usize::MAX);
-                queue.enter(ticket, life, waiting.item.due_at_ms, None);
+                self.inner().line.hold(&ticket.agent, usize::MAX);
+                self.enter(ticket, life, waiting.item.due_at_ms, None);
             }
         }
     }
@@ -101,7 +103,7 @@ impl Queue {
         inner.entered += 1;
         let place = inner.entered;
         inner.line.enter(ticket.waiter(due_at_ms), place);
-        inner.held.insert(ticket.run_id.clone(), Held { ticket, life, client });
+        inner.held.insert(ticket.run_id.clone(), Held { ticket, life, clients: client.into_iter().collect() });
         drop(inner);
         self.live.wake();
     }
@@ -110,6 +112,45 @@ impl Queue {
     pub(super) fn on(&self, thread: &ThreadRef) -> Option<String> {
         let inner = self.inner();
         inner.line.all().find(|waiter| waiter.thread == *thread).map(|waiter| waiter.run_id.clone())
+    }
+
+    /// The first run that waits for a thread and is not being started.
+    pub(super) fn first_waiting_on(&self, thread: &ThreadRef) -> Option<String> {
+        let inner = self.inner();
+        inner.line.waiting().find(|waiter| waiter.thread == *thread).map(|waiter| waiter.run_id.clone())
+    }
+
+    /// The first run of an agent that waits for a thread and is not being started.
+    pub(super) fn waiting_on(&self, thread: &ThreadRef, agent: &str) -> Option<String> {
+        let inner = self.inner();
+        let is_it = |waiter: &&Waiter| waiter.thread == *thread && waiter.agent == agent;
+        inner.line.waiting().find(is_it).map(|waiter| waiter.run_id.clone())
+    }
+
+    /// The run that waits for a thread under an id that its client posted.
+    pub(crate) fn posted_on(&self, thread: &ThreadRef, posted: Option<&str>) -> Option<String> {
+        let inner = self.inner();
+        let mut waiting = inner.line.waiting().filter(|waiter| waiter.thread == *thread);
+        let is_it = |waiter: &&Waiter| {
+            let ticket = inner.held.get(&waiter.run_id).map(|held| &held.ticket);
+            posted.is_none_or(|posted| waiter.run_id == posted || ticket.is_some_and(|it| it.posted_id() == posted))
+        };
+        waiting.find(is_it).map(|waiter| waiter.run_id.clone())
+    }
+
+    /// How many runs of an agent wait.
+    pub(super) fn waiting_of(&self, agent: &str) -> usize {
+        self.inner().line.waiting().filter(|waiter| waiter.agent == agent).count()
+    }
+
+    /// A run that was taken out is asked something else, and waits on; one more client follows it.
+    pub(super) fn changed_to(&self, ticket: Ticket, life: Life, client: Option<Client>) {
+        let run_id = ticket.run_id.clone();
+        if let Some(held) = self.inner().held.get_mut(&run_id) {
+            (held.ticket, held.life) = (ticket, life);
+            held.clients.extend(client);
+        }
+        self.put_back(&run_id, now_ms());
     }
 
     /// Takes a run out that waits, so that it is not started; whoever takes it lets it [leave](Self::leave) or puts it back.
@@ -148,8 +189,8 @@ impl Queue {
         &self.attempted
     }
 
-    fn next(&self, agents: &Agents) -> Next {
-        self.inner().line.next(now_ms(), &*self.live, agents)
+    fn next(&self, allowed: &dyn Allowed) -> Next {
+        self.inner().line.next(now_ms(), &*self.live, allowed)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -171,19 +212,40 @@ impl AtWork for LiveRuns {
     }
 }
 
-impl Allowed for Agents {
-    fn at_once(&self, agent: &str) -> Option<usize> {
+/// What definitions and those who pause agents say.
+struct Rules<'r> {
+    agents: &'r Agents,
+    services: &'r Services,
+}
+
+impl Allowed for Rules<'_> {
+    fn at_once(&self, waiter: &Waiter) -> Option<usize> {
+        let Waiter { agent, thread, .. } = waiter;
+        if self.services.paused.has(&thread.tenant, agent) {
+            return None;
+        }
         // One whose definition cannot be served, or is gone, has its runs wait for a better one.
-        self.find(agent).map(|_| AT_ONCE)
+        self.agents.find(agent).map(|agent| agent.run_spec().concurrency.per_agent)
+    }
+}
+
+impl Services {
+    /// A run that was started before waits again; that is stored.
+    pub(crate) fn wait_again(&self, ticket: Ticket, life: Life, due_at_ms: i64) {
+        life.show(&self.documents);
+        self.standings.saw(&ticket.tenant, &life.told);
+        self.queue.hold(&ticket.agent, usize::MAX);
+        self.queue.enter(ticket, life, due_at_ms, None);
     }
 }
 
 /// Starts what is next whenever there is room, until the process begins to end.
-pub(crate) async fn serve(services: Arc<Services>, agents: Arc<Agents>, queue: Arc<Queue>) {
+pub(crate) async fn serve(services: Arc<Services>, agents: Arc<Agents>) {
+    let queue = Arc::clone(&services.queue);
     let mut swapped = agents.swapped();
     loop {
         swapped.mark_unchanged();
-        let next = queue.next(&agents);
+        let next = queue.next(&Rules { agents: &agents, services: &services });
         if services.stopping.is_cancelled() {
             return;
         }
@@ -219,11 +281,8 @@ async fn start(services: Arc<Services>, agents: Arc<Agents>, queue: Arc<Queue>, 
     };
     match started {
         Ok(stream) => {
-            let client = queue.leave(&run_id).and_then(|held| held.client);
-            if let (Some(client), Some(stream)) = (client, stream) {
-                // A client that has gone does not stop its run.
-                let _ = client.stream.send(Ok(stream));
-            }
+            let clients = queue.leave(&run_id).map(|held| held.clients).unwrap_or_default();
+            hand_over(&services, &thread, &run_id, clients, stream).await;
         }
         Err(StartError::Settled) => {
             tracing::warn!(run = %run_id, "a queued run was started or taken back elsewhere");
@@ -238,23 +297,42 @@ async fn start(services: Arc<Services>, agents: Arc<Agents>, queue: Arc<Queue>, 
     }
 }
 
+/// Gives the clients that waited their streams; one that has gone does not stop its run.
+async fn hand_over(
+    services: &Arc<Services>,
+    thread: &ThreadRef,
+    run_id: &str,
+    clients: Vec<Client>,
+    first: Option<FrameStream>,
+) {
+    let mut clients = clients.into_iter();
+    if let (Some(client), Some(stream)) = (clients.next(), first) {
+        let _ = client.stream.send(Ok(stream));
+    }
+    for client in clients {
+        let opened = match services.existing(thread).await {
+            Ok(Some(live)) => live.run(run_id.to_owned(), None).await,
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let gone = || StartError::Unavailable { reason: "the run cannot be followed".to_owned() };
+        let _ = client.stream.send(opened.map_err(StartError::from).and_then(|stream| stream.ok_or_else(gone)));
+    }
+}
+
 /// What the thread is asked for a run; `None` when that cannot be said now.
 fn prepare(agents: &Agents, queue: &Queue, run_id: &str) -> Option<(Starting, ThreadRef)> {
     let inner = queue.inner();
-    let Held { ticket, life, client } = inner.held.get(run_id)?;
+    let Held { ticket, life, clients } = inner.held.get(run_id)?;
+    let client = clients.first();
     let agent = agents.find(&ticket.agent)?;
     let input = ticket.input().inspect_err(|error| {
         tracing::error!(run = %run_id, %error, "the input of a queued run cannot be read: cancel it");
     });
     let (headers, encoding) =
-        client.as_ref().map_or((Vec::new(), Encoding::Sse), |client| (client.headers.clone(), client.encoding));
+        client.map_or((Vec::new(), Encoding::Sse), |client| (client.headers.clone(), client.encoding));
     let request = StartRun { principal: ticket.principal(), agent, input: input.ok()?, headers, encoding };
-    let from_queue = FromQueue {
-        life: life.clone(),
-        settle: Settle::from(ticket.key()),
-        tells_all: ticket.tells_all,
-        keeps_instructions: ticket.keeps_instructions,
-    };
+    let from_queue = FromQueue { life: life.clone(), ticket: ticket.clone() };
     let wants_stream = client.is_some();
     let starting = Starting { request, cause: ticket.cause.clone(), wants_stream, from_queue: Some(from_queue) };
     Some((starting, ticket.thread()))

@@ -158,7 +158,7 @@ impl RunUsage {
     }
 }
 
-fn sum(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+pub(super) fn sum(one: Option<f64>, other: Option<f64>) -> Option<f64> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one + other),
         (one, other) => one.or(other),

@@ -14,9 +14,10 @@ use super::super::agents::Hosted;
 use super::super::clock::{now, now_ms};
 use super::super::thread::ThreadRef;
 use super::super::{Runtime, thread_ref};
+use super::conflict::Way;
 use super::lifecycle::Life;
 use super::new_run_id;
-use super::queue::{Client, WAITING};
+use super::queue::Client;
 use super::record::{Lifecycle, RunStatus, RunUsage};
 use super::ticket::Ticket;
 
@@ -72,6 +73,10 @@ pub enum SubmitError {
     InvalidThreadId,
     #[error("run {run_id} is live on this thread")]
     Busy { run_id: String },
+    #[error("agent `{agent}` is paused: resume it first")]
+    Paused { agent: String },
+    #[error("{message}")]
+    DayIsOver { message: String },
     #[error("agent `{agent}` has {most} runs waiting, which is as many as it may")]
     QueueFull { agent: String, most: usize, retry_after_seconds: u64 },
     #[error("what was to be done by this run is done already")]
@@ -108,6 +113,10 @@ impl Runtime {
         if let Some(known) = self.known(&thread, key.as_deref()).await? {
             return Ok(known);
         }
+        let is_paused = self.services.paused.has(&thread.tenant, submission.agent.id());
+        if is_paused && submission.cause.kind == CauseKind::Api {
+            return Err(SubmitError::Paused { agent: submission.agent.id().to_owned() });
+        }
         let run_id = new_run_id();
         let input = RunAgentInput {
             thread_id,
@@ -118,8 +127,14 @@ impl Runtime {
         };
         let terms = (true, submission.keeps_instructions);
         let ticket = Ticket::new(&run_id, &thread, submission.agent.id(), &input, submission.cause, terms);
-        self.make_way(&ticket)?;
         let along = Batch { settle: submission.settle, put: submission.put, ..Batch::default() };
+        if let Some(limit) = self.limit_of(&submission.agent, &ticket).await? {
+            let remember = key.map(|key| remembered(&ticket, key)).into_iter().collect();
+            return self.not_started(ticket, limit, Batch { remember, ..along }).await;
+        }
+        if let Way::Joined(joined) = self.make_way(&submission.agent, &ticket).await? {
+            return Ok(joined);
+        }
         self.enqueue(&submission.agent, ticket, key, along, None).await
     }
 
@@ -127,23 +142,11 @@ impl Runtime {
     async fn known(&self, thread: &ThreadRef, key: Option<&str>) -> Result<Option<Submitted>, SubmitError> {
         let Some(key) = key else { return Ok(None) };
         let tenant = Tenant::new(thread.tenant.as_str());
-        self.services.store.remembered(&tenant, key).await?.map(|result| submitted(&result)).transpose()
-    }
-
-    /// What its agent's definition says of a thread that is busy. Runs that nobody asked for just now always wait.
-    fn make_way(&self, ticket: &Ticket) -> Result<(), SubmitError> {
-        let thread = ticket.thread();
-        if ticket.cause.kind != CauseKind::Api {
-            return Ok(());
-        }
-        match self.services.live_runs.on(&thread).map(|run| run.run_id).or_else(|| self.queue.on(&thread)) {
-            Some(run_id) => Err(SubmitError::Busy { run_id }),
-            None => Ok(()),
-        }
+        self.services.store.remembered(&tenant, key).await?.map(|result| stored_before(&result)).transpose()
     }
 
     /// Stores a run that waits. It is done also when the caller goes away.
-    async fn enqueue(
+    pub(super) async fn enqueue(
         &self,
         agent: &Hosted,
         ticket: Ticket,
@@ -151,12 +154,12 @@ impl Runtime {
         along: Batch,
         client: Option<Client>,
     ) -> Result<Submitted, SubmitError> {
-        let most = WAITING;
-        if !self.queue.hold(agent.id(), most) {
+        let most = agent.run_spec().concurrency.queue_max;
+        if !self.services.queue.hold(agent.id(), most) {
             let (agent, retry_after_seconds) = (agent.id().to_owned(), RETRY_AFTER_SECONDS);
             return Err(SubmitError::QueueFull { agent, most, retry_after_seconds });
         }
-        let (services, queue) = (Arc::clone(&self.services), Arc::clone(&self.queue));
+        let (services, queue) = (Arc::clone(&self.services), Arc::clone(&self.services.queue));
         let stored = tokio::spawn(async move {
             let submitted =
                 Submitted { run_id: ticket.run_id.clone(), thread_id: ticket.thread.clone(), accepted: true };
@@ -165,16 +168,11 @@ impl Runtime {
             let Batch { settle, mut put, .. } = along;
             put.push(ticket.item(due_at_ms));
             let mut batch = Batch { put, settle, ..life.next().into() };
-            batch.remember.extend(key.map(|key| Remember {
-                tenant: Tenant::new(ticket.tenant.as_str()),
-                key,
-                result: serde_json::to_vec(&submitted).expect("an answer is plain data").into(),
-                expires_at_ms: due_at_ms + KNOWN_MS,
-                overwrites: false,
-            }));
+            batch.remember.extend(key.map(|key| remembered(&ticket, key)));
             match services.store.commit(batch).await {
                 Ok(_) => {
                     life.show(&services.documents);
+                    services.standings.saw(&ticket.tenant, &life.told);
                     queue.enter(ticket, life, due_at_ms, client);
                     Ok(submitted)
                 }
@@ -190,10 +188,22 @@ impl Runtime {
     }
 }
 
+/// What is answered to a repetition.
+fn remembered(ticket: &Ticket, key: String) -> Remember {
+    let submitted = Submitted { run_id: ticket.run_id.clone(), thread_id: ticket.thread.clone(), accepted: false };
+    Remember {
+        tenant: Tenant::new(ticket.tenant.as_str()),
+        key,
+        result: serde_json::to_vec(&submitted).expect("an answer is plain data").into(),
+        expires_at_ms: now_ms() + KNOWN_MS,
+        overwrites: false,
+    }
+}
+
 /// What a submission comes to that was not stored.
 fn refused(error: CommitError) -> Result<Submitted, SubmitError> {
     match error {
-        CommitError::Repeated { result, .. } => submitted(&result),
+        CommitError::Repeated { result, .. } => stored_before(&result),
         CommitError::Settled { .. } => Err(SubmitError::Settled),
         CommitError::Full => Err(SubmitError::StorageFull),
         CommitError::Stale { .. } | CommitError::Unavailable { .. } => {
@@ -203,7 +213,7 @@ fn refused(error: CommitError) -> Result<Submitted, SubmitError> {
 }
 
 /// What was answered before.
-fn submitted(result: &[u8]) -> Result<Submitted, SubmitError> {
+pub(super) fn stored_before(result: &[u8]) -> Result<Submitted, SubmitError> {
     serde_json::from_slice(result).map_err(|error| SubmitError::Unavailable {
         reason: format!("what is remembered of an idempotency key is damaged: {error}"),
     })

@@ -17,7 +17,7 @@ pub(super) const QUEUE: &str = "runs";
 /// Everything that is needed to start the run, in this process or another. Headers of the request are not among it:
 /// credentials are never stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     pub(super) run_id: String,
     pub(super) tenant: String,
     pub(super) owner: String,
@@ -25,8 +25,10 @@ pub(super) struct Ticket {
     pub(super) agent: String,
     input: Box<RawValue>,
     pub(super) cause: Cause,
-    pub(super) tells_all: bool,
-    pub(super) keeps_instructions: bool,
+    /// Whether the agent is told the whole thread, and not what the input lists of it.
+    pub(crate) tells_all: bool,
+    /// Whether instructions in its input are told to the agent, whatever its definition says of those of clients.
+    pub(crate) keeps_instructions: bool,
 }
 
 impl Ticket {
@@ -63,12 +65,22 @@ impl Ticket {
         RunAgentInput::read(self.input.get().as_bytes()).map_err(|error| error.to_string())
     }
 
-    pub(super) fn key(&self) -> WorkKey {
+    /// The same, asked this.
+    pub(super) fn with(&self, input: &RunAgentInput) -> Self {
+        Self { input: to_raw_value(input).expect("an input is plain data"), ..self.clone() }
+    }
+
+    /// The id that a client posted, or the run's own.
+    pub(super) fn posted_id(&self) -> String {
+        self.input().map_or_else(|_| self.run_id.clone(), |input| input.run_id)
+    }
+
+    pub(crate) fn key(&self) -> WorkKey {
         let tenant = Tenant::new(self.tenant.as_str());
         WorkKey { tenant, queue: QUEUE.to_owned(), key: self.run_id.clone() }
     }
 
-    pub(super) fn item(&self, due_at_ms: i64) -> WorkItem {
+    pub(crate) fn item(&self, due_at_ms: i64) -> WorkItem {
         let body = serde_json::to_vec(self).expect("a ticket is plain data").into();
         WorkItem { key: self.key(), due_at_ms, body }
     }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::agent::AgentError;
+use crate::agent::cause::Cause;
 use crate::agui::Event;
 use crate::store::{CommitError, Seq};
 
@@ -70,6 +72,11 @@ pub(super) struct Owed {
 /// What stays in memory of a finished run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RunNote {
+    #[serde(default)]
+    pub(super) run_id: String,
+    /// Of a run that is not the first of its chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cause: Option<Box<Cause>>,
     pub(super) agent: String,
     pub(super) document: super::super::document::DocumentRef,
     pub(super) unproven: bool,
@@ -108,6 +115,8 @@ impl RunNote {
 impl From<&RunFacts> for RunNote {
     fn from(facts: &RunFacts) -> Self {
         Self {
+            run_id: facts.start.run_id.clone(),
+            cause: (!facts.start.cause.chain.is_empty()).then(|| Box::new(facts.start.cause.clone())),
             agent: facts.start.agent.clone(),
             document: facts.start.document.clone(),
             unproven: facts.start.unproven,
@@ -177,6 +186,7 @@ async fn refuse_all(
             Command::Connect { reply, .. } | Command::Finished { reply } => {
                 drop(reply.send(Err(ReadError::Unavailable { reason })));
             }
+            Command::Run { reply, .. } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
             Command::Stop { reply, .. } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
             Command::View { reply } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
             Command::Amend { reply, .. } => drop(reply.send(Err(KeepingError::Unavailable { reason }))),
@@ -191,6 +201,8 @@ enum Wake {
     Command(Option<Command>),
     Agent(Step),
     TextIsDue,
+    /// The live run has used its time, or nothing came of it for too long.
+    TimeIsUp(AgentError),
     DebtIsDue,
     Idle,
 }
@@ -226,6 +238,7 @@ impl Thread {
                 Wake::Agent(Step::Emissions(emissions)) => Box::pin(self.absorb(emissions)).await?,
                 Wake::Agent(Step::Ended(rest, ended)) => Box::pin(self.agent_ended(rest, ended)).await?,
                 Wake::TextIsDue => Box::pin(self.append(Vec::new())).await?,
+                Wake::TimeIsUp(error) => Box::pin(self.finish(Ending::Failed(error))).await?,
                 Wake::DebtIsDue => match Box::pin(self.settle()).await {
                     Ok(()) => tracing::info!(thread = %self.name.id, "the end of a cut-off run is stored now"),
                     Err(error) => tracing::debug!(thread = %self.name.id, %error, "still no room for a run's end"),
@@ -250,11 +263,16 @@ impl Thread {
             };
         };
         let text_is_due = live.text.since.map(|since| since + TEXT_DELAY);
+        let time_is_up = live.time.ends();
         tokio::select! {
             biased;
             command = inbox.recv() => Wake::Command(command),
-            step = live.work.next() => Wake::Agent(step),
+            step = live.work.next() => {
+                live.time.progress();
+                Wake::Agent(step)
+            }
             () = until(text_is_due), if text_is_due.is_some() => Wake::TextIsDue,
+            () = until(time_is_up), if time_is_up.is_some() => Wake::TimeIsUp(live.time.why()),
         }
     }
 
@@ -275,6 +293,10 @@ impl Thread {
             }
             Command::Connect { request, reply } => {
                 let _ = reply.send(Box::pin(self.replay(*request)).await);
+                Ok(())
+            }
+            Command::Run { run_id, after, reply } => {
+                let _ = reply.send(Box::pin(self.replay_run(&run_id, after)).await);
                 Ok(())
             }
             Command::Finished { reply } => {

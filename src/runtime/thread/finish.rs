@@ -96,10 +96,7 @@ impl Thread {
         let mut batch = along.batch.clone();
         batch.delete.push(self.name.journal());
         self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs), batch).await?;
-        along.life.show(&self.services.documents);
-        if !along.batch.put.is_empty() {
-            self.services.watchers.ring();
-        }
+        along.show(&self.services);
         self.growth = growth;
         self.services.janitor.trim_later(self.name.clone(), Arc::clone(&self.log_lineage), self.position);
         Ok(())

@@ -191,8 +191,13 @@ impl Journal {
         self.bytes = 0;
     }
 
+    /// How long the run has been worked on, in all processes.
+    pub(super) fn spent(&self) -> Duration {
+        self.spent_before + self.began.elapsed()
+    }
+
     fn spent_ms(&self) -> u64 {
-        u64::try_from((self.spent_before + self.began.elapsed()).as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.spent().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn push(&mut self, entry: &Entry) {

@@ -4,7 +4,12 @@ use crate::agent::meter::Meter;
 use crate::agui::Event;
 use crate::store::{Batch, Settle};
 
-use super::super::runs::{FromQueue, Life, Lifecycle, ModelUsage, RunError, RunStatus, RunUsage, name_of};
+use super::super::Services;
+use super::super::clock::now_ms;
+use super::super::runs::{
+    FromQueue, Life, Lifecycle, ModelUsage, RunError, RunStatus, RunUsage, Ticket, Verdict, dead_letter, ledger,
+    name_of,
+};
 use super::super::triggers::{Ended, Watchers};
 use super::actor::{Broken, Thread};
 use super::live::Ending;
@@ -16,6 +21,10 @@ use super::{StopReason, ThreadRef};
 pub(super) struct AlongWith {
     pub(super) batch: Batch,
     pub(super) life: Life,
+    /// What waits again afterwards, and from when on.
+    again: Option<(Ticket, i64)>,
+    /// Whether its end sets triggers off.
+    sets_off: bool,
 }
 
 /// A run's record at its start, and what waited for that.
@@ -28,7 +37,7 @@ impl AlongWith {
     /// With the start of a run.
     pub(super) fn start_of(begins: Begins) -> Self {
         let Begins { mut life, settle } = begins;
-        Self { batch: Batch { settle, ..life.next().into() }, life }
+        Self { batch: Batch { settle, ..life.next().into() }, life, again: None, sets_off: false }
     }
 
     /// With the end of a run that told this; what it did is counted from what it told where nobody counted.
@@ -47,18 +56,52 @@ impl AlongWith {
         record.finished_at = Some(facts.finished_at.clone());
         let said = || told.events.iter().filter(|item| matches!(item.event, Event::StepStarted(_))).count() as u64;
         record.steps += meter.map(Meter::steps).filter(|steps| *steps > 0).unwrap_or_else(said);
-        record.usage.add(usage.unwrap_or_default());
+        let mut used = RunUsage::default();
+        used.add(usage.unwrap_or_default());
         for (model, usd) in meter.map(Meter::costs).unwrap_or_default() {
-            record.usage.add_model(&ModelUsage { model, cost_usd: Some(usd), ..ModelUsage::default() });
+            used.add_model(&ModelUsage { model, cost_usd: Some(usd), ..ModelUsage::default() });
         }
+        used.by_model.iter().for_each(|used| record.usage.add_model(used));
         record.error = error;
         record.pending_tool_calls.clone_from(&facts.asked);
-        Self { batch: life.next().into(), life }
+        let (mut put, mut again) = (Vec::new(), None);
+        if let Some(plan) = &facts.start.retry {
+            match plan.verdict(record.status, record.error.as_ref()) {
+                Verdict::Again(wait) => {
+                    let due_at_ms = now_ms() + i64::try_from(wait.as_millis()).unwrap_or(i64::MAX / 2);
+                    put.push(plan.ticket.item(due_at_ms));
+                    again = Some((plan.ticket.clone(), due_at_ms));
+                    (record.status, record.finished_at) = (RunStatus::Queued, None);
+                    record.attempt += 1;
+                }
+                Verdict::Dead => {
+                    record.status = RunStatus::Dead;
+                    put.extend(record.error.as_ref().map(|error| dead_letter(&plan.ticket, error)));
+                }
+                Verdict::Final => {}
+            }
+        }
+        put.push(ledger::note(life.tenant(), &life.told, &facts.finished_at, used));
+        Self { batch: Batch { put, ..life.next().into() }, life, again, sets_off: false }
+    }
+
+    /// It is stored.
+    pub(super) fn show(&self, services: &Services) {
+        if self.sets_off {
+            services.watchers.ring();
+        }
+        if let Some((ticket, due_at_ms)) = &self.again {
+            return services.wait_again(ticket.clone(), self.life.clone(), *due_at_ms);
+        }
+        self.life.show(&services.documents);
+        services.standings.saw(self.life.tenant(), &self.life.told);
     }
 
     /// With what the end of the run sets off.
     pub(super) fn setting_off(mut self, watchers: &Watchers, thread: &ThreadRef) -> Self {
-        self.batch.put.extend(watchers.set_off_by_end(Ended { thread, run: &self.life.told }));
+        let set_off = watchers.set_off_by_end(Ended { thread, run: &self.life.told });
+        self.sets_off = !set_off.is_empty();
+        self.batch.put.extend(set_off);
         self
     }
 }
@@ -71,7 +114,8 @@ impl Thread {
 
     /// The record of a run that waited in the queue, and does no more.
     pub(super) fn life_goes_on(&self, start: &RunStart, queued: FromQueue) -> Begins {
-        let FromQueue { mut life, settle, .. } = queued;
+        let FromQueue { mut life, ticket } = queued;
+        let settle = Settle::from(ticket.key());
         let (status, started_at) = (RunStatus::Running, Some(start.started_at.clone()));
         life.told = Lifecycle { status, started_at, finished_at: None, error: None, ..life.told };
         Begins { life, settle: vec![settle] }

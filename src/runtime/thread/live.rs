@@ -22,6 +22,7 @@ use super::journal::Journal;
 use super::peer::Peer;
 use super::prediction::Predictor;
 use super::record::{RunStart, Spoken, Told};
+use super::time::RunTime;
 use super::transcript::Transcript;
 
 /// Why a run ends.
@@ -54,6 +55,7 @@ pub(super) struct LiveRun {
     /// Its lifecycle document.
     pub(super) life: Life,
     pub(super) meter: Arc<Meter>,
+    pub(super) time: RunTime,
     /// Among those at work as long as it is live.
     _entered: Entered,
     peer: Option<Peer>,
@@ -95,7 +97,9 @@ impl LiveRun {
     pub(super) fn new(begun: Begun, work: Work, journal: Option<Journal>, story: Story) -> Self {
         let Begun { start, agent, document, snapshot, life, meter, entered } = begun;
         let predictor = Predictor::default();
+        let spent = journal.as_ref().map(Journal::spent).unwrap_or_default();
         let (text, audience) = (StreamedText::default(), Arc::default());
+        let time = RunTime::start(&agent.run_spec().budget, agent.kind() == "llm", spent);
         let peer = Peer::enter(&start, &document);
         Self {
             start,
@@ -110,6 +114,7 @@ impl LiveRun {
             audience,
             life,
             meter,
+            time,
             _entered: entered,
             peer,
             story,

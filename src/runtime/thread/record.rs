@@ -15,7 +15,7 @@ use crate::store::NewEntry;
 
 use super::super::clock::now;
 use super::super::document::DocumentRef;
-use super::super::runs::RunStatus;
+use super::super::runs::{RetryPlan, RunStatus};
 
 /// What is known of a run from its start: enough to close it properly after a crash.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub(crate) struct RunStart {
     pub(crate) started_at: String,
     #[serde(default = "Cause::user")]
     pub(crate) cause: Cause,
+    /// What becomes of it if it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retry: Option<Box<RetryPlan>>,
     /// Messages the client added with this run.
     #[serde(with = "messages")]
     pub(crate) input: Vec<Arc<Message>>,

@@ -96,6 +96,39 @@ impl Thread {
         Ok(replay)
     }
 
+    /// One run of this thread: what is stored of it or the live one, after a position where that can still be told. The run
+    /// that began last under an id counts.
+    pub(super) async fn replay_run(&self, run_id: &str, after: Option<u64>) -> Result<Option<Replay>, ReadError> {
+        let mut replay = self.empty_replay(Dialect::V1);
+        if let Some(live) = self.live.as_ref().filter(|live| live.start.run_id == run_id) {
+            let follow = Follow::late(&self.services, &self.name, &self.tail, live, Dialect::V1);
+            let within = |after: &u64| (live.start.first_position..=self.position).contains(after);
+            replay.live = Some(match after.filter(within) {
+                Some(position) => follow.resuming(position, None),
+                None => follow,
+            });
+            return Ok(Some(replay));
+        }
+        let Some(run) = self.runs.iter().rposition(|note| note.run_id == run_id) else { return Ok(None) };
+        let note = &self.runs[run];
+        match after {
+            Some(position) if position == note.last_position => {}
+            Some(position)
+                if (note.first_position..note.last_position).contains(&position) && self.keeps(position).await? =>
+            {
+                replay.rest = Some(self.rest_of(run, position, Dialect::V1));
+            }
+            Some(_) | None => {
+                (replay.next, replay.end, replay.skip[run]) = (run, run + 1, false);
+                let document = self.services.document(&note.document);
+                let view = document.view(&self.name.names());
+                let ended_with = document.snapshots(vec![note.state_end], view).await?.pop().flatten();
+                replay.states.extend(ended_with.map(|snapshot| (run, snapshot.frame)));
+            }
+        }
+        Ok(Some(replay))
+    }
+
     /// The finished runs from the beginning.
     pub(super) async fn replay_finished(&self) -> Result<Replay, ReadError> {
         let mut replay = self.empty_replay(Dialect::V1);
@@ -152,9 +185,13 @@ impl Thread {
             let later_superseded = self.runs[run..].iter().any(|note| note.superseded);
             return Ok(if later_superseded { Resume::Anew } else { Resume::FromRun(run + 1) });
         }
+        Ok(if self.keeps(position).await? { Resume::Inside { run, position } } else { Resume::Anew })
+    }
+
+    /// Whether the raw entries after a position are still there.
+    async fn keeps(&self, position: u64) -> Result<bool, ReadError> {
         let log = self.services.store.head(&self.name.log()).await?;
-        let kept = log.is_some_and(|log| log.trimmed.0 <= position);
-        Ok(if kept { Resume::Inside { run, position } } else { Resume::Anew })
+        Ok(log.is_some_and(|log| log.trimmed.0 <= position))
     }
 
     /// The position that an SSE id of this log names.

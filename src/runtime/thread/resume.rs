@@ -141,7 +141,7 @@ impl Thread {
         let life = self.life_of(&start).await?;
         let entered = self.services.live_runs.enter(&start, &self.name);
         let meter = Arc::default();
-        let work = self.work(&agent, asked, past, &meter);
+        let work = self.work(&agent, asked, past, &meter, None);
         self.take_start(&start);
         let begun = Begun { start, agent, document, snapshot, life, meter, entered };
         let mut live = LiveRun::new(begun, work, Some(journal), story);

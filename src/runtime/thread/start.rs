@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::agent::cause::{Cause, CauseKind};
 use crate::agent::meter::Meter;
 use crate::agent::steps::Past;
-use crate::agent::{RunContext, RunInput};
-use crate::agui::{Event, Message, RunAgentInput};
+use crate::agent::{AgentError, RunContext, RunInput};
+use crate::agui::{Event, Message, Role, RunAgentInput};
 use crate::state::json;
 use crate::state::limits::Limits;
 use crate::store::{Batch, CommitError};
@@ -16,7 +17,7 @@ use crate::store::{Batch, CommitError};
 use super::super::agents::Hosted;
 use super::super::clock::now;
 use super::super::document::{Author, Begun, DocumentRef, Evidence, Refused};
-use super::super::runs::{Starting, new_run_id};
+use super::super::runs::{RetryPlan, Starting, Unreadable, new_run_id};
 use super::super::work::Work;
 use super::super::{StartError, StartRun};
 use super::actor::{Broken, Thread};
@@ -62,16 +63,23 @@ impl Thread {
         let StartRun { principal, agent, mut input, headers, encoding } = request;
         let dialect = input.dialect();
         input.tools.retain(|tool| agent.takes_client_tool(&tool.name));
-        if from_queue.as_ref().is_some_and(|queued| queued.tells_all) {
-            let known = self.transcript.messages().map(|message| Message::clone(message));
-            input.messages = known.chain(std::mem::take(&mut input.messages)).collect();
+        let is_again = from_queue.as_ref().is_some_and(|queued| queued.life.told.attempt > 1);
+        if from_queue.as_ref().is_some_and(|queued| queued.ticket.tells_all) {
+            input.messages = self.all_and(std::mem::take(&mut input.messages), is_again);
         }
         let document_ref = agent.document(&principal, &self.name);
         let document = self.services.document(&document_ref);
-        let keeps_instructions =
-            agent.keeps_client_instructions() || from_queue.as_ref().is_some_and(|queued| queued.keeps_instructions);
-        let terms = Terms { is_resuming: !input.resume.is_empty(), keeps_instructions };
+        let keeps_instructions = agent.keeps_client_instructions()
+            || from_queue.as_ref().is_some_and(|queued| queued.ticket.keeps_instructions);
+        // A further attempt goes on from what the one before did, and does not answer anew.
+        let terms = Terms { is_resuming: is_again || !input.resume.is_empty(), keeps_instructions };
         let resolved = self.transcript.resolve(std::mem::take(&mut input.messages), terms);
+        let followed = if from_queue.is_none() { self.follows(&resolved) } else { None };
+        let too_long = match &followed {
+            Some(cause) => self.chain_is_over(cause, &agent).await?,
+            None => None,
+        };
+        let cause = followed.unwrap_or(cause);
         let evidence = self.evidence(&input, &resolved, &document_ref);
         let author = Author { actor: principal.actor(), run_id: None, is_resumed: false, may_write: None };
         let (posted, unreadable) = posted_state(&input);
@@ -92,6 +100,9 @@ impl Thread {
             first_position: self.position + 1,
             started_at: now(),
             cause,
+            retry: from_queue.as_ref().and_then(|queued| {
+                RetryPlan::new(&queued.ticket, queued.life.told.attempt, agent.run_spec()).map(Box::new)
+            }),
             input: added(&resolved),
             edits: resolved.edits.clone(),
             supersedes_from: resolved.regenerates.as_ref().map(|again| again.from_run),
@@ -111,14 +122,14 @@ impl Thread {
             .is_durable()
             .then(|| Journal::new(self.name.journal(), Asked::new(&input, &resolved, &self.transcript)));
         along.batch.appends.extend(journal.as_ref().and_then(Journal::append));
-        self.open_log(&mut story, &start, &input, unreadable.or(rejected), along.batch).await?;
+        self.open_log(&mut story, &start, &input, unreadable.or(rejected), along.batch.clone()).await?;
         journal.iter_mut().for_each(Journal::stored);
-        along.life.show(&self.services.documents);
+        along.show(&self.services);
 
         let asked = run_input(&self.name.id, &start, input, resolved.context, headers);
         let entered = self.services.live_runs.enter(&start, &self.name);
         let meter = Arc::default();
-        let work = self.work(&agent, asked, Past::default(), &meter);
+        let work = self.work(&agent, asked, Past::default(), &meter, too_long);
         let begun = LiveBegun { start, agent, document, snapshot, life: along.life, meter, entered };
         let live = LiveRun::new(begun, work, journal, story);
         let follow = wants_stream
@@ -127,17 +138,57 @@ impl Thread {
         Ok(follow)
     }
 
-    /// The agent at work, on what it has not done yet.
-    pub(super) fn work(&self, agent: &Arc<Hosted>, asked: RunInput, past: Past, meter: &Arc<Meter>) -> Work {
+    /// The agent at work, on what it has not done yet; one whose run is refused says so.
+    pub(super) fn work(
+        &self,
+        agent: &Arc<Hosted>,
+        asked: RunInput,
+        past: Past,
+        meter: &Arc<Meter>,
+        refused: Option<AgentError>,
+    ) -> Work {
         let waiting = self.runs.iter().rev().find(|note| !note.superseded && !note.failed);
         let unanswered = questions::refusal(waiting.map_or(&[], |note| &note.questions), &asked.resume);
         let (answering, counting) = (Arc::clone(agent), Arc::clone(meter));
         Work::start(|out| async move {
-            match unanswered {
+            match unanswered.or(refused) {
                 Some(refusal) => Err(refusal),
                 None => answering.run(RunContext::going_on(asked, out, past).metered(counting)).await,
             }
         })
+    }
+
+    /// The whole transcript and then what of `messages` is not in it. A further attempt is not told the half answer on which
+    /// the one before ended.
+    fn all_and(&self, messages: Vec<Message>, is_again: bool) -> Vec<Message> {
+        let mut all: Vec<Message> = self.transcript.messages().map(|message| Message::clone(message)).collect();
+        if is_again {
+            let is_half = |message: &Message| message.role() == Role::Assistant && message.tool_calls().is_empty();
+            let whole = all.iter().rposition(|message| !is_half(message)).map_or(0, |last| last + 1);
+            all.truncate(whole);
+        }
+        all.extend(messages.into_iter().filter(|message| !self.transcript.contains(message.id())));
+        all
+    }
+
+    /// The cause of a run that only answers calls: it goes on with the chain of the run before it.
+    fn follows(&self, resolved: &Resolved) -> Option<Cause> {
+        let answers = !resolved.added.is_empty() && resolved.added.iter().all(|message| message.role() == Role::Tool);
+        let before = self.runs.last().filter(|note| answers && !note.run_id.is_empty())?;
+        let cause = before.cause.as_deref().cloned().unwrap_or_else(Cause::user);
+        Some(Cause { depth: cause.depth, ..cause.after(&before.run_id, CauseKind::User) })
+    }
+
+    /// Why a run that goes on with a chain ends at once.
+    async fn chain_is_over(&self, cause: &Cause, agent: &Hosted) -> Result<Option<AgentError>, StartFailure> {
+        let most = agent.run_spec().chain.max_runs;
+        let whose = (self.name.tenant.as_str(), self.name.owner.as_str());
+        let root = cause.chain.first().map_or("", String::as_str);
+        let grown = self.services.chains.grow(self.services.store.as_ref(), whose, root, most).await;
+        let unavailable = |error: Unreadable| StartError::Unavailable { reason: error.to_string() };
+        let has_room = grown.map_err(|error| StartFailure::Refused(unavailable(error)))?;
+        let message = || format!("{most} runs have come of what began this one, which is as many as may");
+        Ok((!has_room).then(|| AgentError::new("budget_exceeded", message())))
     }
 
     /// Makes the start durable and takes its messages into the transcript.

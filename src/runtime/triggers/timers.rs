@@ -128,7 +128,7 @@ impl Runtime {
         let due_next = next.as_ref().map(|item| item.due_at_ms);
         let is_held = started.get(timer).is_some_and(|run_id| match overlap(trigger) {
             Overlap::Skip => true,
-            Overlap::Queue => self.queue.has(run_id),
+            Overlap::Queue => self.services.queue.has(run_id),
             Overlap::Allow => false,
         });
         if !fires || is_held {

@@ -42,6 +42,7 @@ pub(in crate::server) enum Code {
     MutationGap,
     ClientUnknown,
     AgentInvalid,
+    AgentPaused,
     Deleted,
     VersionConflict,
     AlreadyExists,
@@ -51,6 +52,7 @@ pub(in crate::server) enum Code {
     TransitionInvalid,
     IdempotencyMismatch,
     QueueFull,
+    BudgetExceeded,
     RateLimited,
     Unavailable,
     StorageFull,
@@ -86,6 +88,7 @@ impl Code {
             Self::MutationGap => (S::CONFLICT, "mutation_gap", "An earlier mutation of this client is missing"),
             Self::ClientUnknown => (S::CONFLICT, "client_unknown", "Nothing is remembered of this client"),
             Self::AgentInvalid => (S::CONFLICT, "agent_invalid", "The agent cannot run"),
+            Self::AgentPaused => (S::CONFLICT, "agent_paused", "The agent is paused"),
             Self::Deleted => (S::GONE, "deleted", "The document was deleted"),
             Self::VersionConflict => (S::PRECONDITION_FAILED, "version_conflict", "The document is at another version"),
             Self::AlreadyExists => (S::PRECONDITION_FAILED, "already_exists", "The document exists already"),
@@ -99,6 +102,7 @@ impl Code {
                 (S::UNPROCESSABLE_ENTITY, "idempotency_mismatch", "The key belongs to another request")
             }
             Self::QueueFull => (S::TOO_MANY_REQUESTS, "queue_full", "As many runs of the agent wait as may"),
+            Self::BudgetExceeded => (S::TOO_MANY_REQUESTS, "budget_exceeded", "The agent has used up its day"),
             Self::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Too much at once"),
             Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "The store does not answer"),
             Self::StorageFull => (S::INSUFFICIENT_STORAGE, "storage_full", "The disk is full"),
@@ -214,6 +218,11 @@ impl From<StartError> for Problem {
                     .with("run_id", run_id)
             }
             StartError::Unavailable { reason } => Self::unavailable(reason),
+            StartError::DayIsOver { message } => Self::from(SubmitError::DayIsOver { message }),
+            StartError::Paused { agent } => Self::from(SubmitError::Paused { agent }),
+            StartError::QueueFull { agent, most, retry_after_seconds } => {
+                Self::from(SubmitError::QueueFull { agent, most, retry_after_seconds })
+            }
             StartError::Settled => Self::unavailable(StartError::Settled.to_string()),
             StartError::ShuttingDown => Self::unavailable("the server is shutting down"),
         }
@@ -225,6 +234,8 @@ impl From<SubmitError> for Problem {
         let detail = error.to_string();
         match error {
             SubmitError::InvalidThreadId => Self::new(Code::InvalidName, detail),
+            SubmitError::DayIsOver { .. } => Self::new(Code::BudgetExceeded, detail),
+            SubmitError::Paused { .. } => Self::new(Code::AgentPaused, detail),
             SubmitError::Busy { run_id } => Self::from(StartError::Busy { run_id }),
             SubmitError::QueueFull { retry_after_seconds, .. } => {
                 Self::new(Code::QueueFull, detail).with_header(header::RETRY_AFTER, retry_after_seconds.into())

@@ -1,13 +1,19 @@
-//! Requests to a server's state API, and what can go wrong with them.
+//! Requests to a running server, and what can go wrong with them.
 
-use std::convert::Infallible;
-use std::str::FromStr;
+use std::process::ExitCode;
 
+use clap::Args;
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::Terms;
+/// Which server.
+#[derive(Debug, Args)]
+pub(super) struct At {
+    /// The server
+    #[arg(long, env = "COAGENT_URL", value_name = "URL", default_value = "http://127.0.0.1:7070", global = true)]
+    pub(super) url: Url,
+}
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, Error)]
@@ -24,40 +30,14 @@ impl Failure {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Refused { .. } => 1,
-            Self::Usage(_) => super::super::BAD_CONFIGURATION,
+            Self::Usage(_) => super::BAD_CONFIGURATION,
             Self::Broken(_) => 3,
         }
     }
 }
 
-/// A document as it was named; the server says what is wrong with the name.
-#[derive(Debug, Clone)]
-pub(super) struct Document {
-    kind: String,
-    id: String,
-}
-
-impl FromStr for Document {
-    type Err = Infallible;
-
-    fn from_str(name: &str) -> Result<Self, Infallible> {
-        let (kind, id) = name.split_once('/').unwrap_or((name, ""));
-        Ok(Self { kind: kind.to_owned(), id: id.to_owned() })
-    }
-}
-
-impl Document {
-    pub(super) fn path(&self, below: &str) -> String {
-        format!("/v1/state/{}/{}{below}", encoded(&self.kind), encoded(&self.id))
-    }
-
-    pub(super) fn in_list(&self) -> String {
-        format!("{}/{}", encoded(&self.kind), encoded(&self.id))
-    }
-}
-
 /// Percent-encoded, so that it is one segment of a path and one item of a list.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~:".contains(&byte);
     let encode = |byte: u8| if keep(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
     text.bytes().map(encode).collect()
@@ -82,30 +62,6 @@ impl Client {
 
     pub(super) fn get(&self, path: &str, query: &[(&str, String)]) -> RequestBuilder {
         query.iter().fold(self.request(Method::GET, path), |request, pair| request.query(&[pair]))
-    }
-
-    /// A write on these terms.
-    pub(super) async fn write(
-        &self,
-        method: Method,
-        document: &Document,
-        terms: &Terms,
-    ) -> Result<RequestBuilder, Failure> {
-        let mut request = self.request(method, &document.path(""));
-        if let Some(version) = terms.if_version {
-            // An entity tag names the lineage too, and the server knows which.
-            let found = self.send(self.request(Method::GET, &document.path(""))).await?;
-            let tag = found.headers().get("etag").and_then(|tag| tag.to_str().ok()).unwrap_or_default();
-            let epoch = tag.trim_matches('"').rsplit_once('.').map_or("", |(epoch, _)| epoch);
-            request = request.header("if-match", format!("\"{epoch}.{version}\""));
-        }
-        if let Some(base) = terms.base {
-            request = request.header("base-version", base);
-        }
-        if let Some(reason) = &terms.reason {
-            request = request.header("x-reason", reason.as_bytes());
-        }
-        Ok(request)
     }
 
     /// Sends a request; what the server refuses is a failure.
@@ -140,4 +96,30 @@ impl Client {
         let what = if error.is_connect() { "cannot be reached" } else { "broke off" };
         Failure::Broken(format!("{} {what}: {reason}", self.url.as_str().trim_end_matches('/')))
     }
+}
+
+/// Does what was asked of a server, and says what went wrong; the exit code is what was done's or the failure's.
+pub(super) fn told_by(work: impl Future<Output = Result<u8, Failure>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("this process can have one more thread of control");
+    match runtime.block_on(work) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("coagent: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+pub(super) fn show(value: &Value) -> Result<(), Failure> {
+    say(&serde_json::to_string_pretty(value).expect("a value is JSON"))
+}
+
+/// One line of what was asked for.
+pub(super) fn say(line: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::Broken(format!("standard output: {error}")))
 }

@@ -1,0 +1,117 @@
+//! Dead letters: runs that failed for good or were never started, kept until somebody tries them again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::Principal;
+use crate::agent::cause::Cause;
+use crate::store::{Batch, CommitError, Settle, Tenant, WorkItem, WorkKey};
+
+use super::super::clock::{now, now_ms};
+use super::super::{ReadError, Runtime};
+use super::lifecycle::{Life, Unreadable, name_of};
+use super::record::{RunError, RunStatus};
+use super::submit::{Submitted, queued};
+use super::ticket::Ticket;
+
+/// The queue of the store in which they are kept.
+const QUEUE: &str = "dead-letters";
+/// Read from the store at once.
+const PAGE: usize = 256;
+
+/// As it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Letter {
+    ticket: Ticket,
+    error: RunError,
+    at: String,
+}
+
+/// As it is listed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeadLetter {
+    /// The run's.
+    pub id: String,
+    pub agent: String,
+    pub thread_id: String,
+    /// `chain_depth`, `chain_runs`, or the code with which its last attempt ended.
+    pub reason: String,
+    pub message: String,
+    pub cause: Cause,
+    /// RFC 3339.
+    pub at: String,
+}
+
+/// What is kept of a run that is not tried again by itself.
+pub(crate) fn dead_letter(ticket: &Ticket, error: &RunError) -> WorkItem {
+    let letter = Letter { ticket: ticket.clone(), error: error.clone(), at: now() };
+    let body = serde_json::to_vec(&letter).expect("a letter is plain data").into();
+    WorkItem { key: key(&ticket.tenant, &ticket.run_id), due_at_ms: now_ms(), body }
+}
+
+fn key(tenant: &str, run_id: &str) -> WorkKey {
+    WorkKey { tenant: Tenant::new(tenant), queue: QUEUE.to_owned(), key: run_id.to_owned() }
+}
+
+fn read(run_id: &str, body: &[u8]) -> Result<Letter, ReadError> {
+    serde_json::from_slice(body).map_err(|error| Unreadable::Damaged { run_id: run_id.to_owned(), error }.into())
+}
+
+impl Runtime {
+    /// The principal's dead letters, the oldest first.
+    pub async fn dead_letters(&self, principal: &Principal) -> Result<Vec<DeadLetter>, ReadError> {
+        let (mut letters, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.services.store.work(QUEUE, i64::MAX, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(letters) };
+            after = Some(last.cursor());
+            for waiting in page.iter().filter(|it| it.item.key.tenant.as_str() == principal.tenant) {
+                let Letter { ticket, error, at } = read(&waiting.item.key.key, &waiting.item.body)?;
+                if ticket.owner == principal.subject {
+                    letters.push(DeadLetter {
+                        id: ticket.run_id,
+                        agent: ticket.agent,
+                        thread_id: ticket.thread,
+                        reason: error.code,
+                        message: error.message,
+                        cause: ticket.cause,
+                        at,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Has a dead run tried again, as often as its definition says, whatever its chain; on return that is durable. `None`
+    /// when the principal has no such letter.
+    pub async fn retry_dead_letter(&self, principal: &Principal, run_id: &str) -> Result<Option<Submitted>, ReadError> {
+        let store = &self.services.store;
+        let Some(waiting) = store.waiting(&key(&principal.tenant, run_id)).await? else { return Ok(None) };
+        let Letter { ticket, .. } = read(run_id, &waiting.item.body)?;
+        if ticket.owner != principal.subject {
+            return Ok(None);
+        }
+        let name = name_of(&ticket.tenant, &ticket.owner, &ticket.run_id);
+        let life = Life::read(store.as_ref(), name).await?;
+        let mut life = life.unwrap_or_else(|| Life::new(&ticket.thread(), queued(&ticket)));
+        life.told.status = RunStatus::Queued;
+        life.told.attempt = 1;
+        (life.told.finished_at, life.told.error) = (None, None);
+        let due_at_ms = now_ms();
+        let (put, settle): (_, Vec<Settle>) = (vec![ticket.item(due_at_ms)], vec![waiting.settled()]);
+        let services = std::sync::Arc::clone(&self.services);
+        let retried = tokio::spawn(async move {
+            match services.store.commit(Batch { put, settle, ..life.next().into() }).await {
+                Ok(_) => {
+                    let submitted =
+                        Submitted { run_id: ticket.run_id.clone(), thread_id: ticket.thread.clone(), accepted: true };
+                    services.wait_again(ticket, life, due_at_ms);
+                    Ok(Some(submitted))
+                }
+                // Somebody else was faster.
+                Err(CommitError::Settled { .. }) => Ok(None),
+                Err(error) => Err(ReadError::Unavailable { reason: error.to_string() }),
+            }
+        });
+        retried.await.map_err(|error| ReadError::Unavailable { reason: error.to_string() })?
+    }
+}

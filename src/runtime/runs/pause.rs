@@ -1,0 +1,80 @@
+//! Pausing agents: runs that wait go on waiting, and the API takes no further ones.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard};
+
+use crate::access::Principal;
+use crate::store::{Batch, CommitError, Settle, Store, StoreError, Tenant, WorkItem, WorkKey};
+
+use super::super::{ReadError, Runtime};
+
+/// The queue of the store that holds an item for each agent that is paused.
+const QUEUE: &str = "paused";
+/// Read from the store at once.
+const PAGE: usize = 256;
+
+/// The agents that are paused, by tenant.
+#[derive(Debug, Default)]
+pub(crate) struct Paused {
+    /// A lock, because whoever starts a run asks; held for a look.
+    agents: Mutex<HashSet<(String, String)>>,
+}
+
+impl Paused {
+    pub(crate) async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let page = store.work(QUEUE, i64::MAX, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.cursor());
+            let keys = page.into_iter().map(|waiting| waiting.item.key);
+            self.agents().extend(keys.map(|key| (key.tenant.as_str().to_owned(), key.key)));
+        }
+    }
+
+    pub(crate) fn has(&self, tenant: &str, agent: &str) -> bool {
+        self.agents().contains(&(tenant.to_owned(), agent.to_owned()))
+    }
+
+    fn agents(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
+        self.agents.lock().expect("no code panics while it holds this lock")
+    }
+}
+
+impl Runtime {
+    /// Whether an agent takes no runs now.
+    pub fn is_paused(&self, principal: &Principal, agent: &str) -> bool {
+        self.services.paused.has(&principal.tenant, agent)
+    }
+
+    /// Has an agent take no further runs, durably; those at work go on. Pausing it again changes nothing.
+    pub async fn pause(&self, principal: &Principal, agent: &str) -> Result<(), ReadError> {
+        let key = key(principal, agent);
+        let put = vec![WorkItem { key, due_at_ms: 0, body: bytes::Bytes::new() }];
+        self.services.store.commit(Batch { put, ..Batch::default() }).await.map_err(unavailable)?;
+        self.services.paused.agents().insert((principal.tenant.clone(), agent.to_owned()));
+        self.services.standings.touch(&principal.tenant, agent);
+        Ok(())
+    }
+
+    /// Lets an agent work again, on what waits first.
+    pub async fn resume(&self, principal: &Principal, agent: &str) -> Result<(), ReadError> {
+        let settle = vec![Settle::from(key(principal, agent))];
+        match self.services.store.commit(Batch { settle, ..Batch::default() }).await {
+            Ok(_) | Err(CommitError::Settled { .. }) => {}
+            Err(error) => return Err(unavailable(error)),
+        }
+        self.services.paused.agents().remove(&(principal.tenant.clone(), agent.to_owned()));
+        self.services.standings.touch(&principal.tenant, agent);
+        self.services.live_runs.wake();
+        Ok(())
+    }
+}
+
+fn key(principal: &Principal, agent: &str) -> WorkKey {
+    WorkKey { tenant: Tenant::new(principal.tenant.as_str()), queue: QUEUE.to_owned(), key: agent.to_owned() }
+}
+
+fn unavailable(error: CommitError) -> ReadError {
+    ReadError::Unavailable { reason: error.to_string() }
+}

@@ -1,0 +1,155 @@
+//! The lifecycle document of each agent, `lifecycle/agent:<id>`: whether it is paused, what it is at, what it did last.
+//!
+//! It follows from the runs and is written after them, at most a few times a second; a restart writes it anew.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use crate::access::Principal;
+
+use super::super::Services;
+use super::super::agents::Agents;
+use super::super::document::{Author, DocumentError, DocumentRef, Proposal, Write};
+use super::ledger::today;
+use super::record::{Lifecycle, RunStatus, RunUsage};
+
+/// What happens within this time is one version.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// Which agents have something new to tell.
+#[derive(Debug, Default)]
+pub(crate) struct Standings {
+    /// A lock, because threads' tasks tell and the task that writes asks; held for a map access.
+    news: Mutex<News>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct News {
+    touched: BTreeSet<(String, String)>,
+    last: HashMap<(String, String), LastRun>,
+}
+
+/// The run of an agent that began or ended last.
+#[derive(Debug, Clone, Serialize)]
+struct LastRun {
+    run_id: String,
+    status: RunStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<String>,
+}
+
+/// The body of the document.
+#[derive(Debug, Serialize)]
+struct Standing<'s> {
+    agent: &'s str,
+    /// As `GET /v1/agents/{id}` says it.
+    status: &'s str,
+    paused: bool,
+    /// How many runs are at work.
+    live: usize,
+    /// How many wait.
+    queued: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_run: Option<LastRun>,
+    today: Today,
+}
+
+#[derive(Debug, Serialize)]
+struct Today {
+    day: String,
+    /// That are over.
+    runs: u64,
+    usage: RunUsage,
+}
+
+impl Standings {
+    /// Something about an agent changed.
+    pub(crate) fn touch(&self, tenant: &str, agent: &str) {
+        self.news().touched.insert((tenant.to_owned(), agent.to_owned()));
+        self.changed.notify_one();
+    }
+
+    /// A run began, waits or ended.
+    pub(crate) fn saw(&self, tenant: &str, run: &Lifecycle) {
+        let key = (tenant.to_owned(), run.agent.clone());
+        let (run_id, status, finished_at) = (run.run_id.clone(), run.status, run.finished_at.clone());
+        let mut news = self.news();
+        if status != RunStatus::Queued {
+            news.last.insert(key.clone(), LastRun { run_id, status, finished_at });
+        }
+        news.touched.insert(key);
+        drop(news);
+        self.changed.notify_one();
+    }
+
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().expect("no code panics while it holds this lock")
+    }
+}
+
+/// Writes what is new until the process begins to end.
+pub(crate) async fn keep(services: Arc<Services>, agents: Arc<Agents>) {
+    let mut swapped = agents.swapped();
+    loop {
+        tokio::select! {
+            () = services.standings.changed.notified() => {}
+            Ok(()) = swapped.changed() => touch_all(&services, &agents),
+            () = services.stopping.cancelled() => return,
+        }
+        tokio::time::sleep(GATHER).await;
+        write_news(&services, &agents).await;
+    }
+}
+
+/// Every agent has a document, before anybody can ask for it.
+pub(crate) async fn begin(services: &Arc<Services>, agents: &Agents) {
+    touch_all(services, agents);
+    write_news(services, agents).await;
+}
+
+/// Of the one tenant that a server without authentication has; of others an agent's document begins with its first run.
+fn touch_all(services: &Services, agents: &Agents) {
+    for entry in agents.entries() {
+        services.standings.touch(&Principal::local().tenant, entry.id());
+    }
+}
+
+async fn write_news(services: &Arc<Services>, agents: &Agents) {
+    let touched = std::mem::take(&mut services.standings.news().touched);
+    for (tenant, agent) in touched {
+        if let Err(error) = write(services, agents, &tenant, &agent).await {
+            tracing::warn!(%agent, %error, "the lifecycle document of an agent could not be written");
+        }
+    }
+}
+
+async fn write(services: &Arc<Services>, agents: &Agents, tenant: &str, agent: &str) -> Result<(), DocumentError> {
+    let (runs, usage) = services.ledger.today_of(services.store.as_ref(), tenant, agent).await?;
+    let paused = services.paused.has(tenant, agent);
+    let status = match agents.entry(agent) {
+        Some(_) if paused => "paused",
+        Some(entry) => entry.status(),
+        None => "absent",
+    };
+    let last_run = services.standings.news().last.get(&(tenant.to_owned(), agent.to_owned())).cloned();
+    let standing = Standing {
+        agent,
+        status,
+        paused,
+        live: services.live_runs.of_agent(agent),
+        queued: services.queue.waiting_of(agent),
+        last_run,
+        today: Today { day: today(), runs, usage },
+    };
+    let name = format!("lifecycle/agent:{agent}");
+    let document = DocumentRef { tenant: tenant.to_owned(), owner: String::new(), name };
+    let body = serde_json::to_value(&standing).expect("a standing is plain data");
+    let author = Author { actor: "system".to_owned(), run_id: None, is_resumed: false, may_write: None };
+    let write = Write { creates: true, ..Write::new(Proposal::Merge(body)) };
+    services.document(&document).write(write, author).await.map(drop)
+}
