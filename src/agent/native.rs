@@ -16,8 +16,11 @@ pub use super::config::ConfigError;
 /// The names that [`build`] knows.
 pub const NAMES: &[&str] = &["guide", "planner", "scripted"];
 
+/// Describes a state.
+type State = fn() -> schemars::Schema;
+
 /// The state of a built-in agent, by the name of its Rust type.
-const STATES: &[(&str, fn() -> schemars::Schema)] = &[("Plan", || schemars::schema_for!(planner::Plan))];
+const STATES: &[(&str, State)] = &[("Plan", || schemars::schema_for!(planner::Plan))];
 
 /// The JSON Schema of the state of that name, as `rust:<name>` means it; the error names those there are.
 pub fn state_schema(name: &str) -> Result<Value, String> {

@@ -28,7 +28,7 @@ mod tests {
                 &["schema"],
                 "the following required arguments were not provided: <OF> (usage: coagent schema <OF>; see --help)",
             ),
-            (&["schema", "nope"], "invalid value 'nope' for '<OF>' [possible values: agent] (see --help)"),
+            (&["schema", "poem"], "invalid value 'poem' for '<OF>' [possible values: agent, openapi] (see --help)"),
         ] {
             let command_line = ["coagent"].iter().chain(given);
             let error = Cli::try_parse_from(command_line).expect_err("a bad command line");

@@ -41,7 +41,7 @@ fn whatever_cannot_be_used_is_said_in_one_line_with_exit_code_2() {
         ),
         (&["check", "agents"], &[], "unexpected argument 'agents' found"),
         (&["schema"], &[], "required arguments were not provided: <OF>"),
-        (&["schema", "poem"], &[], "[possible values: agent]"),
+        (&["schema", "poem"], &[], "[possible values: agent, openapi]"),
         (&["state"], &[], "requires a subcommand"),
         (&["state", "get"], &[], "required arguments were not provided: <DOCUMENT>"),
     ] {

@@ -52,6 +52,9 @@ impl Mortal {
 #[async_trait]
 impl Store for Mortal {
     async fn commit(&self, batch: Batch) -> Result<Vec<Committed>, CommitError> {
+        if is_beside_runs(&batch) && !*self.died.borrow() {
+            return self.inner.commit(batch).await;
+        }
         let lives = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         if lives {
             return self.inner.commit(batch).await;
@@ -141,4 +144,12 @@ impl Store for Mortal {
     async fn close(&self) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// What is stored of agents as a whole, at times of its own; the commits of a run are the others.
+fn is_beside_runs(batch: &Batch) -> bool {
+    batch.appends.iter().all(|append| {
+        let stream = &append.stream;
+        stream.kind == Kind::Usage || stream.kind == Kind::Document && stream.id.starts_with("lifecycle/agent:")
+    })
 }

@@ -63,7 +63,7 @@ struct Reached {
     post, path = "/v1/state:batch", tag = "documents", operation_id = "write_documents",
     params(Terms),
     request_body(content = Batch, example = json!({"mutations": [
-        {"doc": "shared/board", "merge": {"title": "Plan"}}, {"doc": "task/first", "replace": {"title": "Begin"}},
+        {"doc": "shared/board", "merge": {"title": "Plan"}}, {"doc": "task/first", "merge": {"title": "Begin"}},
     ]})),
     responses((status = 200, description = "All written", body = Results), Writes),
 )]

@@ -76,7 +76,6 @@ fn elements_are_placed_by_key() {
     alone(list("abc"), insert(json!({})), Ok(list("abcx")));
     alone(list("abc"), insert(json!({"after": "a"})), Ok(list("axbc")));
     alone(list("abc"), insert(json!({"before": "a"})), Ok(list("xabc")));
-    alone(list("abc"), insert(json!({"after": "z", "before": "c"})), Ok(list("abxc")));
     alone(list("abc"), insert(json!({"after": "z"})), Err("target_gone"));
     alone(list("axc"), insert(json!({})), Err("conflict"));
     let moves = |key: &str, place: &str, anchor: &str| json!({"op": "move", "path": "/l", "key": key, place: anchor});
@@ -88,6 +87,13 @@ fn elements_are_placed_by_key() {
     alone(list("abc"), moves("z", "after", "b"), Err("target_gone"));
     alone(list("abc"), json!({"op": "remove_key", "path": "/l", "key": "b"}), Ok(list("ac")));
     alone(list("abc"), json!({"op": "remove_key", "path": "/l", "key": "z"}), Err("target_gone"));
+}
+
+#[test]
+fn a_place_is_after_or_before_an_element_and_not_both() {
+    let both = json!([{"op": "insert", "path": "/l", "value": {"id": "x"}, "after": "a", "before": "c"}]);
+    let refused = read(both, &Limits::default()).expect_err("it says two places");
+    assert_eq!(refused.code(), "invalid_patch");
 }
 
 #[test]

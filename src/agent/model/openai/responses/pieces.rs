@@ -55,9 +55,8 @@ impl reading::Assembler for Assembler {
             }
             // Each part of a summary is a paragraph.
             "response.reasoning_summary_part.added" => {
-                if event.get("summary_index").and_then(Value::as_u64).is_some_and(|index| index > 0) {
-                    out.push(Piece::Reasoning("\n\n".to_owned()));
-                }
+                let index = event.get("summary_index").and_then(Value::as_u64);
+                out.extend(index.filter(|index| *index > 0).map(|_| Piece::Reasoning("\n\n".to_owned())));
             }
             "response.function_call_arguments.delta" => {
                 let item = self.item(event);
