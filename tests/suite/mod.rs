@@ -3,6 +3,7 @@ mod agent_tools;
 mod agui_protobuf;
 mod agui_vectors;
 mod architecture;
+mod board;
 mod cli_runs;
 mod cli_state;
 mod command_line;

@@ -101,6 +101,8 @@ struct Asked {
     message: String,
     /// The last tool result and the name of its tool, when it is what is to be answered.
     result: Option<(String, String)>,
+    /// What a trigger told, when one started the run.
+    trigger: Option<Value>,
 }
 
 impl Asked {
@@ -117,7 +119,7 @@ impl Asked {
             }
             Some(_) | None => None,
         };
-        Self { message: message.unwrap_or_default(), result }
+        Self { message: message.unwrap_or_default(), result, trigger: messages().find_map(|message| told(message)) }
     }
 
     fn fits(&self, when: &When, request: &Request) -> bool {
@@ -127,6 +129,7 @@ impl Asked {
         tool == when.tool.as_deref()
             && when.ok.is_none_or(|ok| ok == is_ok)
             && when.text.as_ref().is_none_or(|text| self.message.to_lowercase().contains(&text.to_lowercase()))
+            && when.trigger.as_ref().is_none_or(|kind| self.trigger_value("/trigger") == Some(kind.as_str().into()))
             && when.offered.as_ref().is_none_or(|name| request.tools.iter().any(|tool| tool.name == *name))
     }
 
@@ -138,11 +141,15 @@ impl Asked {
         start.and_then(|start| self.message.get(start..)).unwrap_or_default().trim().to_owned()
     }
 
+    fn trigger_value(&self, path: &str) -> Option<Value> {
+        self.trigger.as_ref()?.pointer(path).cloned()
+    }
+
     fn result_value(&self) -> Option<Value> {
         self.result.as_ref().and_then(|(_, result)| serde_json::from_str(result).ok())
     }
 
-    /// The text with `{message}`, `{rest}`, `{result}` and `{result:/pointer}` filled in.
+    /// The text with `{message}`, `{rest}`, `{result}`, `{result:/pointer}` and `{trigger:/pointer}` filled in.
     fn fill(&self, text: &str, rest: &str) -> String {
         let mut filled = String::new();
         let mut left = text;
@@ -169,11 +176,26 @@ impl Asked {
             "rest" => Some(rest.to_owned()),
             "result" => Some(self.result.as_ref().map(|(_, result)| result.clone()).unwrap_or_default()),
             _ => {
-                let path = Pointer::parse(name.strip_prefix("result:")?).ok()?;
-                let value = self.result_value().and_then(|result| path.get(&result).cloned());
+                let (source, path) = name.split_once(':')?;
+                let value = match source {
+                    "result" => {
+                        let path = Pointer::parse(path).ok()?;
+                        self.result_value().and_then(|result| path.get(&result).cloned())
+                    }
+                    "trigger" => self.trigger_value(path),
+                    _ => return None,
+                };
                 let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 Some(value.map_or_else(|| "nothing".to_owned(), text))
             }
         }
     }
+}
+
+/// What a trigger tells stands as JSON behind what it asks for.
+fn told(message: &Message) -> Option<Value> {
+    let is_instruction = matches!(message.role(), Role::Developer | Role::User);
+    let text = is_instruction.then(|| message.text())?;
+    let told: Value = serde_json::from_str(text.rsplit("\n\n").next()?).ok()?;
+    told.get("trigger").is_some().then_some(told)
 }

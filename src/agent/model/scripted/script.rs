@@ -31,6 +31,8 @@ pub(super) struct When {
     pub(super) tool: Option<String>,
     /// That result says `ok: true`, or does not.
     pub(super) ok: Option<bool>,
+    /// The run was started by a trigger of this type: `state`, `cron`, `webhook` …
+    pub(super) trigger: Option<String>,
     /// The request offers this tool.
     pub(super) offered: Option<String>,
 }

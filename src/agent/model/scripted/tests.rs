@@ -49,6 +49,20 @@ fn called(result: &str) -> Value {
 }
 
 #[tokio::test]
+async fn a_turn_answers_a_trigger_and_what_it_told() {
+    let script = json!({ "pace": "0ms", "turns": [
+        { "when": { "trigger": "cron" }, "answer": [{ "say": "the clock" }] },
+        { "when": { "trigger": "state" }, "answer": [{ "say": "{trigger:/doc} is {trigger:/changes/0/new}" }] },
+        { "answer": [{ "say": "a person" }] },
+    ] });
+    let told = r#"{"trigger":"state","doc":"task/1","changes":[{"path":"/status","new":"ready"}]}"#;
+    let asked = json!([{ "id": "d", "role": "developer", "content": format!("Look.\n\n{told}") }]);
+    assert_eq!(text(&pieces(&script, &request(&asked, &[])).await), "task/1 is ready");
+    let asked = json!([{ "id": "u", "role": "user", "content": "hello" }]);
+    assert_eq!(text(&pieces(&script, &request(&asked, &[])).await), "a person");
+}
+
+#[tokio::test]
 async fn the_first_turn_that_fits_answers() {
     let script = json!({ "pace": "0ms", "turns": [
         { "when": { "tool": "f", "ok": false }, "answer": [{ "say": "refused" }] },
