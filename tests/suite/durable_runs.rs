@@ -410,7 +410,9 @@ async fn a_planner_that_dies_at_any_of_its_commits_works_on_each_item_once() {
             let title = step["title"].as_str().expect("a title");
             assert_eq!(whole(&format!("I am working on “{title}” now")), 1, "{said:?}");
         }
-        assert_eq!(whole("Everything on the list is done."), 1, "{said:?}");
+        // Which of the two depends on whether it finds open items when it looks again.
+        let ends = whole("The list is done.") + whole("Everything on the list is done.");
+        assert_eq!(ends, 1, "{said:?}");
     })
     .await;
 }
