@@ -11,7 +11,7 @@ use crate::agui::{Event, Reading};
 use super::super::{ReadError, Runtime};
 use super::record::Lifecycle;
 
-/// Of a live run, what is there: whoever asks waits no longer than this for a further piece.
+/// Of a live run, what is there: whoever asks waits no longer than this, however much more the run tells.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// One thing.
@@ -44,10 +44,11 @@ impl Runtime {
         }
         let Some(mut events) = self.run_events(principal, run_id, None).await? else { return Ok(None) };
         let (mut decoder, mut steps) = (Decoder::new(usize::MAX), Vec::new());
+        let patience = tokio::time::Instant::now() + PATIENCE;
         loop {
             let next = match record.status.is_over() {
                 true => events.next().await,
-                false => tokio::time::timeout(PATIENCE, events.next()).await.unwrap_or(None),
+                false => tokio::time::timeout_at(patience, events.next()).await.unwrap_or(None),
             };
             let Some(bytes) = next.transpose()? else { return Ok(Some((record, steps))) };
             decoder.push(&bytes);
