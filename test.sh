@@ -46,7 +46,8 @@ if [ "$mode" = full ]; then
 fi
 
 say "suite"
-cargo test --quiet --lib --bins --test all
+# A whole run takes a few minutes; one that does not end is a failure, not a machine that waits.
+timeout --verbose 40m cargo test --quiet --lib --bins --test all
 
 [ "$mode" = quick ] && { say "passed (quick: without Node, Python and the browser)"; exit 0; }
 

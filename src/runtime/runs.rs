@@ -20,6 +20,7 @@ mod standing;
 mod steps;
 mod submit;
 mod ticket;
+mod turn;
 
 use super::StartRun;
 use crate::agent::cause::Cause;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Response;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -14,8 +15,8 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::server::Server;
 
-/// No step of a test takes longer; a hang becomes a failure.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// No step of a test takes longer, also on a slow machine; a hang becomes a failure.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One socket, with whatever it was told and nobody has asked for yet.
 pub(crate) struct Socket {
@@ -157,8 +158,9 @@ impl Socket {
 
     /// The next message but answers to pings.
     pub(crate) async fn listen(&mut self) -> Option<Message> {
+        let until = Instant::now() + PATIENCE;
         loop {
-            match tokio::time::timeout(PATIENCE, self.inner.next()).await.expect("a message in time") {
+            match tokio::time::timeout_at(until, self.inner.next()).await.expect("a message in time") {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(message)) => return Some(message),
                 Some(Err(_)) | None => return None,
@@ -233,6 +235,7 @@ impl Events {
     }
 
     pub(crate) async fn next(&mut self) -> Told {
+        let until = Instant::now() + PATIENCE;
         loop {
             if let Some(end) = self.buffer.find("\n\n") {
                 let frame: String = self.buffer.drain(..end + 2).collect();
@@ -247,7 +250,7 @@ impl Events {
                 let data = serde_json::from_str(&field("data")).expect("data is JSON");
                 return Told { id: field("id"), event: field("event"), data };
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("an event in time");
+            let chunk = tokio::time::timeout_at(until, self.response.chunk()).await.expect("an event in time");
             let chunk = chunk.expect("the stream is not cut").expect("the stream goes on");
             self.buffer.push_str(std::str::from_utf8(&chunk).expect("events are cut between characters"));
         }
@@ -255,7 +258,8 @@ impl Events {
 
     /// Reads whatever is left until the server ends the stream.
     pub(crate) async fn end(mut self) {
-        while tokio::time::timeout(PATIENCE, self.response.chunk())
+        let until = Instant::now() + PATIENCE;
+        while tokio::time::timeout_at(until, self.response.chunk())
             .await
             .expect("an end in time")
             .expect("no cut")

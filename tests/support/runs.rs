@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::documents::Answer;
 use super::events::EventStream;
 use super::server::Server;
 
-/// No step of a test takes longer; a hang becomes a failure.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// No document takes longer to become what a test waits for; a hang becomes a failure.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Server {
     /// Submits a run that is taken; answers its id.
@@ -54,6 +55,8 @@ impl Server {
         let mut response = self.http().get(url).send().await.expect("an answer");
         assert_eq!(response.status(), 200);
         let (mut buffer, mut document) = (String::new(), Value::Null);
+        // Keep-alives arrive whatever becomes of the document.
+        let until = Instant::now() + PATIENCE;
         loop {
             while let Some(end) = buffer.find("\n\n") {
                 let frame: String = buffer.drain(..end + 2).collect();
@@ -62,7 +65,7 @@ impl Server {
             if is_wanted(&document) {
                 return document;
             }
-            let chunk = tokio::time::timeout(PATIENCE, response.chunk()).await;
+            let chunk = tokio::time::timeout_at(until, response.chunk()).await;
             let chunk = chunk.unwrap_or_else(|_| panic!("{name} does not become what is wanted: {document}"));
             let chunk = chunk.expect("the stream is not cut").expect("a document's stream does not end");
             buffer.push_str(std::str::from_utf8(&chunk).expect("frames are text"));

@@ -20,6 +20,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::events::EventStream;
 
+/// No answer is silent for so long, keep-alives included: a hang fails its test.
+const SILENCE: Duration = Duration::from_secs(90);
+
 /// A running `coagent serve`, or the same in this process; ended when dropped.
 pub(crate) struct Server {
     process: Process,
@@ -261,7 +264,7 @@ impl Drop for Server {
 fn client() -> reqwest::Client {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().expect("an HTTP client")
+    reqwest::Client::builder().no_proxy().read_timeout(SILENCE).build().expect("an HTTP client")
 }
 
 fn spawn(options: &Options) -> (Child, String) {

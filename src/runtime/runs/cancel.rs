@@ -3,12 +3,13 @@
 use crate::access::Principal;
 use crate::store::{Batch, CommitError, Settle};
 
-use super::super::clock::{now, now_ms};
+use super::super::clock::now;
 use super::super::thread::StopReason;
 use super::super::{ReadError, Runtime};
 use super::lifecycle::Life;
 use super::record::{Lifecycle, RunStatus};
 use super::ticket::Ticket;
+use super::turn::Turn;
 
 impl Runtime {
     /// Ends a run, with those that it started and waits for; on return its end is durable. Answers the run as it is then,
@@ -19,8 +20,8 @@ impl Runtime {
             let mut attempted = std::pin::pin!(attempted);
             attempted.as_mut().enable();
             let is_own = |ticket: &Ticket| ticket.tenant == principal.tenant && ticket.owner == principal.subject;
-            if let Some((ticket, life)) = self.services.queue.take(run_id, is_own) {
-                self.take_back(&ticket, life).await?;
+            if let Some((turn, ticket, life)) = self.services.queue.take(run_id, is_own) {
+                self.take_back(turn, &ticket, life).await?;
                 return self.run_record(principal, run_id).await;
             }
             if self.services.live_runs.is_of(run_id, principal) {
@@ -43,22 +44,19 @@ impl Runtime {
     }
 
     /// Ends a run that never began.
-    async fn take_back(&self, ticket: &Ticket, mut life: Life) -> Result<(), ReadError> {
+    async fn take_back(&self, turn: Turn, ticket: &Ticket, mut life: Life) -> Result<(), ReadError> {
         life.told.status = RunStatus::Cancelled;
         life.told.finished_at = Some(now());
         let settle = vec![Settle::from(ticket.key())];
         match self.services.store.commit(Batch { settle, ..life.next().into() }).await {
             // Somebody else has started it, or taken it back before.
             Ok(_) | Err(CommitError::Settled { .. }) => {
-                self.services.queue.leave(&ticket.run_id);
+                turn.leave();
                 life.show(&self.services.documents);
                 self.services.standings.saw(&ticket.tenant, &life.told);
                 Ok(())
             }
-            Err(error) => {
-                self.services.queue.put_back(&ticket.run_id, now_ms());
-                Err(ReadError::Unavailable { reason: error.to_string() })
-            }
+            Err(error) => Err(ReadError::Unavailable { reason: error.to_string() }),
         }
     }
 }

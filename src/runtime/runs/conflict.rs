@@ -104,15 +104,12 @@ impl Runtime {
     async fn join(&self, ticket: &Ticket, client: &mut Option<Client>) -> Result<Option<Submitted>, SubmitError> {
         let thread = ticket.thread();
         let Some(waiting) = self.services.queue.waiting_on(&thread, &ticket.agent) else { return Ok(None) };
-        let Some((earlier, life)) = self.services.queue.take(&waiting, |_| true) else { return Ok(None) };
+        let Some((turn, earlier, life)) = self.services.queue.take(&waiting, |_| true) else { return Ok(None) };
         let merged = match (earlier.input(), ticket.input()) {
             (Ok(earlier_input), Ok(later)) => earlier.with(&merged(earlier_input, later)),
-            (Err(reason), _) | (_, Err(reason)) => {
-                self.services.queue.put_back(&waiting, now_ms());
-                return Err(SubmitError::Unavailable { reason });
-            }
+            (Err(reason), _) | (_, Err(reason)) => return Err(SubmitError::Unavailable { reason }),
         };
-        let (services, queue) = (Arc::clone(&self.services), Arc::clone(&self.services.queue));
+        let services = Arc::clone(&self.services);
         let client = client.take();
         let joined = tokio::spawn(async move {
             let settle = vec![Settle::from(merged.key())];
@@ -120,13 +117,10 @@ impl Runtime {
             match services.store.commit(Batch { settle, put, ..Batch::default() }).await {
                 Ok(_) => {
                     let (run_id, thread_id) = (merged.run_id.clone(), merged.thread.clone());
-                    queue.changed_to(merged, life, client);
+                    turn.change_to(merged, life, client);
                     Ok(Submitted { run_id, thread_id, accepted: true })
                 }
-                Err(error) => {
-                    queue.put_back(&waiting, now_ms());
-                    Err(SubmitError::Unavailable { reason: error.to_string() })
-                }
+                Err(error) => Err(SubmitError::Unavailable { reason: error.to_string() }),
             }
         });
         let crashed = |error: tokio::task::JoinError| SubmitError::Unavailable { reason: error.to_string() };
@@ -136,19 +130,16 @@ impl Runtime {
     /// Ends what is at work on a thread, and what waits for it, in favour of another run.
     async fn supersede(&self, thread: &ThreadRef) -> Result<(), ReadError> {
         while let Some(run_id) = self.services.queue.first_waiting_on(thread) {
-            let Some((ticket, mut life)) = self.services.queue.take(&run_id, |_| true) else { continue };
+            let Some((turn, ticket, mut life)) = self.services.queue.take(&run_id, |_| true) else { continue };
             life.told.status = RunStatus::Superseded;
             life.told.finished_at = Some(now());
             let settle = vec![Settle::from(ticket.key())];
             match self.services.store.commit(Batch { settle, ..life.next().into() }).await {
                 Ok(_) | Err(CommitError::Settled { .. }) => {
-                    self.services.queue.leave(&run_id);
+                    turn.leave();
                     life.show(&self.services.documents);
                 }
-                Err(error) => {
-                    self.services.queue.put_back(&run_id, now_ms());
-                    return Err(ReadError::Unavailable { reason: error.to_string() });
-                }
+                Err(error) => return Err(ReadError::Unavailable { reason: error.to_string() }),
             }
         }
         match self.services.threads.get(thread) {

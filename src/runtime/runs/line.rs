@@ -65,10 +65,17 @@ pub(super) trait Allowed {
     fn at_once(&self, waiter: &Waiter) -> Option<usize>;
 }
 
+/// A run that was taken out, told apart from the same run that has come back since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) run_id: String,
+    at: Place,
+}
+
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    Start(String),
+    Start(Taken),
     /// Nothing before this time; `None` is nothing until something else happens.
     Wait(Option<i64>),
 }
@@ -102,9 +109,11 @@ impl Line {
         }
     }
 
-    /// A run whose place was taken is stored and waits now.
+    /// A run whose place was taken is stored and waits now; also one that was taken out, has begun and failed, and comes back
+    /// before whoever took it says that it left.
     pub(super) fn enter(&mut self, waiter: Waiter, place: u64) {
         let at = Place { priority: Priority::of(&waiter.cause), place };
+        self.starting.remove(&waiter.run_id);
         self.places.insert(waiter.run_id.clone(), at);
         self.waiting.insert(at, waiter);
     }
@@ -133,36 +142,41 @@ impl Line {
             }
         }
         let Some(place) = found else { return Next::Wait(soonest) };
-        let waiter = self.waiting.remove(&place).expect("it was found just now");
-        let run_id = waiter.run_id.clone();
-        self.take_out(waiter);
-        Next::Start(run_id)
+        Next::Start(self.take_out(place).expect("it was found just now"))
     }
 
-    /// What was taken out is at work, or will never be.
-    pub(super) fn leave(&mut self, run_id: &str) {
-        self.places.remove(run_id);
-        self.starting.remove(run_id);
+    /// What was taken out is at work, or will never be. `false` when it has come back since, and waits or was taken again.
+    pub(super) fn leave(&mut self, taken: &Taken) -> bool {
+        let is_it = self.places.get(&taken.run_id) == Some(&taken.at);
+        if is_it {
+            self.places.remove(&taken.run_id);
+            self.starting.remove(&taken.run_id);
+        }
+        is_it
     }
 
     /// What was taken out could not be started now.
-    pub(super) fn put_back(&mut self, run_id: &str, due_at_ms: i64) {
-        if let (Some(waiter), Some(place)) = (self.starting.remove(run_id), self.places.get(run_id)) {
+    pub(super) fn put_back(&mut self, taken: &Taken, due_at_ms: i64) {
+        if self.places.get(&taken.run_id) != Some(&taken.at) {
+            return;
+        }
+        if let Some(waiter) = self.starting.remove(&taken.run_id) {
             *self.held.entry(waiter.agent.clone()).or_default() += 1;
-            self.waiting.insert(*place, Waiter { due_at_ms, ..waiter });
+            self.waiting.insert(taken.at, Waiter { due_at_ms, ..waiter });
         }
     }
 
-    /// Takes out a run that waits, so that it is not started; `false` when it does not wait.
-    pub(super) fn take(&mut self, run_id: &str) -> bool {
-        let Some(waiter) = self.places.get(run_id).and_then(|place| self.waiting.remove(place)) else { return false };
-        self.take_out(waiter);
-        true
+    /// Takes out a run that waits, so that it is not started; `None` when it does not wait.
+    pub(super) fn take(&mut self, run_id: &str) -> Option<Taken> {
+        self.take_out(*self.places.get(run_id)?)
     }
 
-    fn take_out(&mut self, waiter: Waiter) {
+    fn take_out(&mut self, at: Place) -> Option<Taken> {
+        let waiter = self.waiting.remove(&at)?;
         self.let_go(&waiter.agent);
-        self.starting.insert(waiter.run_id.clone(), waiter);
+        let run_id = waiter.run_id.clone();
+        self.starting.insert(run_id.clone(), waiter);
+        Some(Taken { run_id, at })
     }
 
     /// Whether a run waits, or is just being started.
@@ -231,11 +245,19 @@ mod tests {
     }
 
     fn order(line: &mut Line, world: &World) -> Vec<String> {
-        let mut order = Vec::new();
-        while let Next::Start(run_id) = line.next(0, world, world) {
-            order.push(run_id);
+        let next = || match line.next(0, world, world) {
+            Next::Start(taken) => Some(taken.run_id),
+            Next::Wait(_) => None,
+        };
+        std::iter::from_fn(next).collect()
+    }
+
+    /// The first that may start.
+    fn first(line: &mut Line, now_ms: i64, world: &World) -> Taken {
+        match line.next(now_ms, world, world) {
+            Next::Start(taken) => taken,
+            Next::Wait(until) => panic!("nothing may start before {until:?}"),
         }
-        order
     }
 
     use CauseKind::{Api, Cron, User};
@@ -251,8 +273,9 @@ mod tests {
         let runs = [("a", "x", "1", Api), ("b", "x", "1", Api), ("c", "x", "2", Api), ("d", "x", "3", Api)];
         let mut line = line(&runs);
         let busy = World { busy: vec!["3"], ..world(9) };
-        assert_eq!(order(&mut line, &busy), ["a", "c"]);
-        line.leave("a");
+        let [a, c] = [first(&mut line, 0, &busy), first(&mut line, 0, &busy)];
+        assert_eq!((a.run_id.as_str(), c.run_id.as_str(), order(&mut line, &busy).len()), ("a", "c", 0));
+        assert!(line.leave(&a));
         assert_eq!(order(&mut line, &World { busy: vec!["1", "3"], ..world(9) }), [""; 0]);
         assert_eq!(order(&mut line, &world(9)), ["b", "d"]);
     }
@@ -278,13 +301,29 @@ mod tests {
     fn what_is_put_back_keeps_its_place_and_waits_for_its_time() {
         let mut line = line(&[("a", "x", "1", Api), ("b", "x", "2", Api)]);
         let world = world(1);
-        assert_eq!(line.next(0, &world, &world), Next::Start("a".to_owned()));
+        let a = first(&mut line, 0, &world);
         assert_eq!(line.next(0, &world, &world), Next::Wait(None), "one is being started");
-        line.put_back("a", 50);
-        assert_eq!(line.next(0, &world, &world), Next::Start("b".to_owned()));
-        line.leave("b");
+        line.put_back(&a, 50);
+        let b = first(&mut line, 0, &world);
+        assert_eq!((a.run_id.as_str(), b.run_id.as_str()), ("a", "b"));
+        line.leave(&b);
         assert_eq!(line.next(49, &world, &world), Next::Wait(Some(50)));
-        assert_eq!(line.next(50, &world, &world), Next::Start("a".to_owned()));
+        assert_eq!(first(&mut line, 50, &world), a);
+    }
+
+    #[test]
+    fn a_run_that_comes_back_before_it_has_left_waits_on() {
+        let mut line = line(&[("a", "x", "1", Api)]);
+        let world = world(1);
+        let once = first(&mut line, 0, &world);
+        let waiter = line.starting["a"].clone();
+        assert!(line.hold("x", 9));
+        line.enter(waiter, 7);
+        assert!(!line.leave(&once), "it waits again");
+        line.put_back(&once, 50);
+        let again = first(&mut line, 0, &world);
+        assert!(!line.leave(&once) && line.has("a"), "it is being started again");
+        assert!(line.leave(&again) && !line.has("a"));
     }
 
     #[test]
@@ -293,9 +332,9 @@ mod tests {
         assert!(line.hold("x", 2) && !line.hold("x", 2) && line.hold("y", 2));
         line.let_go("x");
         assert!(line.hold("x", 2));
-        assert_eq!(order(&mut line, &world(9)), ["a"]);
+        let a = first(&mut line, 0, &world(9));
         assert!(line.hold("x", 2) && !line.hold("x", 2), "what is started waits no more");
-        line.leave("a");
+        line.leave(&a);
         assert!(!line.hold("x", 2));
         assert!(!line.has("a"));
     }
@@ -303,9 +342,10 @@ mod tests {
     #[test]
     fn what_is_taken_out_does_not_start() {
         let mut line = line(&[("a", "x", "1", Api)]);
-        assert!(line.take("a") && !line.take("a") && !line.take("b"));
+        let taken = line.take("a").expect("it waits");
+        assert!(line.take("a").is_none() && line.take("b").is_none());
         assert_eq!(order(&mut line, &world(9)), [""; 0]);
-        line.put_back("a", 0);
+        line.put_back(&taken, 0);
         assert_eq!(order(&mut line, &world(9)), ["a"]);
     }
 }

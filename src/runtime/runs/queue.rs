@@ -15,9 +15,10 @@ use super::super::live_runs::LiveRuns;
 use super::super::thread::{ThreadHandle, ThreadRef};
 use super::super::{FrameStream, Services, StartError, StartRun};
 use super::lifecycle::{Life, Unreadable, name_of};
-use super::line::{Allowed, AtWork, Line, Next, Waiter};
+use super::line::{Allowed, AtWork, Line, Next, Taken, Waiter};
 use super::submit::queued;
 use super::ticket::{QUEUE, Ticket};
+use super::turn::Turn;
 use super::{FromQueue, Starting};
 
 /// When a run is tried again that could not be started, because the store or the process has no room for it.
@@ -103,7 +104,10 @@ impl Queue {
         inner.entered += 1;
         let place = inner.entered;
         inner.line.enter(ticket.waiter(due_at_ms), place);
-        inner.held.insert(ticket.run_id.clone(), Held { ticket, life, clients: client.into_iter().collect() });
+        // One that comes back so soon that those who waited for it do not have their streams yet keeps them.
+        let mut clients = inner.held.remove(&ticket.run_id).map(|held| held.clients).unwrap_or_default();
+        clients.extend(client);
+        inner.held.insert(ticket.run_id.clone(), Held { ticket, life, clients });
         drop(inner);
         self.live.wake();
     }
@@ -143,22 +147,25 @@ impl Queue {
         self.inner().line.waiting().filter(|waiter| waiter.agent == agent).count()
     }
 
-    /// A run that was taken out is asked something else, and waits on; one more client follows it.
-    pub(super) fn changed_to(&self, ticket: Ticket, life: Life, client: Option<Client>) {
-        let run_id = ticket.run_id.clone();
-        if let Some(held) = self.inner().held.get_mut(&run_id) {
+    /// A run that was taken out is asked something else; one more client follows it.
+    pub(super) fn change(&self, ticket: Ticket, life: Life, client: Option<Client>) {
+        if let Some(held) = self.inner().held.get_mut(&ticket.run_id) {
             (held.ticket, held.life) = (ticket, life);
             held.clients.extend(client);
         }
-        self.put_back(&run_id, now_ms());
     }
 
-    /// Takes a run out that waits, so that it is not started; whoever takes it lets it [leave](Self::leave) or puts it back.
-    pub(super) fn take(&self, run_id: &str, may: impl FnOnce(&Ticket) -> bool) -> Option<(Ticket, Life)> {
+    /// Takes a run out that waits, so that it is not started.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        run_id: &str,
+        may: impl FnOnce(&Ticket) -> bool,
+    ) -> Option<(Turn, Ticket, Life)> {
         let mut inner = self.inner();
         let found = inner.held.get(run_id).filter(|held| may(&held.ticket));
-        let found = found.map(|held| (held.ticket.clone(), held.life.clone()))?;
-        inner.line.take(run_id).then_some(found)
+        let (ticket, life) = found.map(|held| (held.ticket.clone(), held.life.clone()))?;
+        let taken = inner.line.take(run_id)?;
+        Some((Turn::new(Arc::clone(self), taken), ticket, life))
     }
 
     /// Whether a run waits or is just being started.
@@ -166,20 +173,23 @@ impl Queue {
         self.inner().line.has(run_id)
     }
 
-    /// A run that was taken out waits no more.
-    pub(super) fn leave(&self, run_id: &str) -> Option<Held> {
+    /// A run that was taken out waits no more; answers the clients that waited for it.
+    pub(super) fn leave(&self, taken: &Taken) -> Vec<Client> {
         let mut inner = self.inner();
-        inner.line.leave(run_id);
-        let held = inner.held.remove(run_id);
+        let clients = if inner.line.leave(taken) {
+            inner.held.remove(&taken.run_id).map(|held| held.clients)
+        } else {
+            inner.held.get_mut(&taken.run_id).map(|held| std::mem::take(&mut held.clients))
+        };
         drop(inner);
         self.attempted.notify_waiters();
         self.live.wake();
-        held
+        clients.unwrap_or_default()
     }
 
     /// A run that was taken out waits on.
-    pub(super) fn put_back(&self, run_id: &str, due_at_ms: i64) {
-        self.inner().line.put_back(run_id, due_at_ms);
+    pub(super) fn put_back(&self, taken: &Taken, due_at_ms: i64) {
+        self.inner().line.put_back(taken, due_at_ms);
         self.attempted.notify_waiters();
         self.live.wake();
     }
@@ -250,8 +260,9 @@ pub(crate) async fn serve(services: Arc<Services>, agents: Arc<Agents>) {
             return;
         }
         match next {
-            Next::Start(run_id) => {
-                tokio::spawn(start(Arc::clone(&services), Arc::clone(&agents), Arc::clone(&queue), run_id));
+            Next::Start(taken) => {
+                let turn = Turn::new(Arc::clone(&queue), taken);
+                tokio::spawn(start(Arc::clone(&services), Arc::clone(&agents), turn));
             }
             Next::Wait(due_at_ms) => tokio::select! {
                 () = services.live_runs.changed() => {}
@@ -271,28 +282,26 @@ async fn until(due_at_ms: Option<i64>) {
 }
 
 /// Starts a run that was taken out of the line. It leaves the queue in the commit that begins it.
-async fn start(services: Arc<Services>, agents: Arc<Agents>, queue: Arc<Queue>, run_id: String) {
-    let Some((starting, thread)) = prepare(&agents, &queue, &run_id) else {
-        return queue.put_back(&run_id, now_ms() + AGAIN_MS);
+async fn start(services: Arc<Services>, agents: Arc<Agents>, turn: Turn) {
+    let Some((starting, thread)) = prepare(&agents, &turn) else {
+        return turn.put_back(now_ms() + AGAIN_MS);
     };
+    let run_id = turn.run_id().to_owned();
     let started = match ThreadHandle::open(&services, &thread) {
         Ok(live) => live.start(starting).await,
         Err(no_room) => Err(no_room.into()),
     };
     match started {
-        Ok(stream) => {
-            let clients = queue.leave(&run_id).map(|held| held.clients).unwrap_or_default();
-            hand_over(&services, &thread, &run_id, clients, stream).await;
-        }
+        Ok(stream) => hand_over(&services, &thread, &run_id, turn.leave(), stream).await,
         Err(StartError::Settled) => {
             tracing::warn!(run = %run_id, "a queued run was started or taken back elsewhere");
-            queue.leave(&run_id);
+            turn.leave();
         }
         Err(error) => {
             if !matches!(error, StartError::Busy { .. } | StartError::ShuttingDown) {
                 tracing::warn!(run = %run_id, %error, "a queued run cannot start yet");
             }
-            queue.put_back(&run_id, now_ms() + AGAIN_MS);
+            turn.put_back(now_ms() + AGAIN_MS);
         }
     }
 }
@@ -321,8 +330,8 @@ async fn hand_over(
 }
 
 /// What the thread is asked for a run; `None` when that cannot be said now.
-fn prepare(agents: &Agents, queue: &Queue, run_id: &str) -> Option<(Starting, ThreadRef)> {
-    let inner = queue.inner();
+fn prepare(agents: &Agents, turn: &Turn) -> Option<(Starting, ThreadRef)> {
+    let (inner, run_id) = (turn.queue().inner(), turn.run_id());
     let Held { ticket, life, clients } = inner.held.get(run_id)?;
     let client = clients.first();
     let agent = agents.find(&ticket.agent)?;
