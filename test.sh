@@ -66,6 +66,9 @@ say "CopilotKit's core and ag-ui's clients against the built binary"
 say "aimock as the model of the built binary"
 (cd tests/model && npm ci --no-audit --no-fund --loglevel=error && npm test --silent)
 
+say "agents of pydantic-ai and LangGraph, hosted by the built binary"
+python3 tests/remote-agents/rig.py
+
 say "the npm package, and the pages of the examples"
 (cd clients/react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check && npm run --silent build)
 (cd examples/shared-state-react && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build)
