@@ -3,6 +3,7 @@
 //! It authorizes nothing by itself and knows no HTTP; the server layer turns requests into the calls below.
 
 mod agents;
+mod client_props;
 mod clock;
 mod document;
 mod documents;
@@ -40,6 +41,7 @@ pub use crate::agent::transcription::{Audio, TranscriptionError};
 pub use crate::agent::trigger::hook::{Delivery, Untrusted};
 pub use crate::agent::types::TypeSpec;
 pub use agents::{AgentView, Agents, Entry, Hosted, Unfit};
+pub use client_props::ClientProps;
 pub use document::{
     Accepted, Delta, DeltaTold, DocumentError, Evidence, Expects, Once, Origin, Proposal, Rejection, TogetherRefused,
     Write, squashed,
@@ -123,8 +125,17 @@ pub struct Connect {
     /// Names the synthetic run of a thread without runs.
     pub run_id: String,
     pub dialect: Dialect,
-    /// `<log epoch>.<position>` as a frame carried it.
-    pub last_event_id: Option<String>,
+    pub from: ReplayFrom,
+}
+
+/// From where on a thread is replayed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplayFrom {
+    Beginning,
+    /// After the event with this id, `<log epoch>.<position>` as a frame carried it.
+    Event(String),
+    /// From the beginning of this run.
+    Run(String),
 }
 
 /// Why a run did not start.
@@ -509,7 +520,8 @@ mod tests {
             assert_eq!(stopped, Ok(StopOutcome::NothingRunning));
             assert!(runtime.messages(&principal, &thread_id).await.expect("it can be read").is_empty());
             let (principal, run_id) = (principal.clone(), String::new());
-            let connect = Connect { principal, agent, thread_id, run_id, dialect: Dialect::V1, last_event_id: None };
+            let from = ReplayFrom::Beginning;
+            let connect = Connect { principal, agent, thread_id, run_id, dialect: Dialect::V1, from };
             assert!(runtime.connect(connect).await.expect("it can be read").next().await.is_none());
         }
         let Services { threads, documents, .. } = runtime.services.as_ref();

@@ -107,3 +107,43 @@ async fn a_client_whose_past_was_superseded_is_told_to_forget_it() {
     assert_eq!((&resumed[0]["type"], &resumed[0]["messages"]), (&json!("MESSAGES_SNAPSHOT"), &json!([])));
     assert_eq!(text(&resumed), "You said: one");
 }
+
+#[tokio::test]
+async fn a_page_that_names_a_run_is_shown_the_thread_from_it_on() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve();
+    server.run_to_end("demo", &say("t", "u1", "hello")).await;
+    let submitted = server.submit("demo", &json!({ "thread_id": "t", "prompt": "weather" })).await;
+    server.until_over(&submitted).await;
+    server.run_to_end("demo", &say("t", "u3", "hello again")).await;
+
+    let shown_from = |run: &str| {
+        let mut input = with_messages("t", &[]);
+        input["forwardedProps"] = json!({ "coagent": { "fromRun": run } });
+        let server = &server;
+        async move { EventStream::new(server.post("/agent/demo/connect", &input).await).rest().await }
+    };
+    let whole = server.replay("demo", "t").await;
+    let begins: Vec<usize> = (0..whole.len()).filter(|&at| whole[at]["type"] == "RUN_STARTED").collect();
+    assert_eq!(begins.len(), 3);
+    assert_eq!(happened(&shown_from(&submitted).await), happened(&whole[begins[1]..]));
+    assert_eq!(shown_from("a-run-of-nobody").await, [Value::Null; 0]);
+
+    let started = server.run("demo", &say("t", "u4", "slow")).await;
+    let live = server.get_v1("/runs?thread=t&status=running").await.body["items"][0]["run_id"].clone();
+    let mut follower = {
+        let mut input = with_messages("t", &[]);
+        input["forwardedProps"] = json!({ "coagent": { "fromRun": live } });
+        EventStream::new(server.post("/agent/demo/connect", &input).await)
+    };
+    let began = follower.next().await.expect("an event");
+    assert_eq!((&began["type"], &began["input"]["messages"][0]["id"]), (&json!("RUN_STARTED"), &json!("u4")));
+    server.stop("demo", "t").await;
+    assert_eq!(follower.rest().await.last().expect("an end")["type"], "RUN_FINISHED");
+    drop(started);
+
+    // The first question is asked again: what the page shows after it is no longer so.
+    server.run_to_end("demo", &say("t", "u1", "hello")).await;
+    let told = shown_from(&submitted).await;
+    assert_eq!((&told[0]["type"], &told[0]["messages"]), (&json!("MESSAGES_SNAPSHOT"), &json!([])));
+}

@@ -87,8 +87,8 @@ function runsOf(http: Http, agentId: string, thread: string, [document, standing
       return () => stops.forEach((stop) => stop());
     },
     async ended() {
-      const { items } = await answered(http.get<{ items: { run_id: string; finished_at?: string }[] }>(list), { items: [] });
-      return items.filter(({ finished_at }) => finished_at !== undefined).map(({ run_id }) => run_id);
+      const page = await answered(http.get<{ items: { run_id: string; finished_at?: string }[] }>(list), undefined);
+      return page?.items.filter(({ finished_at }) => finished_at !== undefined).map(({ run_id }) => run_id);
     },
     async isOfThread(runId) {
       const { thread_id } = await answered(http.get<{ thread_id: string }>(`/v1/runs/${encodeURIComponent(runId)}`), { thread_id: "" });
@@ -98,7 +98,7 @@ function runsOf(http: Http, agentId: string, thread: string, [document, standing
 }
 
 /** What may not be read, or cannot be just now, is shown when the thread is opened again. */
-async function answered<T>(answer: Promise<T>, otherwise: T): Promise<T> {
+async function answered<T, O>(answer: Promise<T>, otherwise: O): Promise<T | O> {
   try {
     return await answer;
   } catch (error) {

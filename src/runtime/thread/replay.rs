@@ -9,7 +9,7 @@ use crate::agui::{Dialect, Event, Message, sse};
 use crate::store::{Seq, Store};
 
 use super::super::document::{DocumentHandle, DocumentRef};
-use super::super::{Connect, ReadError, Services};
+use super::super::{Connect, ReadError, ReplayFrom, Services};
 use super::ThreadRef;
 use super::actor::{RunNote, Thread};
 use super::follow::Follow;
@@ -74,7 +74,11 @@ impl Thread {
                 Ok(self.empty_replay(request.dialect))
             };
         }
-        let resume = self.resume_point(request.last_event_id.as_deref()).await?;
+        let resume = match &request.from {
+            ReplayFrom::Beginning => Resume::FromStart,
+            ReplayFrom::Event(id) => self.after_event(id).await?,
+            ReplayFrom::Run(run_id) => self.at_run(run_id),
+        };
         let mut replay = self.empty_replay(request.dialect);
         replay.end = self.runs.len();
         replay.live =
@@ -165,8 +169,8 @@ impl Thread {
             .resuming(position, Some(note.last_position))
     }
 
-    async fn resume_point(&self, last_event_id: Option<&str>) -> Result<Resume, ReadError> {
-        let Some(position) = last_event_id.and_then(|id| self.position_of(id)) else { return Ok(Resume::FromStart) };
+    async fn after_event(&self, id: &str) -> Result<Resume, ReadError> {
+        let Some(position) = self.position_of(id) else { return Ok(Resume::FromStart) };
         if let Some(live) = self.live_start().filter(|live| position >= live.first_position) {
             debug_assert!(live.first_position <= position);
             return Ok(Resume::Live { position });
@@ -175,10 +179,7 @@ impl Thread {
             return Ok(Resume::FromRun(self.runs.len()));
         };
         let note = &self.runs[run];
-        // What the client has of the runs before may have been changed since.
-        let later_edits = self.runs[run + 1..].iter().any(|note| note.edits)
-            || self.live_start().is_some_and(|start| !start.edits.is_empty());
-        if note.superseded || later_edits {
+        if note.superseded || self.edits_from(run + 1) {
             return Ok(Resume::Anew);
         }
         if position == note.last_position {
@@ -186,6 +187,18 @@ impl Thread {
             return Ok(if later_superseded { Resume::Anew } else { Resume::FromRun(run + 1) });
         }
         Ok(if self.keeps(position).await? { Resume::Inside { run, position } } else { Resume::Anew })
+    }
+
+    /// A client that names a run has shown all before it; of a run that never began there is nothing to show.
+    fn at_run(&self, run_id: &str) -> Resume {
+        let run = self.runs.iter().rposition(|note| note.run_id == run_id).unwrap_or(self.runs.len());
+        let is_superseded = self.runs[run..].iter().any(|note| note.superseded);
+        if is_superseded || self.edits_from(run) { Resume::Anew } else { Resume::FromRun(run) }
+    }
+
+    /// Whether a run from this place on, or the live one, changes what a client has of the runs before.
+    fn edits_from(&self, run: usize) -> bool {
+        self.runs[run..].iter().any(|note| note.edits) || self.live_start().is_some_and(|start| !start.edits.is_empty())
     }
 
     /// Whether the raw entries after a position are still there.

@@ -15,6 +15,7 @@ use crate::state::limits::Limits;
 use crate::store::{Batch, CommitError};
 
 use super::super::agents::Hosted;
+use super::super::client_props::ClientProps;
 use super::super::clock::now;
 use super::super::document::{Author, Begun, DocumentRef, Evidence, Refused};
 use super::super::runs::{RetryPlan, Starting, Unreadable, new_run_id};
@@ -242,7 +243,7 @@ impl Thread {
     /// where nobody left the run early; where somebody did, only the agent's last words prove something, sent back whole:
     /// the version they were said at.
     fn evidence(&self, input: &RunAgentInput, resolved: &Resolved, document: &DocumentRef) -> Evidence {
-        if let Some(exact) = seen_state_version(input) {
+        if let Some(exact) = ClientProps::of(input).state_version {
             return Evidence::Exact(exact);
         }
         let seen = || resolved.seen.iter().map(|seen| (seen, &self.runs[seen.run]));
@@ -278,21 +279,6 @@ pub(super) fn opening(thread_id: &str, run_id: &str, parent_run_id: Option<&str>
         started.input = Some(input);
     }
     event
-}
-
-/// The document version that a client says it saw (`forwardedProps.coagent.stateVersion`).
-fn seen_state_version(input: &RunAgentInput) -> Option<u64> {
-    #[derive(serde::Deserialize)]
-    struct Props {
-        coagent: Coagent,
-    }
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Coagent {
-        state_version: u64,
-    }
-    let props = input.forwarded_props.as_ref()?;
-    serde_json::from_str::<Props>(props.get()).ok().map(|props| props.coagent.state_version)
 }
 
 /// New messages of the run, those first that a regenerated run has to bring again.

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 
 use crate::access::Principal;
 use crate::agui::{Encoding, RunAgentInput};
-use crate::runtime::{Connect, Hosted, StartRun};
+use crate::runtime::{ClientProps, Connect, Hosted, ReplayFrom, StartRun};
 
 use super::super::caller::applications_own;
 use super::super::stream::event_stream;
@@ -27,14 +27,19 @@ pub(super) async fn connect(mount: &Mount, agent: &str, headers: &HeaderMap, bod
     let agent = find(mount, agent)?;
     let input = read(body)?;
     let tap = mount.debug_feed.as_ref().map(|feed| feed.tap(&agent, &input));
-    let last_event_id = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let last_event_id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let from = match (last_event_id, ClientProps::of(&input).from_run) {
+        (Some(id), _) => ReplayFrom::Event(id.to_owned()),
+        (None, Some(run_id)) => ReplayFrom::Run(run_id),
+        (None, None) => ReplayFrom::Beginning,
+    };
     let connect = Connect {
         principal: Principal::local(),
         agent,
         dialect: input.dialect(),
         thread_id: input.thread_id,
         run_id: input.run_id,
-        last_event_id,
+        from,
     };
     Ok(event_stream(mount.runtime.connect(connect).await?, tap))
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::agui::sse::Decoder;
 use crate::agui::{Dialect, Encoding, RunAgentInput};
-use crate::runtime::{Connect, FrameStream, Hosted, ReadError, StartError, StartRun, StopOutcome};
+use crate::runtime::{Connect, FrameStream, Hosted, ReadError, ReplayFrom, StartError, StartRun, StopOutcome};
 
 use super::super::error::problem::Problem;
 use super::feed::Running;
@@ -46,7 +46,7 @@ impl<S> Session<S> {
             thread_id,
             run_id: uuid::Uuid::now_v7().to_string(),
             dialect: Dialect::V1,
-            last_event_id: after,
+            from: after.map_or(ReplayFrom::Beginning, ReplayFrom::Event),
         };
         match self.runtime.connect(connect).await {
             Ok(frames) => self.open_run(channel, frames),

@@ -23,8 +23,8 @@ type Subscriber = {
 export type Runs = {
   /** Tells of runs of the agent, on this thread or another, as soon as something is known of them; perhaps more than once. */
   onRun(listener: (runId: string) => void): () => void;
-  /** The ids of the latest that have ended. */
-  ended(): Promise<readonly string[]>;
+  /** The ids of the latest that have ended, the newest first; `undefined` when that cannot be said now. */
+  ended(): Promise<readonly string[] | undefined>;
   isOfThread(runId: string): Promise<boolean>;
 };
 
@@ -35,20 +35,27 @@ export type Binding = {
   readonly agent: BoundAgent;
   readonly document: SharedDocument<Json>;
   readonly runs: Runs;
-  /** Shows the thread as it is now, with a run that goes on to its end. */
+  /** Shows the thread, with a run that goes on to its end. */
   readonly attend: () => Promise<unknown>;
 };
 
 /** Answers how to end it. */
 export function bind({ agent, document, runs, attend }: Binding): () => void {
   let given: Json | undefined = agent.state as Json;
+  /** Runs that are shown here, or were. */
   const met = new Set<string>();
-  /** What ended until now was shown here, by the run itself or by the replay of its thread. */
+  /** Takes what has ended until now as shown; answers what of it is new, the oldest first. */
   const meet = async () => {
-    for (const runId of await runs.ended()) met.add(runId);
+    const fresh = (await runs.ended())?.filter((runId) => !met.has(runId)).reverse() ?? [];
+    for (const runId of fresh) met.add(runId);
+    return fresh;
   };
   let meeting = meet();
   let isEnded = false;
+  /** What the run that is being shown is: one of this page, or a replay of the thread. */
+  let isReplay = false;
+  /** From which run on the next replay shows the thread: what went before it is on the page. */
+  let replayFrom: string | undefined;
   /** Runs that are shown here. While there is one its own events lead the agent's state from version to version. */
   let shown = agent.isRunning ? 1 : 0;
   /** Runs that were heard of meanwhile: the one that is shown, and perhaps one that came after it. */
@@ -79,22 +86,29 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
     onRunFinalized: (told) => {
       if (isCopy(told)) return;
       shown = Math.max(0, shown - 1);
-      meeting = meet();
       // Where its events have led is no edit of anybody here.
       given = agent.state as Json;
       give();
+      // A replay has shown all that has ended by now; a run of this page only itself, which is the first that is new.
+      const isAll = isReplay;
+      const missed = meeting.then(meet).then((fresh) => (isAll ? [] : fresh.slice(1)));
+      meeting = missed;
+      void missed.then(([runId]) => (runId === undefined ? undefined : show(runId)));
       for (const runId of heardOf) void look(runId);
       heardOf.clear();
     },
     async onRunInitialized({ input, ...told }) {
       if (isCopy(told)) return undefined;
       shown += 1;
+      const from = replayFrom;
+      replayFrom = undefined;
       // Without messages a thread is replayed, not run.
-      if (input.messages.length === 0 || document.getSnapshot().version === 0) return undefined;
+      isReplay = from !== undefined || input.messages.length === 0;
+      if (from !== undefined) addProps(input, { fromRun: from });
+      if (isReplay || document.getSnapshot().version === 0) return undefined;
       await settled(document);
       const { version, state } = document.confirmed();
-      const properties = isObject(input.forwardedProps) ? input.forwardedProps : {};
-      input.forwardedProps = { ...properties, coagent: { stateVersion: version } };
+      addProps(input, { stateVersion: version });
       return isObject(state) ? { state: { ...state } } : undefined;
     },
   });
@@ -103,7 +117,22 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
     await meeting;
     if (met.has(runId)) return;
     met.add(runId);
-    if ((await runs.isOfThread(runId)) && shown === 0 && !isEnded) await attend();
+    if (await runs.isOfThread(runId)) await show(runId);
+  };
+  /** Shows a run that was not asked for here, and those after it; a page that is busy does so when it is not. */
+  const show = async (runId: string) => {
+    if (isEnded) return;
+    if (shown > 0) {
+      met.delete(runId);
+      heardOf.add(runId);
+      return;
+    }
+    replayFrom = runId;
+    try {
+      await attend();
+    } finally {
+      replayFrom = undefined;
+    }
   };
   const stopRuns = runs.onRun((runId) => {
     if (shown > 0) heardOf.add(runId);
@@ -117,6 +146,12 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
     stopRuns();
     stopGiving();
   };
+}
+
+/** Our properties beside those of the application (docs/copilotkit.md §4). */
+function addProps(input: RunInput, coagent: Json): void {
+  const properties = isObject(input.forwardedProps) ? input.forwardedProps : {};
+  input.forwardedProps = { ...properties, coagent };
 }
 
 /** What is not settled by then comes to the run by itself: the document's changes reach it while it is live. */
