@@ -4,4 +4,5 @@ export { Presence, type PresenceProps } from "./react/presence.js";
 export { SharedStateProvider, type SharedStateProviderProps, useClientState, useStateClient } from "./react/provider.js";
 export { SharedState, type SharedStateProps } from "./react/shared-state.js";
 export { type Past, StateHistory, type StateHistoryProps } from "./react/state-history.js";
+export { type LiveAgentState, useLiveAgentState } from "./react/use-live-agent-state.js";
 export { type SharedStateOptions, type SharedStateResult, useSharedState } from "./react/use-shared-state.js";

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import WebSocket from "ws";
 import { IDBFactory, IDBKeyRange } from "fake-indexeddb";
 import { type ClientOptions, type Commit, IndexedDbJournal, type Json, type Proposal, StateClient } from "../src/index.js";
+import { forgetful, type Journal } from "../src/journal.js";
 import { type Network, networkTo } from "./house/network.js";
 import { type Server, startServer } from "./house/server.js";
 
@@ -192,6 +193,34 @@ test("a slow network delays others, never the one who edits", async () => {
   await Promise.all([one.settled(), two.settled()]);
   const wanted = { count: 10, messages: ["meanwhile"] };
   await Promise.all([one.until(sees(wanted)), two.until(sees(wanted))]);
+});
+
+test("an edit is said to the server only when it is written down, over a cut too", async () => {
+  const said: number[] = [];
+  class Recorded extends WebSocket {
+    override send(text: string): void {
+      const frame = JSON.parse(text) as { type: string; mutation_id: number };
+      if (frame.type === "mutate") said.push(frame.mutation_id);
+      super.send(text);
+    }
+  }
+  let write: () => void = () => undefined;
+  const hanging: Journal = { ...forgetful, keep: () => new Promise((resolve) => (write = resolve)) };
+  const [one, two] = [board(client({ url: network.origin, journal: hanging, WebSocket: Recorded })), board(client())];
+  await Promise.all([one.until(live), two.until(live)]);
+  one.updateState((state) => ({ ...state, title: "one" }));
+  two.updateState((state) => ({ ...state, count: 1 }));
+  await one.until(({ state }) => state.count === 1);
+  network.cut();
+  await one.until(offline);
+  network.heal();
+  two.updateState((state) => ({ ...state, count: 2 }));
+  await one.until(({ state, connected }) => state.count === 2 && connected);
+  expect(one.getSnapshot()).toMatchObject({ pending: 1, state: { title: "one" } });
+  expect(said).toEqual([]);
+  write();
+  await two.until(({ state }) => state.title === "one");
+  expect(said).toEqual([1]);
 });
 
 test("edits that a process left behind are seen by the next one, off line too, and arrive once", async () => {

@@ -1,5 +1,5 @@
 /** The agent's shared state, shown as a list a person can edit and as the document it is. Edits reach everybody at once. */
-import type { LiveAgentState } from "coagent-runtime/copilotkit";
+import type { LiveAgentState } from "coagent-runtime/react";
 import { useState } from "react";
 import { EditableText } from "./EditableText";
 import { JsonView } from "./JsonView";

@@ -1,6 +1,6 @@
 /** One agent in one thread: the conversation in the middle, its threads on one side, its state and progress on the other. */
 import { CopilotChat, CopilotChatConfigurationProvider, useAgent, useConfigureSuggestions } from "@copilotkit/react-core/v2";
-import { useLiveAgentState } from "coagent-runtime/copilotkit";
+import { useLiveAgentState } from "coagent-runtime/react";
 import { useEffect, useState } from "react";
 import { useInterruptCard } from "./InterruptCard";
 import type { Notice, Report } from "./notices";

@@ -16,6 +16,7 @@ type Subscriber = {
   onRunInitialized?(parameters: Told & { readonly input: RunInput }): Promise<{ state: { [name: string]: Json } } | undefined>;
   onRunStartedEvent?(parameters: Told): void;
   onStateChanged?(parameters: Told): void;
+  onMessagesChanged?(parameters: Told): void;
   onRunFinalized?(parameters: Told): void;
 };
 

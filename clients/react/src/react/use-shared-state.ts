@@ -29,7 +29,12 @@ export function useSharedState<T = Json>(options: SharedStateOptions<T> & { read
 export function useSharedState<T = Json>(options: SharedStateOptions<T>): SharedStateResult<T | undefined>;
 export function useSharedState<T>({ stateType, stateId, initialState, presence }: SharedStateOptions<T>): SharedStateResult<T | undefined> {
   const document = useSharedDocument<T | undefined>(stateType, stateId, initialState);
-  const [unknown] = useState<DocumentState<T | undefined>>(() => ({ ...UNKNOWN, state: initialState }));
+  return useSharedStateOf<T | undefined>(document, initialState, presence);
+}
+
+/** The state of a document, which there may not be yet. */
+export function useSharedStateOf<T>(document: SharedDocument<T> | null, initialState: T, presence?: Json): SharedStateResult<T> {
+  const [unknown] = useState<DocumentState<T>>(() => ({ ...UNKNOWN, state: initialState }));
   const subscribe = useCallback((listener: () => void) => document?.subscribe(listener) ?? (() => undefined), [document]);
   const snapshot = useSyncExternalStore(subscribe, () => document?.getSnapshot() ?? unknown, () => unknown);
 
@@ -41,17 +46,17 @@ export function useSharedState<T>({ stateType, stateId, initialState, presence }
   }, [document, said]);
 
   // Edits made before there is a client wait for it.
-  const waiting = useRef<((document: SharedDocument<T | undefined>) => void)[]>([]);
+  const waiting = useRef<((document: SharedDocument<T>) => void)[]>([]);
   useEffect(() => {
     if (document) for (const edit of waiting.current.splice(0)) edit(document);
   }, [document]);
 
   const calls = useMemo(() => {
-    const edit = (work: (document: SharedDocument<T | undefined>) => void) => (document ? work(document) : void waiting.current.push(work));
-    const ask = <R>(work: (document: SharedDocument<T | undefined>) => Promise<R>): Promise<R> =>
+    const edit = (work: (document: SharedDocument<T>) => void) => (document ? work(document) : void waiting.current.push(work));
+    const ask = <R>(work: (document: SharedDocument<T>) => Promise<R>): Promise<R> =>
       document ? work(document) : Promise.reject(new Error("useSharedState needs a <SharedStateProvider> above it"));
     return {
-      updateState: (next: T | undefined | ((before: T | undefined) => T | undefined)) => edit((document) => document.updateState(next)),
+      updateState: (next: T | ((before: T) => T)) => edit((document) => document.updateState(next)),
       mutate: (proposal: Proposal, options?: { readonly reason?: string }) => edit((document) => document.mutate(proposal, options)),
       history: (query?: HistoryQuery) => ask((document) => document.history(query)),
       at: (version: number) => ask((document) => document.at(version)),
@@ -63,13 +68,13 @@ export function useSharedState<T>({ stateType, stateId, initialState, presence }
 
 const UNKNOWN: Omit<DocumentState<never>, "state"> = { version: 0, status: "connecting", connected: false, pending: 0, error: null, conflicts: [], presence: [] };
 
-/** The document while the component is mounted. */
-export function useSharedDocument<T>(type: string, id: string, initial: T | undefined): SharedDocument<T> | null {
+/** The document while the component is mounted; none as long as its id is not known. */
+export function useSharedDocument<T>(type: string, id: string | null, initial: T | undefined): SharedDocument<T> | null {
   const client = useStateClient();
   const [document, setDocument] = useState<SharedDocument<T> | null>(null);
   const first = useRef(initial);
   useEffect(() => {
-    if (!client) return;
+    if (!client || id === null) return;
     const opened = client.document<T>(type, id, first.current);
     setDocument(opened);
     return () => {

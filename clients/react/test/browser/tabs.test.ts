@@ -112,6 +112,17 @@ test("edits made offline survive a reload, offline too, and arrive once", async 
   expect(await document()).toMatchObject({ version: 5, data: { count: 2, messages: ["before", "in the dark"] } });
 });
 
+test("every edit is in IndexedDB before it goes over the socket", async () => {
+  const one = await (await person()).tab(url());
+  await one.watchWriting();
+  await one.live();
+  await one.more(5);
+  await one.write("and a message");
+  await one.shows(5, ["and a message"]);
+  await one.live();
+  expect(await one.sent()).toEqual({ written: 6, unwritten: 0 });
+});
+
 test("a tab killed with unsent edits: they arrive once, from the tab that is left", async () => {
   const ann = await person();
   const [one, two] = [await ann.tab(url()), await ann.tab(url())];

@@ -5,7 +5,7 @@ import path from "node:path";
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { expect } from "vitest";
 
-const dist = path.resolve(import.meta.dirname, "../../../../examples/shared-state-react/frontend/dist");
+const example = path.resolve(import.meta.dirname, "../../../../examples/shared-state-react/frontend/dist");
 const types: { [extension: string]: string } = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css" };
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
@@ -14,8 +14,8 @@ export function startBrowser(): Promise<Browser> {
 }
 
 /** Serves the built example; its pages are not the server's, so that every request is cross-origin. */
-export async function servePages(): Promise<{ origin: string; stop(): Promise<void> }> {
-  if (!existsSync(path.join(dist, "index.html"))) throw new Error("the example is not built: `npm ci && npm run build` in examples/shared-state-react");
+export async function servePages(dist = example): Promise<{ origin: string; stop(): Promise<void> }> {
+  if (!existsSync(dist)) throw new Error(`there is no page in ${dist}; the one of examples/shared-state-react is built by npm ci && npm run build`);
   const server = createServer((request, response) => {
     const wanted = new URL(request.url ?? "/", "http://page").pathname;
     const file = path.join(dist, path.normalize(wanted === "/" ? "/index.html" : wanted));
@@ -110,6 +110,17 @@ export class Tab {
     await expect.poll(() => this.page.evaluate(queued), { timeout: 15_000 }).toBe(waits);
   }
 
+  /** Loads the page anew and compares, from then on, what it says with what is written down at that moment. */
+  async watchWriting(): Promise<void> {
+    await this.page.addInitScript(watchWriting);
+    await this.page.reload();
+  }
+
+  /** How many edits were sent that were written down by then, and how many that were not. */
+  sent(): Promise<Sent> {
+    return this.page.evaluate(() => (globalThis as unknown as { sent: Sent }).sent);
+  }
+
   /** The process of the tab dies; nothing in it gets to say goodbye. */
   async crash(): Promise<void> {
     const session = await this.page.context().newCDPSession(this.page);
@@ -119,6 +130,27 @@ export class Tab {
     await crashed;
     await this.page.close();
   }
+}
+
+type Sent = { written: number; unwritten: number };
+
+/** Runs in the page, before its own scripts. */
+function watchWriting(): void {
+  const durable = new Set<string>();
+  const sent: Sent = { written: 0, unwritten: 0 };
+  Object.assign(globalThis, { sent });
+  const { put } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.put = function (value: { kept?: { pending: { client: string; id: number }[] } }, key) {
+    const edits = (value.kept?.pending ?? []).map(({ client, id }) => `${client}:${id}`);
+    this.transaction.addEventListener("complete", () => edits.forEach((edit) => durable.add(edit)));
+    return put.call(this, value, key);
+  };
+  const { send } = WebSocket.prototype;
+  WebSocket.prototype.send = function (text) {
+    const frame = JSON.parse(String(text)) as { type: string; client_id: string; mutation_id: number };
+    if (frame.type === "mutate") sent[durable.has(`${frame.client_id}:${frame.mutation_id}`) ? "written" : "unwritten"] += 1;
+    return send.call(this, text);
+  };
 }
 
 /** Runs in the page. */

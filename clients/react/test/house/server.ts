@@ -1,6 +1,6 @@
 /** The real binary on a free port with a store of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
@@ -10,10 +10,12 @@ const binary = candidates.find((candidate) => candidate !== undefined && existsS
 
 export type Server = { readonly origin: string; kill(): Promise<void>; restart(): Promise<void>; stop(): Promise<void> };
 
-export async function startServer({ store }: { store?: string } = {}): Promise<Server> {
+/** `agents` are definitions by the name of their file. */
+export async function startServer({ store, agents = {} }: { store?: string; agents?: { readonly [file: string]: string } } = {}): Promise<Server> {
   if (!binary) throw new Error("the server is not built: run `cargo build`, or name it in COAGENT_BIN");
   const folder = mkdtempSync(path.join(tmpdir(), "coagent-client-"));
   mkdirSync(path.join(folder, "agents"));
+  for (const [file, text] of Object.entries(agents)) writeFileSync(path.join(folder, "agents", file), text);
   const start = (listen: string) => launch(binary, folder, ["--listen", listen, "--store", store ?? `sqlite:${folder}/coagent.db`]);
   let running = await start("127.0.0.1:0");
   const { origin } = running;
