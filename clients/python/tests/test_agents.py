@@ -54,6 +54,17 @@ def test_an_agent_is_run_to_its_end(client: Client) -> None:
     assert events[-1].is_terminal
 
 
+def test_a_paused_agent_takes_no_runs_until_it_is_resumed(runtime: Runtime, client: Client) -> None:
+    talker = client.agent("talker")
+    assert talker.pause().status == "paused"
+    runtime.restart()
+    with pytest.raises(errors.Refused) as refusal:
+        talker.start("hello")
+    assert refusal.value.code == "agent_paused"
+    assert talker.resume().status == "ready"
+    assert client.run(talker.start("hello").run_id).result().status == "succeeded"
+
+
 def test_a_run_that_fails_ends_with_its_error(client: Client) -> None:
     events = list(client.agent("talker").stream("fail"))
     assert (events[-1].type, events[-1].data["code"]) == ("RUN_ERROR", "told")

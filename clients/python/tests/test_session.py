@@ -98,6 +98,42 @@ def test_a_document_can_be_left_and_opened_again(session: Session) -> None:
     assert again.mutate(merge={"n": 4}).version == 3
 
 
+def test_all_documents_of_a_session_are_followed_in_one_loop(runtime: Runtime, connect: Connect) -> None:
+    with connect(runtime.url, retry=PATIENT).session() as session:
+        for name in ("a", "b"):
+            session.open("shared", name, Counter, create=Counter(n=1))
+        writer = connect(runtime.url)
+        told = iter(session.updates())
+
+        def next_of() -> tuple[str, int, object]:
+            doc, update = next(told)
+            return doc.id, update.version, update.data
+
+        assert [next_of(), next_of()] == [("a", 1, Counter(n=1)), ("b", 1, Counter(n=1))]
+        writer.state("shared", "b").merge({"n": 2})
+        assert next_of() == ("b", 2, Counter(n=2))
+        runtime.restart()
+        writer.state("shared", "a").merge({"n": 3})
+        assert next_of() == ("a", 2, Counter(n=3))
+        late = session.open("shared", "c", create={})
+        assert next_of() == ("c", 1, {})
+        writer.state("shared", "b").delete()
+        assert next_of() == ("b", 3, None)
+        late.leave()
+        writer.state("shared", "c").merge({"n": 1})
+        writer.state("shared", "a").merge({"n": 4})
+        assert next_of() == ("a", 3, Counter(n=4))
+
+
+def test_a_loop_over_a_session_ends_with_what_ends_the_session(session: Session) -> None:
+    session.open("shared", "a", create={})
+    told = iter(session.updates())
+    next(told)
+    session.close()
+    with pytest.raises(Unavailable):
+        next(told)
+
+
 def test_a_deletion_is_told_and_a_replacement_creates_again(session: Session, client: Client) -> None:
     doc = session.open("shared", "a", create={"n": 1})
     client.state("shared", "a").delete()

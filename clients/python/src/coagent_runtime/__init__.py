@@ -39,7 +39,7 @@ from .errors import (
     Unavailable,
     VersionConflict,
 )
-from .models import Document, Position, Written
+from .models import Document, Imported, Position, Written
 from .pointer import pointer
 from .retry import Retry
 from .runs import AgentEvent, AgentInfo, RunInfo
@@ -67,6 +67,7 @@ __all__ = [
     "Delta",
     "Document",
     "Forbidden",
+    "Imported",
     "Indeterminate",
     "Invalid",
     "LiveDoc",

@@ -165,6 +165,14 @@ class BatchWritten(Answered):
     duplicate: bool = False
 
 
+class Imported(Answered):
+    """How much an import brought back, and the names of those that it left alone because they exist."""
+
+    documents: int
+    commits: int
+    skipped: tuple[str, ...] = ()
+
+
 class DocumentType(Answered):
     """A declared type of documents, with the JSON Schema of what they hold."""
 

@@ -26,6 +26,14 @@ class AsyncAgent:
         """What it is, and what is wrong with its definition."""
         return await self._transport.execute(calls.agent(self.id))
 
+    async def pause(self) -> AgentInfo:
+        """Has it take no further runs until it is resumed, over restarts too; those at work go on. Answers it then."""
+        return await self._transport.execute(calls.pause(self.id))
+
+    async def resume(self) -> AgentInfo:
+        """Has it take runs again, those that wait too. Answers it as it is then."""
+        return await self._transport.execute(calls.resume(self.id))
+
     async def capabilities(self) -> dict[str, Any]:
         """What it says it can do, as AG-UI has it."""
         return await self._transport.execute(calls.capabilities(self.id))

@@ -10,11 +10,13 @@ from typing import Any, TypeVar, overload
 import httpx
 from typing_extensions import Self
 
+from .._call import query_of
 from .._calls import agents as agent_calls
 from .._calls import collection as calls
 from .._calls.documents import Name
 from .._http import Token, base_url, timeouts
-from ..models import BatchWritten, DocumentInfo, DocumentType, Page
+from ..errors import StreamLost
+from ..models import BatchWritten, DocumentInfo, DocumentType, Imported, Page
 from ..retry import Retry
 from ..runs import AgentInfo, RunInfo
 from ..shape import Shape
@@ -22,7 +24,7 @@ from .agent import AsyncAgent
 from .document import AsyncStateDoc
 from .run import AsyncRun
 from .session import AsyncSession
-from .transport import AsyncTransport
+from .transport import AsyncTransport, Cut
 
 S = TypeVar("S")
 
@@ -111,6 +113,32 @@ class AsyncClient:
         `if_version`, `create`. A refusal names the one it is about by its `index`.
         """
         return await self._transport.execute(calls.batch(mutations, reason, run_id, idempotency_key))
+
+    async def export(
+        self, type: str | None = None, *, prefix: str | None = None, secrets: bool = False
+    ) -> AsyncIterator[bytes]:
+        """Documents with their histories and tags, deleted ones too, as lines of JSON: for a file, or `restore`.
+
+        An export that breaks off is `StreamLost`; what came of it until then is not whole.
+        """
+        query = query_of(type=type, prefix=prefix, secrets=secrets)
+        line = b""
+        try:
+            async with self._transport.lines(calls.EXPORT, query) as lines:
+                async for line in lines:
+                    yield line
+        except Cut as cut:
+            raise StreamLost(f"the export broke off: {cut}") from cut
+        if not calls.is_end(line):
+            raise StreamLost("the export ended before its end")
+
+    async def restore(self, lines: bytes | Iterable[bytes], *, skip_existing: bool = False) -> Imported:
+        """Brings an export back: each document whole, with its history, in a new epoch; or not at all.
+
+        Documents that exist are refused with `AlreadyExists`, or left alone with `skip_existing`.
+        """
+        whole = lines if isinstance(lines, bytes) else b"".join(lines)
+        return await self._transport.execute(calls.imported(whole, skip_existing))
 
     async def agents(self) -> tuple[AgentInfo, ...]:
         """All agents, with their status and the errors of their definitions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -18,6 +18,7 @@ from .._socket import Closed, NotOpened, socket_url
 from ..errors import CoagentError, ProtocolError, RateLimited, Unavailable
 from ..retry import Lost, NotSent, Reconnects, Retry
 from ..shape import Shape
+from ..updates import Update
 from .io import Condition, Socket, background, connect, finished, receive, send, wait
 from .live import AsyncLiveDoc
 
@@ -40,6 +41,7 @@ class AsyncSession:
         self._changed = Condition()
         self._sending = Condition()
         self._socket: Socket | None = None
+        self._docs: dict[int, AsyncLiveDoc[Any]] = {}
         self._is_closing = False
 
     @property
@@ -92,6 +94,7 @@ class AsyncSession:
             self._expect_life()
             channel = self._conversation.open(f"{type}/{id}", initial, presence)
         doc = AsyncLiveDoc(self, channel, shape)
+        self._docs[channel.number] = doc
         try:
             await self.flush()
             await self.until(lambda: channel.is_live or channel.failure is not None, None)
@@ -101,8 +104,35 @@ class AsyncSession:
             raise
         return doc
 
+    async def updates(self) -> AsyncIterator[tuple[AsyncLiveDoc[Any], Update[Any]]]:
+        """The updates of all documents of the session, each with its document; those opened meanwhile are among them.
+
+        Each version comes once and in order, here or where the document itself is iterated. What ends a document is
+        raised; once it is left, the others can be gone on with.
+        """
+        while True:
+            await self.until(lambda: self._is_over() or any(doc.has_news for doc in self._docs.values()), None)
+            async with self._changed:
+                told = self._take()
+            if told is not None:
+                yield told
+            else:
+                self._expect_life()
+
+    def _take(self) -> tuple[AsyncLiveDoc[Any], Update[Any]] | None:
+        for number, doc in self._docs.items():
+            if (update := doc.take()) is not None:
+                # The others are next, however much there is to tell of this one.
+                self._docs[number] = self._docs.pop(number)
+                return doc, update
+        return None
+
     def conversation(self) -> Conversation:
         return self._conversation
+
+    def left(self, number: int) -> None:
+        """The document of this channel is of this session no more."""
+        self._docs.pop(number, None)
 
     def locked(self) -> Condition:
         """Held by whoever changes the conversation."""

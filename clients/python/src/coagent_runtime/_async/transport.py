@@ -83,6 +83,19 @@ class AsyncTransport:
         except httpx.TransportError as error:
             raise Cut(failed(error)) from error
 
+    @asynccontextmanager
+    async def lines(self, path: str, query: Mapping[str, str]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """An answer of many lines, as they come. A refusal is raised as it is, a broken connection as `Cut`."""
+        said = wire_headers(credentials(self.token))
+        try:
+            async with self._http.stream("GET", self.url + path, params=query or None, headers=said) as response:
+                if not response.is_success:
+                    failure = refused(response.status_code, response.headers, await response.aread())
+                    raise Cut(failure) if isinstance(failure, Lost) else failure
+                yield _lines(response)
+        except httpx.TransportError as error:
+            raise Cut(failed(error)) from error
+
     async def close(self) -> None:
         await self._http.aclose()
 
@@ -102,3 +115,16 @@ async def _parsed(response: httpx.Response) -> AsyncIterator[ServerEvent]:
     async for piece in response.aiter_bytes():
         for event in parser.feed(piece):
             yield event
+
+
+async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Whole lines, with their ends."""
+    rest: list[bytes] = []
+    async for piece in response.aiter_bytes():
+        *whole, last = piece.split(b"\n")
+        for line in whole:
+            yield b"".join([*rest, line, b"\n"])
+            rest.clear()
+        rest.append(last)
+    if any(rest):
+        yield b"".join(rest)

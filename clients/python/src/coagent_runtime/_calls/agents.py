@@ -24,6 +24,14 @@ def agent(id: str) -> Call[AgentInfo]:
     return Call("GET", path(id), lambda answer: AgentInfo.model_validate(answer.json()))
 
 
+def pause(id: str) -> Call[AgentInfo]:
+    return Call("POST", f"{path(id)}/pause", lambda answer: AgentInfo.model_validate(answer.json()))
+
+
+def resume(id: str) -> Call[AgentInfo]:
+    return Call("POST", f"{path(id)}/resume", lambda answer: AgentInfo.model_validate(answer.json()))
+
+
 def capabilities(id: str) -> Call[dict[str, Any]]:
     def read(answer: Answer) -> dict[str, Any]:
         return dict(answer.json())

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._call import Answer, Call, Repeat, encoded, query_of, segment
-from ..models import BatchWritten, DocumentInfo, DocumentType, Page
+from ..models import BatchWritten, DocumentInfo, DocumentType, Imported, Page
 from .terms import Terms, headers
 
 
@@ -30,6 +30,24 @@ def batch(
     return Call(
         "POST", "/v1/state:batch", lambda answer: BatchWritten.model_validate(answer.json()), Repeat.ONCE,
         headers=said, body=encoded({"mutations": list(mutations)}), idempotency_key=key,
+    )  # fmt: skip
+
+
+EXPORT = "/v1/state:export"
+JSON_LINES = "application/x-ndjson"
+
+
+def is_end(line: bytes) -> bool:
+    """Whether this is the line that an export ends with."""
+    return line.startswith(b'{"end":')
+
+
+def imported(lines: bytes, skip_existing: bool) -> Call[Imported]:
+    # Asked for a second time, what the first one brought back exists already.
+    repeat = Repeat.HARMLESS if skip_existing else Repeat.TWICE
+    return Call(
+        "POST", "/v1/state:import", lambda answer: Imported.model_validate(answer.json()), repeat,
+        query_of(existing="skip" if skip_existing else None), headers={"Content-Type": JSON_LINES}, body=lines,
     )  # fmt: skip
 
 

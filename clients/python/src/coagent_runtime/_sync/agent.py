@@ -27,6 +27,14 @@ class Agent:
         """What it is, and what is wrong with its definition."""
         return self._transport.execute(calls.agent(self.id))
 
+    def pause(self) -> AgentInfo:
+        """Has it take no further runs until it is resumed, over restarts too; those at work go on. Answers it then."""
+        return self._transport.execute(calls.pause(self.id))
+
+    def resume(self) -> AgentInfo:
+        """Has it take runs again, those that wait too. Answers it as it is then."""
+        return self._transport.execute(calls.resume(self.id))
+
     def capabilities(self) -> dict[str, Any]:
         """What it says it can do, as AG-UI has it."""
         return self._transport.execute(calls.capabilities(self.id))

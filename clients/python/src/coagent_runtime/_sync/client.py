@@ -11,11 +11,13 @@ from typing import Any, TypeVar, overload
 import httpx
 from typing_extensions import Self
 
+from .._call import query_of
 from .._calls import agents as agent_calls
 from .._calls import collection as calls
 from .._calls.documents import Name
 from .._http import Token, base_url, timeouts
-from ..models import BatchWritten, DocumentInfo, DocumentType, Page
+from ..errors import StreamLost
+from ..models import BatchWritten, DocumentInfo, DocumentType, Imported, Page
 from ..retry import Retry
 from ..runs import AgentInfo, RunInfo
 from ..shape import Shape
@@ -23,7 +25,7 @@ from .agent import Agent
 from .document import StateDoc
 from .run import Run
 from .session import Session
-from .transport import Transport
+from .transport import Cut, Transport
 
 S = TypeVar("S")
 
@@ -112,6 +114,30 @@ class Client:
         `if_version`, `create`. A refusal names the one it is about by its `index`.
         """
         return self._transport.execute(calls.batch(mutations, reason, run_id, idempotency_key))
+
+    def export(self, type: str | None = None, *, prefix: str | None = None, secrets: bool = False) -> Iterator[bytes]:
+        """Documents with their histories and tags, deleted ones too, as lines of JSON: for a file, or `restore`.
+
+        An export that breaks off is `StreamLost`; what came of it until then is not whole.
+        """
+        query = query_of(type=type, prefix=prefix, secrets=secrets)
+        line = b""
+        try:
+            with self._transport.lines(calls.EXPORT, query) as lines:
+                for line in lines:
+                    yield line
+        except Cut as cut:
+            raise StreamLost(f"the export broke off: {cut}") from cut
+        if not calls.is_end(line):
+            raise StreamLost("the export ended before its end")
+
+    def restore(self, lines: bytes | Iterable[bytes], *, skip_existing: bool = False) -> Imported:
+        """Brings an export back: each document whole, with its history, in a new epoch; or not at all.
+
+        Documents that exist are refused with `AlreadyExists`, or left alone with `skip_existing`.
+        """
+        whole = lines if isinstance(lines, bytes) else b"".join(lines)
+        return self._transport.execute(calls.imported(whole, skip_existing))
 
     def agents(self) -> tuple[AgentInfo, ...]:
         """All agents, with their status and the errors of their definitions."""

@@ -28,6 +28,14 @@ class LiveDoc(Generic[S]):
         self._shape = shape
 
     @property
+    def type(self) -> str:
+        return self._channel.doc.partition("/")[0]
+
+    @property
+    def id(self) -> str:
+        return self._channel.doc.partition("/")[2]
+
+    @property
     def data(self) -> S:
         """The document as it was told last; `{}` while it is deleted."""
         return self._shape.read(self._channel.cursor.plain)
@@ -112,20 +120,29 @@ class LiveDoc(Generic[S]):
 
     def __next__(self) -> Update[S]:
         """The next version; those that nobody takes are kept up to a point, and then become one snapshot (`slow`)."""
-        update = self._taken()
-        return update if isinstance(update, Deletion) else with_changed(update, data=self._shape.read(update.data))
-
-    def _taken(self) -> Update[Any]:
-        channel = self._channel
         while True:
-            self._session.until(lambda: bool(channel.updates) or channel.failure is not None, None)
+            self._session.until(lambda: self.has_news, None)
             with self._session.locked():
-                if channel.updates:
-                    return channel.updates.popleft()
-                channel.expect_life()
+                update = self.take()
+            if update is not None:
+                return update
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is an update that nobody took yet, or an end to be told."""
+        return bool(self._channel.updates) or self._channel.failure is not None
+
+    def take(self) -> Update[S] | None:
+        """The next update that is here already, if there is one."""
+        if not self._channel.updates:
+            self._channel.expect_life()
+            return None
+        update = self._channel.updates.popleft()
+        return update if isinstance(update, Deletion) else with_changed(update, data=self._shape.read(update.data))
 
     def leave(self) -> None:
         """Closes the document; the session goes on."""
         with self._session.locked():
             self._session.conversation().leave(self._channel, Unavailable("the document was left"))
+            self._session.left(self._channel.number)
         self._session.flush()

@@ -84,6 +84,19 @@ class Transport:
         except httpx.TransportError as error:
             raise Cut(failed(error)) from error
 
+    @contextmanager
+    def lines(self, path: str, query: Mapping[str, str]) -> Iterator[Iterator[bytes]]:
+        """An answer of many lines, as they come. A refusal is raised as it is, a broken connection as `Cut`."""
+        said = wire_headers(credentials(self.token))
+        try:
+            with self._http.stream("GET", self.url + path, params=query or None, headers=said) as response:
+                if not response.is_success:
+                    failure = refused(response.status_code, response.headers, response.read())
+                    raise Cut(failure) if isinstance(failure, Lost) else failure
+                yield _lines(response)
+        except httpx.TransportError as error:
+            raise Cut(failed(error)) from error
+
     def close(self) -> None:
         self._http.close()
 
@@ -103,3 +116,16 @@ def _parsed(response: httpx.Response) -> Iterator[ServerEvent]:
     for piece in response.iter_bytes():
         for event in parser.feed(piece):
             yield event
+
+
+def _lines(response: httpx.Response) -> Iterator[bytes]:
+    """Whole lines, with their ends."""
+    rest: list[bytes] = []
+    for piece in response.iter_bytes():
+        *whole, last = piece.split(b"\n")
+        for line in whole:
+            yield b"".join([*rest, line, b"\n"])
+            rest.clear()
+        rest.append(last)
+    if any(rest):
+        yield b"".join(rest)
