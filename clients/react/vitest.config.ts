@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  test: { include: ["test/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 30_000, globalSetup: "test/house/packed.ts" },
+  test: { include: ["test/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 30_000, globalSetup: "test/house/packed.ts", expect: { poll: { timeout: 15_000 } } },
 });
