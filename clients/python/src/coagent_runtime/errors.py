@@ -257,7 +257,7 @@ class Indeterminate(CoagentError):
 
 
 class StreamLost(CoagentError):
-    """The events of a run broke off before its end. The run goes on."""
+    """What came broke off before its end: the events of a run, which goes on, or an export."""
 
 
 class ProtocolError(CoagentError):
