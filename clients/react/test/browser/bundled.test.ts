@@ -76,7 +76,8 @@ async function visit(project: Project, way: "built" | "served", name: string, st
   const { origin, stop } = await (way === "built" ? built(project, name) : served(project));
   const page = await browser.newPage();
   const said: string[] = [];
-  const hear = (text: string) => /\[vite\]|React DevTools/.test(text) || said.push(text);
+  // In development React mounts everything twice, and the first client may go while it connects.
+  const hear = (text: string) => /\[vite\]|React DevTools|closed before the connection is established/.test(text) || said.push(text);
   page.on("console", (message) => hear(message.text()));
   page.on("pageerror", (error) => hear(String(error)));
   page.setDefaultTimeout(60_000);

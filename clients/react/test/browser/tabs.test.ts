@@ -218,7 +218,8 @@ for (const colorScheme of ["light", "dark"] as const) {
       await two.write("Bring the blue folder, and the list of everybody who said that they would come on Thursday evening");
       await two.more(12);
       await one.write("a-word-so-long-that-it-has-to-be-broken-somewhere-in-the-middle-of-a-phone-screen");
-      await one.live();
+      await Promise.all([one.live(), two.live()]);
+      await one.part("count").getByText("12").waitFor();
       await one.page.getByRole("slider").fill("5");
       await one.part("past").waitFor();
       await fits(one);
