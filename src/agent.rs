@@ -20,6 +20,7 @@ pub(crate) mod tools;
 pub mod transcription;
 pub mod trigger;
 pub mod types;
+mod variables;
 
 use async_trait::async_trait;
 

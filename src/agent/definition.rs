@@ -35,6 +35,7 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::Value;
 
+use crate::agent::variables;
 use crate::state::pointer::Pointer;
 use crate::state::schema::Schema;
 
@@ -247,12 +248,10 @@ impl Definition {
     }
 
     /// A problem with a variable of the instructions, at the first place that names it.
-    pub(super) fn instructions_problem(&self, variable: &str, message: impl Into<String>) -> Problem {
+    pub(super) fn instructions_problem(&self, variable: &[String], message: impl Into<String>) -> Problem {
         let problem = self.problem("instructions", message);
         let Kind::Llm(llm) = &self.kind else { return problem };
-        let text = &llm.instructions.text;
-        let stands_alone = |at: &usize| !text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.');
-        let Some(at) = text.match_indices(variable).map(|(at, _)| at).find(stands_alone) else { return problem };
+        let Some(at) = variables::place(&llm.instructions.text, variable) else { return problem };
         let before = &llm.instructions.text[..at];
         let line = llm.instructions.first_line + u32::try_from(before.matches('\n').count()).unwrap_or(0);
         let in_body = self.source.extension().is_some_and(|extension| extension == "md");

@@ -9,7 +9,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::agui::json::{Json, Object};
-use crate::agui::read::{Reader, read_text};
+use crate::agui::read::{Reader, Time, read_text};
 use crate::agui::record::words;
 
 pub use fields::*;
@@ -38,7 +38,7 @@ impl Base {
         attributable: bool,
     ) -> Result<bool, A::Error> {
         match key {
-            "timestamp" => self.timestamp = reader.field(map, "timestamp")?,
+            "timestamp" => self.timestamp = reader.field::<Option<Time>, _>(map, "timestamp")?.map(|time| time.0),
             "rawEvent" => self.raw_event = reader.field(map, "rawEvent")?,
             "metadata" => self.metadata = reader.field(map, "metadata")?,
             "subagentRunId" if attributable => self.subagent_run_id = reader.field(map, "subagentRunId")?,

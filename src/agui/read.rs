@@ -231,6 +231,20 @@ impl Read for i64 {
     }
 }
 
+/// A time in milliseconds. Servers of 0.x send fractions of one; nobody computes with them.
+pub(crate) struct Time(pub(crate) i64);
+
+impl Read for Time {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D, reader: &mut Reader) -> Result<Self, D::Error> {
+        let number = serde_json::Number::deserialize(deserializer)?;
+        let whole = number.as_f64().filter(|time| number.is_f64() && time.abs() < MAX_SAFE_INTEGER as f64);
+        match whole {
+            Some(time) => Ok(Self(time.floor() as i64)),
+            None => i64::read(number, reader).map(Self).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
 /// A count: a safe integer that is not negative.
 impl Read for u64 {
     fn read<'de, D: Deserializer<'de>>(deserializer: D, reader: &mut Reader) -> Result<Self, D::Error> {

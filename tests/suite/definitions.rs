@@ -305,14 +305,20 @@ fn variables_of_instructions_are_held_against_the_schema_and_what_templates_see(
         "Hello {{ state.user.name }}, {{ props.tone }}, {{ thread }}, {{ agent.name }}.\n{% for entry in context %}{{ entry.value }}{% endfor %}{% set x = 1 %}{{ x }}{{ range(3) }}",
     );
     assert_eq!(check(&[("a.md", &good)], &[]).0, 0, "{:#?}", check(&[("a.md", &good)], &[]));
-    let bad = agent("Hello {{ state.user.name }},\n\nyou are {{ state.usr.age }} and {{ usr }}.");
+    let subscripts = agent("Hello {{ state['user'][\"name\"] }}{{ state['user'][thread] }}{{ props['any'] }}.");
+    assert_eq!(check(&[("a.md", &subscripts)], &[]).0, 0, "{:#?}", check(&[("a.md", &subscripts)], &[]));
+    let bad = agent(
+        "Hello {{ state.user['nmae'] }},\n\nyou are {{ state.usr.age }} and {{ usr }}.\n{{ state[\"user\"].name.first }}",
+    );
     assert_eq!(
         check(&[("a.md", &bad)], &[]),
         (
             1,
             vec![
+                "a.md:5:10: `state.user.nmae` does not exist in `state.schema`".to_owned(),
                 "a.md:7:12: `state.usr.age` does not exist in `state.schema`".to_owned(),
                 "a.md:7:36: unknown variable `usr`: instructions see state, props, context, thread, agent".to_owned(),
+                "a.md:8:4: `state.user.name.first` does not exist in `state.schema`".to_owned(),
             ]
         )
     );

@@ -19,6 +19,9 @@ async fn refusals_have_the_statuses_and_bodies_of_the_contract() {
     let run = say("t", "u", "hello").to_string();
     let cases = [
         (Method::GET, "/nothing", "", 404, json!({"error": "Not found"})),
+        (Method::POST, "/agent/%zz/run", "{}", 404, json!({"error": "Not found"})),
+        (Method::POST, "/agent/demo/stop/a%2", "", 404, json!({"error": "Not found"})),
+        (Method::GET, "/threads/%ff/messages", "", 404, json!({"error": "Not found"})),
         (Method::GET, "/agent/demo/run", "", 405, json!({"error": "Method not allowed"})),
         (Method::POST, "/info", "", 405, json!({"error": "Method not allowed"})),
         (Method::GET, "", "", 405, json!({"error": "Method not allowed"})),
@@ -48,6 +51,8 @@ async fn refusals_have_the_statuses_and_bodies_of_the_contract() {
         ),
         (Method::POST, "", "{", 400, json!({"error": "invalid_request", "message": "Invalid JSON payload"})),
         (Method::POST, "", "{}", 400, json!({"error": "invalid_request", "message": "Missing method field"})),
+        (Method::POST, "", "[]", 400, json!({"error": "invalid_request", "message": "Missing method field"})),
+        (Method::POST, "", "null", 400, json!({"error": "invalid_request", "message": "Missing method field"})),
         (
             Method::POST,
             "",

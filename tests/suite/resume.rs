@@ -1,5 +1,9 @@
 //! `Last-Event-ID` on connect: a client that was cut gets what it missed and no more, by REST and through an envelope.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use coagent_runtime::store::{Kind, Memory, Store};
 use serde_json::{Value, json};
 
 use crate::support::agents::DEMO;
@@ -146,4 +150,58 @@ async fn a_page_that_names_a_run_is_shown_the_thread_from_it_on() {
     server.run_to_end("demo", &say("t", "u1", "hello")).await;
     let told = shown_from(&submitted).await;
     assert_eq!((&told[0]["type"], &told[0]["messages"]), (&json!("MESSAGES_SNAPSHOT"), &json!([])));
+}
+
+/// Lets the clock of timers go on.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// Waits until no raw entries are kept of any thread.
+async fn until_trimmed(store: &Memory) {
+    let trimmed = async {
+        while !store.open_streams(Kind::Log).await.expect("a store").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), trimmed).await.expect("raw entries are dropped some time");
+}
+
+#[tokio::test]
+async fn the_middle_of_a_run_can_be_resumed_for_ten_minutes_after_its_end_and_then_everything_is_told_anew() {
+    let home = Home::with_agents(&[DEMO]);
+    let store = Arc::new(Memory::new());
+    let server = home.serve_here(store.clone()).await;
+    let run = with_ids(server.run("demo", &say("t", "u1", "weather")).await).await;
+    let place = run.iter().position(|(id, event)| id.is_some() && event["type"] == "TOOL_CALL_END").expect("a call");
+    let id = run[place].0.clone().expect("it has an id");
+    let events: Vec<Value> = run.into_iter().map(|(_, event)| event).collect();
+    let rest = happened(&events[place + 1..]);
+    pass(Duration::from_secs(9 * 60 + 50)).await;
+    let resumed = server.connect_after("demo", "t", &id).await.rest().await;
+    assert_eq!(happened(&resumed), rest, "nearly ten minutes later");
+    assert_eq!(store.open_streams(Kind::Log).await.expect("a store").len(), 1);
+    pass(Duration::from_secs(15)).await;
+    until_trimmed(&store).await;
+    let resumed = server.connect_after("demo", "t", &id).await.rest().await;
+    assert_eq!((&resumed[0]["type"], &resumed[0]["messages"]), (&json!("MESSAGES_SNAPSHOT"), &json!([])));
+    let everything = server.replay("demo", "t").await;
+    assert_eq!(resumed[1..], everything[..]);
+    assert_eq!(happened(&everything), happened(&events));
+}
+
+#[tokio::test]
+async fn what_a_process_left_of_its_runs_is_dropped_by_the_next_one() {
+    let home = Home::with_agents(&[DEMO]);
+    let store = Arc::new(Memory::new());
+    let server = home.serve_here(store.clone()).await;
+    let before = server.run_to_end("demo", &say("t", "u1", "hello")).await;
+    drop(server);
+    let server = home.serve_here(store.clone()).await;
+    assert_eq!(store.open_streams(Kind::Log).await.expect("a store").len(), 1);
+    pass(Duration::from_secs(10 * 60 + 5)).await;
+    until_trimmed(&store).await;
+    assert_eq!(happened(&server.replay("demo", "t").await), happened(&before));
 }

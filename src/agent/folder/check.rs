@@ -7,6 +7,7 @@ use crate::agent::definition::{
     Definition, Documents, Kind, NamedTool, Problem, SchemaForm, StateTrigger, TriggerKind, glob, paths,
 };
 use crate::agent::types::Types;
+use crate::agent::variables::variables;
 use crate::state::schema::Schema;
 
 /// What a template of instructions may name.
@@ -217,24 +218,22 @@ fn exists(schema: &Schema, pointer: &str) -> bool {
 /// check.
 fn templates(definition: &Definition) -> Vec<Problem> {
     let Kind::Llm(llm) = &definition.kind else { return Vec::new() };
-    let environment = minijinja::Environment::new();
-    let Ok(template) = environment.template_from_str(&llm.instructions.text) else { return Vec::new() };
+    let Ok(variables) = variables(&minijinja::Environment::new(), &llm.instructions.text) else { return Vec::new() };
     let schema: Option<&Value> =
         definition.state.schema.as_ref().and_then(|form| form.schema.as_ref()).map(Schema::source);
-    let mut variables: Vec<String> = template.undeclared_variables(true).into_iter().collect();
-    variables.sort();
     let mut problems = Vec::new();
     for variable in variables {
-        let names: Vec<&str> = variable.split('.').collect();
+        let names: Vec<&str> = variable.iter().map(String::as_str).collect();
+        let shown = names.join(".");
         let refusal = match names.as_slice() {
             ["state", below @ ..] => match schema {
                 Some(schema) if !paths::exists(schema, below) => {
-                    format!("`{variable}` does not exist in `state.schema`")
+                    format!("`{shown}` does not exist in `state.schema`")
                 }
                 Some(_) | None => continue,
             },
             [root, ..] if ROOTS.contains(root) || BUILT_IN.contains(root) => continue,
-            _ => format!("unknown variable `{variable}`: instructions see {}", ROOTS.join(", ")),
+            _ => format!("unknown variable `{shown}`: instructions see {}", ROOTS.join(", ")),
         };
         problems.push(definition.instructions_problem(&variable, refusal));
     }

@@ -55,7 +55,12 @@ impl Asking<'_, '_> {
                     let message = "the provider's content filter held the rest of the answer back";
                     return Err(AgentError::new("provider_error", message));
                 }
-                Ok(Finish::Complete | Finish::Length) => return Ok(speech.finish()),
+                // Asked again it would end there again.
+                Ok(Finish::Length) => {
+                    let message = "the model's answer ended at its limit of tokens (`agent.params.max_output_tokens`), before it was whole";
+                    return Err(AgentError::new("truncated", message));
+                }
+                Ok(Finish::Complete) => return Ok(speech.finish()),
                 Err(Broken::Fault(fault)) => fault,
                 Err(Broken::Run(error)) => return Err(error),
             };

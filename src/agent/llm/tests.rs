@@ -82,8 +82,13 @@ async fn a_model_that_forgets_its_end_is_asked_four_times() {
 async fn what_a_provider_holds_back_is_an_error() {
     let played = run(|| vec![(Duration::ZERO, word()), (Duration::ZERO, Ok(Piece::Finished(Finish::Filtered)))]).await;
     assert_eq!(played.error().code, "provider_error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_ran_into_its_limit_is_no_success_and_is_not_asked_for_again() {
     let played = run(|| vec![(Duration::ZERO, word()), (Duration::ZERO, Ok(Piece::Finished(Finish::Length)))]).await;
-    assert!(played.ended.is_ok(), "an answer that ran into its limit is an answer");
+    assert_eq!((played.error().code.as_str(), played.said()), ("truncated", vec!["word ".to_owned()]));
+    assert!(played.error().message.contains("max_output_tokens"), "{}", played.error().message);
 }
 
 #[tokio::test(start_paused = true)]

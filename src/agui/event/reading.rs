@@ -123,6 +123,19 @@ mod tests {
     }
 
     #[test]
+    fn a_time_may_have_fractions_of_a_millisecond_which_are_left_out() {
+        for (sent, kept) in [("1795412890631.25", "1795412890631"), ("0.9", "0"), ("-0.5", "-1"), ("1.5e3", "1500")] {
+            let sent = format!(r#"{{"type":"RUN_ERROR","timestamp":{sent},"message":"x"}}"#);
+            check(&sent, Ok(&format!(r#"{{"type":"RUN_ERROR","timestamp":{kept},"message":"x"}}"#)));
+        }
+        for sent in ["1e300", "9007199254740993", "\"2026-11-28T00:00:00Z\"", "true"] {
+            let refused = Event::read(&format!(r#"{{"type":"RUN_ERROR","timestamp":{sent},"message":"x"}}"#));
+            let said = refused.expect_err("no time that clients can hold").to_string();
+            assert!(said.starts_with("invalid RUN_ERROR: /timestamp: "), "{said}");
+        }
+    }
+
+    #[test]
     fn a_refusal_names_the_field() {
         check(r#"{"type":"TEXT_MESSAGE_END"}"#, Err("invalid TEXT_MESSAGE_END: /messageId: is required"));
         check(

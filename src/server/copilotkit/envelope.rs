@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{Call, Problem};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
     method: Option<&'a RawValue>,
@@ -53,7 +53,9 @@ pub(super) fn open(headers: &HeaderMap, bytes: &[u8]) -> Result<Enveloped, Probl
         let message = "Single-route endpoint expects JSON payloads";
         return Err(Problem::envelope(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
-    let envelope: Envelope<'_> = serde_json::from_slice(bytes).map_err(|_| refused("Invalid JSON payload"))?;
+    let payload: &RawValue = serde_json::from_slice(bytes).map_err(|_| refused("Invalid JSON payload"))?;
+    // JSON that is no object names no method.
+    let envelope: Envelope<'_> = serde_json::from_str(payload.get()).unwrap_or_default();
     let method: Option<String> = envelope.method.and_then(|method| serde_json::from_str(method.get()).ok());
     let method = method.filter(|method| !method.is_empty()).ok_or_else(|| refused("Missing method field"))?;
     let params: Params = envelope.params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();

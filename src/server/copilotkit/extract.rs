@@ -20,9 +20,18 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        if !is_encoded_well(parts.uri.path()) {
+            return Err(Problem::not_found());
+        }
         let path = Path::from_request_parts(parts, state).await;
         path.map(|Path(named)| Self(named)).map_err(|_| Problem::not_found())
     }
+}
+
+/// Whether every `%` of a path begins the code of a byte.
+fn is_encoded_well(path: &str) -> bool {
+    let mut codes = path.split('%').skip(1).map(str::as_bytes);
+    codes.all(|code| code.len() >= 2 && code[..2].iter().all(u8::is_ascii_hexdigit))
 }
 
 /// The whole body, whatever its content type.

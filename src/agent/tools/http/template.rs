@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::agent::definition::{HttpTool, paths};
+use crate::agent::variables::variables;
 
 const FUEL: u64 = 50_000;
 /// The longest text that a template may come to, in bytes.
@@ -139,15 +140,13 @@ impl Templates {
     }
 
     fn check(&self, field: Field, text: &str, input: &Value) -> Result<(), (Field, String)> {
-        let template = self.texts.template_from_str(text).map_err(|error| (field, told(&error)))?;
-        let mut variables: Vec<String> = template.undeclared_variables(true).into_iter().collect();
-        variables.sort();
-        for variable in variables {
-            let names: Vec<&str> = variable.split('.').collect();
+        for variable in variables(&self.texts, text).map_err(|error| (field, told(&error)))? {
+            let names: Vec<&str> = variable.iter().map(String::as_str).collect();
+            let shown = names.join(".");
             match names.as_slice() {
                 ["args", below @ ..] if below.is_empty() || knows(input, below) => {}
-                ["args", ..] => return Err((field, format!("`{variable}` does not exist in `input`"))),
-                _ => return Err((field, format!("unknown variable `{variable}`: templates of tools see args"))),
+                ["args", ..] => return Err((field, format!("`{shown}` does not exist in `input`"))),
+                _ => return Err((field, format!("unknown variable `{shown}`: templates of tools see args"))),
             }
         }
         Ok(())
@@ -253,6 +252,8 @@ mod tests {
         for (url, expected) in [
             ("https://x/{{ args.ccy }}", ""),
             ("https://x/{{ args.cyc }}", "`args.cyc` does not exist in `input`"),
+            ("https://x/{{ args['ccy'] }}", ""),
+            ("https://x/{{ args['cyc'] }}", "`args.cyc` does not exist in `input`"),
             ("https://x/{{ ccy }}", "unknown variable `ccy`"),
             ("https://x/{{ args.ccy", "the template cannot be filled in"),
             ("ftp://x/", "must begin with http:// or https://"),
