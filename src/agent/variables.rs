@@ -6,6 +6,13 @@ use minijinja::{Environment, Error};
 const STAND_IN: &str = "member__";
 /// Words behind which a bracket begins a list.
 const BEFORE_LISTS: [&str; 6] = ["in", "and", "or", "not", "if", "else"];
+/// What the template engine brings along.
+const BUILT_IN: [&str; 8] = ["range", "dict", "namespace", "debug", "lipsum", "cycler", "joiner", "loop"];
+
+/// Whether the engine knows it by itself.
+pub(super) fn is_built_in(name: &str) -> bool {
+    BUILT_IN.contains(&name)
+}
 
 /// Every variable that the template does not set itself, in order: its name, then the members that are known before it is
 /// filled in.
@@ -19,6 +26,7 @@ pub(super) fn variables(environment: &Environment<'_>, template: &str) -> Result
         .map(|variable| variable.split('.').map(|name| original(name, &members)).collect())
         .collect();
     variables.sort();
+    variables.dedup();
     Ok(variables)
 }
 

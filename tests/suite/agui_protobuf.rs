@@ -193,3 +193,38 @@ fn an_envelope_that_contradicts_itself_is_refused() {
         assert!(error.contains(expected), "{hex}: {error}");
     }
 }
+
+/// The event as who reads its frame gets it.
+fn over_the_wire(json: &str) -> Value {
+    let mut frame = Vec::new();
+    protobuf::write_frame(&mut frame, &event(json));
+    let read = protobuf::read(&frame[4..]).unwrap_or_else(|error| panic!("{json}: {error}"));
+    serde_json::from_str(&read.to_json()).expect("an event is JSON")
+}
+
+#[test]
+fn what_protobuf_holds_otherwise_than_json_arrives_as_near_as_it_can() {
+    let snapshot =
+        |value: &str| over_the_wire(&format!(r#"{{"type":"STATE_SNAPSHOT","snapshot":{value}}}"#))["snapshot"].clone();
+    assert_eq!(snapshot(r#"{"a":"x\ud83c"}"#)["a"], "x\u{fffd}", "half a character");
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    assert_eq!(snapshot(&deep), deep, "what is nested too deep travels as its text");
+    for whole in ["7", "-7", "9007199254740991"] {
+        assert_eq!(snapshot(whole).to_string(), whole);
+    }
+    assert_eq!(snapshot("1e20").as_f64(), Some(1e20));
+    assert_eq!(snapshot("9007199254740993").as_f64(), Some(9_007_199_254_740_992.0), "rounded, as doubles are");
+}
+
+#[test]
+fn frames_of_others_are_read_as_protobuf_says() {
+    let twice = "3a280a02080612222a200a0e0a0161120911000000000000f03f0a0e0a01611209110000000000000040";
+    let read = protobuf::read(&bytes(twice)).expect("an event");
+    assert_eq!(
+        read.to_json(),
+        r#"{"type":"STATE_SNAPSHOT","snapshot":{"a":2}}"#,
+        "of a key that comes twice the last counts"
+    );
+    let unknown = protobuf::read(&bytes("420c0a0208071206080912022f61")).expect("an event");
+    assert_eq!(unknown.to_json(), r#"{"type":"STATE_DELTA","delta":[]}"#, "an operation that nobody knows is left out");
+}

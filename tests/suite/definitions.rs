@@ -258,6 +258,19 @@ fn check(files: &[(&str, &str)], flags: &[&str]) -> (i32, Vec<String>) {
 }
 
 #[test]
+fn files_of_editors_that_mark_utf8_with_three_bytes_are_read() {
+    for (name, text) in [
+        ("a.md", "---\nagent: { kind: llm, model: scripted/echo }\n---\nhello\n"),
+        ("a.yaml", "agent: { kind: native, name: planner }\n"),
+        ("a.json", r#"{ "agent": { "kind": "native", "name": "planner" } }"#),
+        ("a.toml", "[agent]\nkind = \"native\"\nname = \"planner\"\n"),
+    ] {
+        let marked = format!("\u{feff}{text}");
+        assert_eq!(check(&[(name, &marked)], &[]), (0, vec!["1 agents, no errors".to_owned()]), "{name}");
+    }
+}
+
+#[test]
 fn paths_are_held_against_the_schema_of_the_state() {
     let schema = r#"{"type": "object", "properties": {
         "trip": {"type": "object", "properties": {"days": {"type": "array", "items": {"type": "object", "properties": {"city": {"type": "string"}}}}}},
@@ -359,7 +372,7 @@ fn circles_of_triggers_are_warnings_that_may_be_denied() {
 fn triggers_name_agents_and_paths_that_exist() {
     let schema = "state: { schema: { properties: { status: { type: string } } } }";
     let a = format!("agent: {{ kind: native, name: planner }}\n{schema}\n");
-    let b = "agent: { kind: native, name: planner }\ntriggers:\n  - { type: agent, agent: nobody }\n  - { type: state, doc: \"agent/a:*\", path: /stauts, from: [\"agent:none\"] }\n  - { type: state, doc: \"agent/a:*\", path: /status }\n";
+    let b = "agent: { kind: native, name: planner }\ntriggers:\n  - { type: agent, agent: nobody }\n  - { type: state, doc: \"agent/a:*\", path: /stauts, from: [\"agent:none\"] }\n  - { type: state, doc: \"agent/a:*\", path: /status, when: \"state['status'] == new and range(3) and state.stauts\" }\n";
     let (code, said) = check(&[("a.yaml", &a), ("b.yaml", b)], &[]);
     assert_eq!(code, 1);
     assert_eq!(
@@ -368,6 +381,7 @@ fn triggers_name_agents_and_paths_that_exist() {
             "b.yaml:3:27: agent `nobody` does not exist",
             "b.yaml:4:44: `/stauts` does not exist in the schema of `agent/a:*`",
             "b.yaml:4:60: agent `none` does not exist",
+            "b.yaml:5:59: `state.stauts` does not exist in the schema of `agent/a:*`",
         ]
     );
 }

@@ -255,7 +255,9 @@ async fn a_server_that_is_silent_for_too_long_is_given_up() {
 #[tokio::test]
 async fn an_answer_that_ran_into_its_limit_or_a_filter_says_so() {
     let (events, _) = run(Api::Anthropic, [message(&[words(0, "as far as it goes")], "max_tokens")]).await;
-    assert_eq!((text(&events).as_str(), types(&events).last()), ("as far as it goes", Some(&"RUN_FINISHED")));
+    let end = events.last().expect("a terminal");
+    assert_eq!((text(&events).as_str(), &end["type"]), ("as far as it goes", &json!("RUN_ERROR")));
+    assert_eq!(end["code"], "truncated", "{end}");
     let (events, _) = run(Api::Anthropic, [message(&[words(0, "I")], "refusal")]).await;
     assert!(events.last().expect("a terminal")["message"].as_str().expect("a message").contains("content filter"));
 }

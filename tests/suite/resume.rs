@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coagent_runtime::store::{Kind, Memory, Store};
+use coagent_runtime::store::{self, Kind, Memory, Store};
 use serde_json::{Value, json};
 
 use crate::support::agents::DEMO;
@@ -160,7 +160,7 @@ async fn pass(time: Duration) {
 }
 
 /// Waits until no raw entries are kept of any thread.
-async fn until_trimmed(store: &Memory) {
+async fn until_trimmed(store: &dyn Store) {
     let trimmed = async {
         while !store.open_streams(Kind::Log).await.expect("a store").is_empty() {
             tokio::task::yield_now().await;
@@ -184,7 +184,7 @@ async fn the_middle_of_a_run_can_be_resumed_for_ten_minutes_after_its_end_and_th
     assert_eq!(happened(&resumed), rest, "nearly ten minutes later");
     assert_eq!(store.open_streams(Kind::Log).await.expect("a store").len(), 1);
     pass(Duration::from_secs(15)).await;
-    until_trimmed(&store).await;
+    until_trimmed(store.as_ref()).await;
     let resumed = server.connect_after("demo", "t", &id).await.rest().await;
     assert_eq!((&resumed[0]["type"], &resumed[0]["messages"]), (&json!("MESSAGES_SNAPSHOT"), &json!([])));
     let everything = server.replay("demo", "t").await;
@@ -195,13 +195,13 @@ async fn the_middle_of_a_run_can_be_resumed_for_ten_minutes_after_its_end_and_th
 #[tokio::test]
 async fn what_a_process_left_of_its_runs_is_dropped_by_the_next_one() {
     let home = Home::with_agents(&[DEMO]);
-    let store = Arc::new(Memory::new());
-    let server = home.serve_here(store.clone()).await;
+    let mut server = home.serve();
     let before = server.run_to_end("demo", &say("t", "u1", "hello")).await;
-    drop(server);
-    let server = home.serve_here(store.clone()).await;
+    server.kill();
+    let store = store::open(&home.options().store).expect("the store of the process that died");
+    let server = home.serve_here(Arc::clone(&store)).await;
     assert_eq!(store.open_streams(Kind::Log).await.expect("a store").len(), 1);
     pass(Duration::from_secs(10 * 60 + 5)).await;
-    until_trimmed(&store).await;
+    until_trimmed(store.as_ref()).await;
     assert_eq!(happened(&server.replay("demo", "t").await), happened(&before));
 }

@@ -56,6 +56,10 @@ async fn a_thread_is_renamed_archived_and_brought_back_and_stays_so_over_a_crash
     assert_eq!(server.get("/threads?includeArchived=true").await["threads"][0]["name"], "Groceries");
     let (status, back, _) = server.ask(Method::PATCH, "/threads/t", r#"{"archived":false,"name":null}"#).await;
     assert_eq!((status, &back["archived"], &back["name"]), (200, &json!(false), &Value::Null));
+    for nothing in [r#"{"name":""}"#, r#"{"name":"  "}"#] {
+        assert_eq!(server.ask(Method::PATCH, "/threads/t", r#"{"name":"x"}"#).await.1["name"], "x");
+        assert_eq!(server.ask(Method::PATCH, "/threads/t", nothing).await.1["name"], Value::Null, "{nothing}");
+    }
     assert_eq!(text(&server.replay("demo", "t").await), "You said: hello", "and its conversation is untouched");
 }
 
@@ -121,6 +125,9 @@ async fn clearing_removes_more_threads_than_a_page_holds() {
     for n in 0..210 {
         hello(&server, &format!("t{n}")).await;
     }
+    for (asked, given) in [("", 50), ("?limit=199", 199), ("?limit=200", 200), ("?limit=1000", 200)] {
+        assert_eq!(listed(&server, asked).await.len(), given, "{asked}");
+    }
     server.ask(Method::PATCH, "/threads/t3", r#"{"archived":true}"#).await;
     assert_eq!(server.ask(Method::POST, "/threads/clear", "").await.0, 204);
     assert!(listed(&server, "?includeArchived=true").await.is_empty());
@@ -150,6 +157,8 @@ async fn pages_of_threads_hold_every_thread_once_and_end_where_they_say() {
     assert_eq!(seen, ["t6", "t5", "t4", "t3", "t2"]);
     let exact = server.get("/threads?agentId=demo&limit=5").await;
     assert_eq!(exact["nextCursor"], Value::Null, "what is left is another agent's");
+    assert_eq!(listed(&server, "?agentId=default").await, ["c"], "the alias is the first by name, `counter`");
+    assert_eq!(listed(&server, "?agentId=nobody").await, [""; 0]);
     assert_eq!(listed(&server, "?agentId=demo&includeArchived=true&limit=2").await, ["t1", "t0"], "archiving touches");
     for wrong in ["limit=0", "limit=x", "limit=-1", "cursor=x"] {
         assert_eq!(server.ask(Method::GET, &format!("/threads?{wrong}"), "").await.0, 400, "{wrong}");

@@ -5,6 +5,7 @@
 use super::reader::{Fields, Reader};
 use super::tree::{Node, Shape};
 use super::{is_id, span};
+use crate::agent::variables;
 
 /// What a value has to be.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +25,10 @@ pub(crate) enum Rule {
     /// The id of an agent.
     Agent,
     Cron,
-    /// An expression of minijinja.
-    Expression,
+    /// An expression of minijinja over a change of a document.
+    Condition,
+    /// An expression of minijinja over a delivery.
+    OfDelivery,
     /// Who writes: `user`, `agent`, `service`, or one of them with `:` and a name.
     Actor,
     /// `type/id` with `*` for any characters.
@@ -158,7 +161,7 @@ macro_rules! trigger {
 pub(crate) const STATE_TRIGGER: &[Field] = trigger![
     must("doc", Rule::DocumentPattern),
     may("path", Rule::Pointer),
-    may("when", Rule::Expression),
+    may("when", Rule::Condition),
     may("debounce", Rule::Duration),
     may("from", Rule::List(&Rule::Actor)),
 ];
@@ -180,7 +183,7 @@ pub(crate) const WEBHOOK_TRIGGER: &[Field] = trigger![
     must("name", Rule::Agent),
     may("verify", Rule::Fields(&[must("hmac_sha256", Rule::Secret), must("header", Rule::Text)])),
     may("idempotency", Rule::Text),
-    may("map", Rule::Names(&Rule::Expression)),
+    may("map", Rule::Names(&Rule::OfDelivery)),
 ];
 
 pub(crate) const AGENT_TRIGGER: &[Field] =
@@ -281,7 +284,8 @@ impl Rule {
             Self::Pointer => (|text| yes(super::schema::is_pointer(text)), "a JSON Pointer: write /name/of/member"),
             Self::Agent => (|text| yes(is_id(text)), "an id: use at most 64 of a-z, 0-9, `_` and `-`"),
             Self::Cron => (cron, "a cron expression such as \"0 8 * * 1-5\""),
-            Self::Expression => (expression, "an expression such as \"new == 'ready'\""),
+            Self::Condition => (condition, "an expression such as \"new == 'ready'\""),
+            Self::OfDelivery => (of_delivery, "an expression such as \"body.issue\""),
             Self::Actor => (|text| yes(is_actor(text)), "a writer: write user, agent or service, or agent:<id>"),
             Self::DocumentPattern => {
                 (|text| yes(is_document(text)), "a document: write type/id, with `*` for any characters")
@@ -312,9 +316,12 @@ impl Rule {
             Self::List(_) => "a list".to_owned(),
             Self::Pointer => "a JSON Pointer".to_owned(),
             Self::Agent => "an id".to_owned(),
-            Self::Cron | Self::Expression | Self::Actor | Self::DocumentPattern | Self::DocumentPlace => {
-                "a text".to_owned()
-            }
+            Self::Cron
+            | Self::Condition
+            | Self::OfDelivery
+            | Self::Actor
+            | Self::DocumentPattern
+            | Self::DocumentPlace => "a text".to_owned(),
         }
     }
 }
@@ -327,9 +334,23 @@ fn cron(text: &str) -> Result<(), String> {
     super::schedule::Cron::parse(text).map(drop)
 }
 
-fn expression(text: &str) -> Result<(), String> {
+fn condition(text: &str) -> Result<(), String> {
+    expression(text, &["old", "new", "state", "doc", "actor"])
+}
+
+fn of_delivery(text: &str) -> Result<(), String> {
+    expression(text, &["body", "headers"])
+}
+
+/// What it does not see would be nothing, whatever happens.
+fn expression(text: &str, sees: &[&str]) -> Result<(), String> {
     let environment = minijinja::Environment::new();
-    environment.compile_expression(text).map(|_| ()).map_err(|error| error.to_string())
+    let compiled = environment.compile_expression(text).map_err(|error| error.to_string())?;
+    let known = |name: &str| sees.contains(&name) || variables::is_built_in(name);
+    match compiled.undeclared_variables(false).into_iter().filter(|name| !known(name)).min() {
+        Some(name) => Err(format!("unknown variable `{name}`: it sees {}", sees.join(", "))),
+        None => Ok(()),
+    }
 }
 
 fn is_actor(text: &str) -> bool {

@@ -48,6 +48,13 @@ fn check(name: &str, text: &str, expected: &[&str]) {
     assert!(problems.iter().all(|problem| problem.agent.as_deref() == Some("a")), "{problems:?}");
 }
 
+#[test]
+fn a_field_that_is_written_as_nothing_is_absent() {
+    let text = "name:\ndescription: ~\nagent: { kind: native, name: planner, config: }\nstate: { read: }\n";
+    let definition = read("a.yaml", text).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!((definition.name.as_str(), definition.description.as_str()), ("a", ""));
+}
+
 fn remote(definition: &Definition) -> &Remote {
     match &definition.kind {
         Kind::Remote(remote) => remote,
@@ -538,6 +545,15 @@ fn every_part_is_held_against_the_format() {
         ("{ type: state, doc: task }", "a.yaml:2:33: `task` is not a document"),
         ("{ type: state, doc: \"task/*\", path: status }", "a.yaml:2:49: `status` is not a JSON Pointer"),
         ("{ type: state, doc: \"task/*\", when: \"new ==\" }", "a.yaml:2:49: `new ==` is not an expression"),
+        (
+            "{ type: state, doc: \"task/*\", when: \"nwe == 'ready'\" }",
+            "a.yaml:2:49: `nwe == 'ready'` is not an expression such as \"new == 'ready'\": unknown variable `nwe`: it sees \
+             old, new, state, doc, actor",
+        ),
+        (
+            "{ type: webhook, name: a, map: { /inbox/-: \"state.x\" } }",
+            "a.yaml:2:56: `state.x` is not an expression such as \"body.issue\": unknown variable `state`: it sees body, headers",
+        ),
         ("{ type: state, doc: \"task/*\", from: [robot] }", "a.yaml:2:50: `robot` is not a writer"),
         ("{ type: state, doc: \"task/*\", debounce: 5 }", "a.yaml:2:53: `triggers[0].debounce` must be a duration"),
         (

@@ -7,13 +7,11 @@ use crate::agent::definition::{
     Definition, Documents, Kind, NamedTool, Problem, SchemaForm, StateTrigger, TriggerKind, glob, paths,
 };
 use crate::agent::types::Types;
-use crate::agent::variables::variables;
+use crate::agent::variables::{is_built_in, variables};
 use crate::state::schema::Schema;
 
 /// What a template of instructions may name.
 const ROOTS: [&str; 5] = ["state", "props", "context", "thread", "agent"];
-/// What the template engine brings along.
-const BUILT_IN: [&str; 8] = ["range", "dict", "namespace", "debug", "lipsum", "cycler", "joiner", "loop"];
 
 /// Looks up the declared type of a state, and holds the definition against its schema.
 pub(super) fn against_schema(definition: &mut Definition, types: &Types) -> Vec<Problem> {
@@ -159,18 +157,29 @@ pub(super) fn triggers(definition: &Definition, all: &[Definition], known: &[&st
             TriggerKind::Agent { agent, .. } if !known.contains(&agent.as_str()) => {
                 problems.push(definition.problem(&field("agent"), format!("agent `{agent}` does not exist")));
             }
-            TriggerKind::State(StateTrigger { doc, path, from, .. }) => {
+            TriggerKind::State(StateTrigger { doc, path, when, from, .. }) => {
                 for (place, actor) in from.iter().flatten().enumerate() {
                     if let Some(agent) = actor.strip_prefix("agent:").filter(|agent| !known.contains(agent)) {
                         let message = format!("agent `{agent}` does not exist");
                         problems.push(definition.problem(&field(&format!("from[{place}]")), message));
                     }
                 }
-                let Some(path) = path else { continue };
                 let schemas = watched_schemas(doc, all, types);
-                if !schemas.is_empty() && !schemas.iter().any(|schema| exists(schema, &path.to_string())) {
-                    let message = format!("`{path}` does not exist in the schema of `{doc}`");
-                    problems.push(definition.problem(&field("path"), message));
+                let mut missing = |name: &str, what: String| {
+                    let message = format!("`{what}` does not exist in the schema of `{doc}`");
+                    problems.push(definition.problem(&field(name), message));
+                };
+                if let Some(path) = path.as_ref().map(ToString::to_string)
+                    && !schemas.is_empty()
+                    && !schemas.iter().any(|schema| exists(schema, &path))
+                {
+                    missing("path", path);
+                }
+                for members in when.iter().flat_map(|when| members_of_state(when)) {
+                    let tokens: Vec<&str> = members.iter().map(String::as_str).collect();
+                    if !schemas.is_empty() && !schemas.iter().any(|schema| paths::exists(schema.source(), &tokens)) {
+                        missing("when", format!("state.{}", members.join(".")));
+                    }
                 }
             }
             TriggerKind::Agent { .. }
@@ -181,6 +190,16 @@ pub(super) fn triggers(definition: &Definition, all: &[Definition], known: &[&st
         }
     }
     problems
+}
+
+/// The members of the document that a condition looks at.
+fn members_of_state(condition: &str) -> Vec<Vec<String>> {
+    let variables = variables(&minijinja::Environment::new(), &format!("{{{{ {condition} }}}}")).unwrap_or_default();
+    variables
+        .into_iter()
+        .filter(|names| names[0] == "state" && names.len() > 1)
+        .map(|names| names[1..].to_vec())
+        .collect()
 }
 
 /// What a remote agent may write where its definition says nothing: the properties of its schema, so that what it keeps for
@@ -232,7 +251,7 @@ fn templates(definition: &Definition) -> Vec<Problem> {
                 }
                 Some(_) | None => continue,
             },
-            [root, ..] if ROOTS.contains(root) || BUILT_IN.contains(root) => continue,
+            [root, ..] if ROOTS.contains(root) || is_built_in(root) => continue,
             _ => format!("unknown variable `{shown}`: instructions see {}", ROOTS.join(", ")),
         };
         problems.push(definition.instructions_problem(&variable, refusal));

@@ -57,6 +57,7 @@ mod tests {
         let haiku = prices.find("anthropic", "claude-haiku-4-5").expect("a price");
         assert_eq!(prices.find("anthropic", "claude-haiku-4-5-20251001"), Some(haiku));
         assert_eq!(prices.find("openai", "gpt-5-mini-2025-08-07"), prices.find("openai", "gpt-5-mini"));
+        assert_eq!(prices.find("anthropic", "claude-haiku-4-5-latest"), Some(haiku));
         for unknown in ["claude-haiku-4-5-2025100", "claude-haiku-4-5-x", "9", "", "ü-20251001"] {
             assert_eq!(prices.find("anthropic", unknown), None, "{unknown}");
         }

@@ -195,6 +195,7 @@ mod tests {
         check(503, "<html>down</html>", FaultKind::Provider, "503 Service Unavailable");
         check(500, "out of memory", FaultKind::Provider, ": out of memory");
         check(402, "{}", FaultKind::Exhausted, "402");
+        check(408, "{}", FaultKind::Provider, "408");
     }
 
     #[test]

@@ -116,3 +116,33 @@ fn a_strict_template_gets_one_system_message_and_turns() {
     let parts = json!([{ "type": "text", "text": "hi" }, { "type": "text", "text": "state" }]);
     assert_eq!(strict, json!([{ "role": "system", "content": "rules\n\nmore" }, { "role": "user", "content": parts }]));
 }
+
+#[test]
+fn answers_of_tools_stay_apart_however_strict_a_template_is() {
+    let call = |id: &str| json!({ "id": id, "type": "function", "function": { "name": "f", "arguments": "{}" } });
+    let messages = read(json!([
+        { "id": "1", "role": "user", "content": "hi" },
+        { "id": "2", "role": "assistant", "toolCalls": [call("a"), call("b")] },
+        { "id": "3", "role": "tool", "toolCallId": "a", "content": "one" },
+        { "id": "4", "role": "tool", "toolCallId": "b", "content": "two" },
+    ]));
+    let strict = serde_json::to_value(strict(chat(&messages, "system"))).expect("JSON");
+    let results: Vec<_> = strict.as_array().expect("a list")[2..].iter().map(|it| &it["tool_call_id"]).collect();
+    assert_eq!(results, ["a", "b"]);
+}
+
+#[test]
+fn a_text_file_is_put_into_the_message_up_to_its_limit() {
+    use base64::Engine as _;
+    let file = |bytes: usize| {
+        let value = base64::engine::general_purpose::STANDARD.encode("x".repeat(bytes));
+        let source = json!({ "type": "data", "value": value, "mimeType": "text/plain" });
+        let part = attached(json!({ "type": "document", "source": source, "metadata": { "filename": "a.txt" } }));
+        part["text"].as_str().expect("a text").to_owned()
+    };
+    assert!(file(256 * 1024).starts_with("Attached file a.txt:\nxxx"));
+    assert_eq!(
+        file(256 * 1024 + 1),
+        "[The document a.txt (text/plain) was attached here, in a form that this model cannot be shown.]"
+    );
+}
