@@ -59,7 +59,9 @@ for (const react of ["19.3.1", "18.3.1"]) {
           await expect.poll(agentState).toEqual({ steps: ["theirs", "mine"] });
           await page.locator('#nobody[data-status="closed"][data-error="not_found"]').waitFor();
           await page.getByRole("alert").getByText("useLiveAgentState needs the provider of CopilotKit above it").waitFor();
-          expect(said.filter((text) => !isThrown(text)), "no warning, such as of the order of hooks").toEqual(["CopilotKit is loaded"]);
+          // Vite loads a page a second time when it has met all dependencies.
+          const heard = new Set(said.filter((text) => !isThrown(text)));
+          expect([...heard], "no warning, such as of the order of hooks").toEqual(["CopilotKit is loaded"]);
         });
         await visit(project, way, "board", async (page, said) => {
           await page.locator("#more").click();
