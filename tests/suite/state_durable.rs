@@ -216,6 +216,13 @@ async fn import(server: &Server, text: &str, query: &str) -> crate::support::doc
 }
 
 #[tokio::test]
+async fn an_export_of_no_declared_type_is_refused_before_it_begins() {
+    let home = Home::with_agents(&[]);
+    let server = home.serve();
+    assert_eq!(server.get_v1("/state:export?type=nothing").await.refusal(), (404, "unknown_type"));
+}
+
+#[tokio::test]
 async fn an_export_brings_documents_to_another_server_with_their_histories() {
     let home = Home::with_agents(&[]);
     let server = home.serve();

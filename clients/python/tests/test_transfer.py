@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from coagent_runtime import AlreadyExists, Client, StreamLost
+from coagent_runtime.errors import UnknownType
 from coagent_runtime.testing import Runtime
 
 from .conftest import Connect
@@ -58,3 +59,8 @@ def test_an_export_that_breaks_off_is_lost(runtime: Runtime, connect: Connect) -
         proxy.cut()
         with pytest.raises(StreamLost):
             list(lines)
+
+
+def test_an_export_of_no_such_type_is_refused(client: Client) -> None:
+    with pytest.raises(UnknownType):
+        list(client.export("nothing"))

@@ -21,7 +21,7 @@ use crate::state::schema::View;
 use super::super::clock::now;
 use super::super::document::{DocumentError, Log};
 use super::super::{Runtime, Services};
-use super::{DocumentName, Documents, ListQuery};
+use super::{DocumentName, DocumentPage, Documents, ListQuery};
 
 /// Pieces on their way to a reader; a slow one holds the export back.
 const WAITING: usize = 4;
@@ -57,33 +57,40 @@ struct Exporting {
 
 impl Runtime {
     /// Every document that a principal can name, deleted ones too, each as it was at one moment and as they see it.
-    pub fn export_documents(
+    ///
+    /// What can be refused is refused before anything is written.
+    pub async fn export_documents(
         &self,
         principal: &Principal,
         kind: Option<String>,
         prefix: String,
         secrets: bool,
-    ) -> Export {
+    ) -> Result<Export, DocumentError> {
         let (out, pieces) = mpsc::channel(WAITING);
         let exporting = Exporting { services: Arc::clone(&self.services), principal: principal.clone(), secrets, out };
+        let query = ListQuery { kind, prefix, after: None, limit: PAGE, with_deleted: true };
+        let first = exporting.documents().list(&query).await?;
         tokio::spawn(async move {
-            if let Err(error) = exporting.run(kind, prefix).await {
+            if let Err(error) = exporting.run(query, first).await {
                 // Nobody hears it who has gone away.
                 let _ = exporting.out.send(Err(error)).await;
             }
         });
-        Export { pieces }
+        Ok(Export { pieces })
     }
 }
 
 impl Exporting {
-    async fn run(&self, kind: Option<String>, prefix: String) -> Result<(), DocumentError> {
-        let documents = Documents { services: &self.services, principal: &self.principal, secrets: self.secrets };
+    fn documents(&self) -> Documents<'_> {
+        Documents { services: &self.services, principal: &self.principal, secrets: self.secrets }
+    }
+
+    /// `page` is the first one that `query` leads to.
+    async fn run(&self, mut query: ListQuery, mut page: DocumentPage) -> Result<(), DocumentError> {
+        let documents = self.documents();
         let mut written = Written::default();
-        let mut query = ListQuery { kind, prefix, after: None, limit: PAGE, with_deleted: true };
         self.line(&json!({"coagent": "documents", "format": 1, "at": now()})).await?;
         loop {
-            let page = documents.list(&query).await?;
             for item in page.items {
                 self.document(&documents, &item.name, &mut written).await?;
             }
@@ -91,6 +98,7 @@ impl Exporting {
                 Some(next) => query.after = Some(next),
                 None => break,
             }
+            page = documents.list(&query).await?;
         }
         self.line(&json!({"end": {"documents": written.documents, "commits": written.commits}})).await
     }

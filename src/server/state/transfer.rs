@@ -42,7 +42,7 @@ pub(in crate::server) async fn export(
     let query = Query::parse(query.as_deref());
     let kind = query.get("type").map(str::to_owned);
     let prefix = query.get("prefix").unwrap_or_default().to_owned();
-    let export = runtime.export_documents(&Principal::local(), kind, prefix, query.flag("secrets")?);
+    let export = runtime.export_documents(&Principal::local(), kind, prefix, query.flag("secrets")?).await?;
     let pieces = stream::unfold(export, |mut export| async move { Some((export.next().await?, export)) });
     let mut response = Response::new(Body::from_stream(pieces));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(LINES));
