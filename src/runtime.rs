@@ -12,6 +12,7 @@ mod keeping;
 mod live_runs;
 mod presence;
 mod registry;
+mod retention;
 mod runs;
 mod suggestion;
 mod thread;
@@ -43,13 +44,13 @@ pub use crate::agent::types::TypeSpec;
 pub use agents::{AgentView, Agents, Entry, Hosted, Unfit};
 pub use client_props::ClientProps;
 pub use document::{
-    Accepted, Delta, DeltaTold, DocumentError, Evidence, Expects, Once, Origin, Proposal, Rejection, TogetherRefused,
-    Write, squashed,
+    Accepted, Delta, DeltaTold, DocumentError, Evidence, Expects, Once, Origin, Proposal, Rejection, Tag,
+    TogetherRefused, Write, squashed,
 };
 pub use documents::{
     BatchAccepted, Difference, Document, DocumentItem, DocumentName, DocumentPage, Documents, Existing, Export,
     History, HistoryCursor, HistoryQuery, Import, ImportError, ImportRefused, Imported, ListQuery, Since,
-    SnapshotReason, Standing, Subscription, Tag, Update,
+    SnapshotReason, Standing, Subscription, Update,
 };
 pub use keeping::{Amendment, KeepingError, Naming};
 pub use presence::{Crowded, Presence, Room};
@@ -349,6 +350,7 @@ impl Runtime {
         runs::begin(&services, &agents).await;
         tokio::spawn(runs::serve(Arc::clone(&services), Arc::clone(&agents)));
         tokio::spawn(runs::keep(Arc::clone(&services), Arc::clone(&agents)));
+        tokio::spawn(retention::serve(Arc::clone(&services)));
         let runtime = Self { services, agents, suggestions: Arc::default(), transcriber: None };
         tokio::spawn(runs::serve_asked(runtime.share(), requests));
         Ok(runtime)

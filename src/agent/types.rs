@@ -39,13 +39,20 @@ pub enum Put {
     Merge,
 }
 
-/// Which versions are kept; named ones and the ends of runs always are.
+/// Which versions are kept: those within both bounds, the newest one, and always named ones and the last one of each run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Retention {
     /// The latest so many; `None` is all.
     pub versions: Option<u64>,
     /// Those of the last so many days; `None` is all.
     pub days: Option<u64>,
+}
+
+impl Retention {
+    /// Whether every version is kept for ever.
+    pub fn is_endless(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// When a commit is acknowledged.

@@ -4,11 +4,14 @@ mod actor;
 mod append;
 mod commit;
 mod deltas;
+mod kept;
 mod load;
 mod past;
 mod repeat;
 mod restore;
+mod retain;
 mod seat;
+mod tagged;
 mod together;
 mod write;
 
@@ -35,10 +38,13 @@ use super::types::{DocumentTypes, Names};
 pub(crate) use deltas::DeltaTail;
 pub(crate) use deltas::frame as delta_frame;
 pub use deltas::{Delta, Told as DeltaTold, squashed};
+pub(crate) use kept::{Base, Kept};
 pub(crate) use load::Stamp;
 pub(crate) use past::Log;
 pub(crate) use restore::Restored;
+pub(crate) use retain::{LetGo, QUEUE as RETENTION, reminder};
 use seat::{Queued, Seat};
+pub use tagged::Tag;
 use together::Loan;
 pub use together::TogetherRefused;
 pub(crate) use together::{Member, write_together};
@@ -135,6 +141,8 @@ pub(crate) struct Head {
     pub(crate) bytes: usize,
     /// The body, when it was asked for and there is one.
     pub(crate) data: Option<Arc<RawValue>>,
+    /// Versions up to this one are over: they are not kept, but for those that have a name or are the last of a run.
+    pub(crate) over: u64,
 }
 
 /// What a run finds when it begins.
@@ -223,6 +231,10 @@ enum Command {
     },
     /// Takes what somebody else has stored.
     ReadOn,
+    /// Drops what is over.
+    LetGo {
+        reply: Reply<LetGo, DocumentUnavailable>,
+    },
     /// Hands the document out, for a write that spans several.
     Lend {
         reply: Reply<Loan, DocumentUnavailable>,
@@ -365,6 +377,19 @@ impl DocumentHandle {
                 tracing::debug!("a document's owner has stopped; the next one reads what is stored");
             }
         });
+    }
+
+    /// Drops every version that is over, but for what is kept of them.
+    pub(crate) async fn let_go(&self) -> Result<LetGo, DocumentUnavailable> {
+        self.ask(|reply| Command::LetGo { reply }).await
+    }
+
+    /// Does something while nobody writes here and nothing is dropped.
+    pub(crate) async fn hold<T>(&self, doing: impl Future<Output = T>) -> Result<T, DocumentUnavailable> {
+        let loan = self.borrow().await?;
+        let done = doing.await;
+        loan.give_back();
+        Ok(done)
     }
 
     async fn borrow(&self) -> Result<Loan, DocumentUnavailable> {

@@ -20,10 +20,11 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::access::Principal;
+use crate::state::history::Mark;
 use crate::state::schema::View;
 use crate::store::StoreError;
 
-use super::document::{Accepted, Author, DocumentError, DocumentHandle, DocumentRef, Head, Reader, Write};
+use super::document::{Accepted, Author, DocumentError, DocumentHandle, DocumentRef, Head, Kept, Reader, Write};
 use super::types::Names;
 use super::{Runtime, Services};
 
@@ -35,7 +36,6 @@ pub use import::{Existing, Import, ImportError, ImportRefused, Imported};
 pub use list::{DocumentItem, DocumentPage, ListQuery};
 pub use name::DocumentName;
 pub use subscribe::{Since, SnapshotReason, Subscription, Update};
-pub use tags::Tag;
 
 /// The documents that one principal can name.
 #[derive(Debug)]
@@ -107,14 +107,19 @@ impl Documents<'_> {
     pub async fn read_version(&self, name: &DocumentName, version: u64) -> Result<Document, DocumentError> {
         let live = self.live(name)?;
         let head = had_version(&live, version).await?;
-        let commit = live.log().at(version).await?.ok_or_else(|| unknown(version, &head))?;
-        if commit.deleted {
+        let Kept { mark, deleted, body } = match version <= head.over {
+            true => live.log().kept(version).await?.ok_or_else(|| unknown(version, &head))?,
+            false => {
+                let commit = live.log().at(version).await?.ok_or_else(|| unknown(version, &head))?;
+                Kept { mark: Mark::from(&commit), deleted: commit.deleted, body: live.log().body_at(version).await? }
+            }
+        };
+        if deleted {
             return Err(DocumentError::Deleted { version });
         }
-        let body = live.log().body_at(version).await?;
         let body = self.seen(name, body).ok_or(DocumentError::NotFound)?;
         let data = to_raw_value(&body).expect("a value is JSON").into();
-        Ok(Document { epoch: head.epoch, version, data, updated_at: commit.at, updated_by: commit.actor })
+        Ok(Document { epoch: head.epoch, version, data, updated_at: mark.at, updated_by: mark.actor })
     }
 
     /// Changes the document; on return the change is durable, or refused.
@@ -196,6 +201,13 @@ async fn had_version(live: &DocumentHandle, version: u64) -> Result<Head, Docume
     match head.version {
         0 => Err(DocumentError::NotFound),
         newest if version == 0 || version > newest => Err(unknown(version, &head)),
+        newest if version <= head.over => {
+            // What is kept of versions that are over is known once they are dropped.
+            let over = live.let_go().await?.dropped;
+            let is_kept = version > over || live.log().kept(version).await?.is_some();
+            let refusal = DocumentError::VersionOver { version, over, head: newest };
+            if is_kept { Ok(head) } else { Err(refusal) }
+        }
         _ => Ok(head),
     }
 }

@@ -58,6 +58,8 @@ pub enum Kind {
     Tags,
     /// Bodies that one document had, from which versions near them are read.
     Checkpoints,
+    /// Versions of one document that are kept though their commits were dropped.
+    Kept,
     /// What the runs of one day came to.
     Usage,
     /// What the live run of one thread has done, step by step.
@@ -75,6 +77,7 @@ impl Kind {
             Self::Log => "log",
             Self::Tags => "tags",
             Self::Checkpoints => "bodies",
+            Self::Kept => "kept",
             Self::Usage => "usage",
             Self::Journal => "journal",
             Self::Definition => "definition",

@@ -43,6 +43,7 @@ mod state_events;
 mod state_http;
 mod state_in_runs;
 mod state_refusals;
+mod state_retention;
 mod state_types;
 mod state_writes;
 mod store_contract;

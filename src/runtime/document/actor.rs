@@ -104,6 +104,7 @@ pub(super) fn refuse(command: Command, reason: &str) {
         Command::Snapshots { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
         Command::Body { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
         Command::Lend { reply } => drop(reply.send(Err(DocumentUnavailable { reason }))),
+        Command::LetGo { reply } => drop(reply.send(Err(DocumentUnavailable { reason }))),
         Command::ReadOn => {}
     }
 }
@@ -188,7 +189,11 @@ impl Live {
                 answer(reply, begun.map(|rejected| Begun { snapshot: snapshot(self), created, rejected }))
             }
             Command::ReadOn => self.read_on().await,
-            Command::Head { reader, reply } => answer(reply, Ok(self.head(reader))),
+            Command::Head { reader, reply } => {
+                let over = self.over().await;
+                answer(reply, over.map(|over| self.head(reader, over)))
+            }
+            Command::LetGo { reply } => answer(reply, self.let_go().await),
             Command::Snapshots { versions, view, reply } => {
                 answer(reply, self.snapshots(&versions, view.as_deref()).await)
             }
@@ -251,7 +256,7 @@ impl Live {
         }
     }
 
-    fn head(&mut self, reader: Option<Reader>) -> Head {
+    fn head(&mut self, reader: Option<Reader>, over: u64) -> Head {
         let exists = self.document.exists();
         let data = reader.filter(|_| exists).and_then(|Reader { actor, view }| {
             self.note_read(actor);
@@ -268,6 +273,7 @@ impl Live {
             latest: self.latest.clone(),
             bytes: self.document.size(),
             data,
+            over,
         }
     }
 
@@ -314,7 +320,8 @@ impl Live {
     async fn bodies(&self, mut wanted: BTreeSet<u64>) -> Result<Vec<(u64, Value)>, Broken> {
         let head = self.document.version();
         let is_beginning = wanted.remove(&0);
-        wanted = wanted.split_off(&head.saturating_sub(FURTHEST_SHOWN));
+        let shown = wanted.split_off(&head.saturating_sub(FURTHEST_SHOWN).max(self.horizon.dropped));
+        let over = std::mem::replace(&mut wanted, shown);
         let mut found = Vec::with_capacity(wanted.len());
         if let Some(&oldest) = wanted.first() {
             let mut body = self.document.body().clone();
@@ -329,6 +336,9 @@ impl Live {
                     }
                 }
             }
+        }
+        for version in over.into_iter().filter(|&version| version < self.horizon.dropped) {
+            found.extend(self.log.kept(version).await?.map(|kept| (version, kept.body)));
         }
         found.extend(is_beginning.then(|| (0, Document::absent().into_body())));
         Ok(found)

@@ -145,7 +145,8 @@ impl Live {
         let encode = |commit: &Arc<Commit>| serde_json::to_vec(commit).expect("a commit is plain data");
         let entries: Vec<_> = commits.map(|commit| NewEntry::one(encode(commit))).collect();
         let remember = self.pending.iter().flat_map(|pending| self.remember(pending)).collect();
-        let put = self.pending.iter().flat_map(|pending| pending.decided.fired()).cloned().collect();
+        let put =
+            self.pending.iter().flat_map(|pending| pending.decided.fired()).cloned().chain(self.reminder()).collect();
         if entries.is_empty() {
             return (Batch { remember, ..Batch::default() }, Handed::default());
         }
@@ -178,6 +179,7 @@ impl Live {
             self.epoch = Some(committed.epoch);
         }
         self.log_bytes += handed.sizes.iter().sum::<usize>();
+        self.noted(handed.sizes.iter().sum());
         if let Some(version) = handed.checkpoint {
             self.log_bytes = 0;
             self.checkpoints.push(version);

@@ -188,7 +188,9 @@ impl Live {
             return Ok(decided.map_err(|refusal| DocumentError::Refused { refusal, head }));
         }
         let commits = match write.base {
-            Some(base) if head - base > FURTHEST => return Ok(Err(DocumentError::BaseTooOld { base, head })),
+            Some(base) if head - base > FURTHEST || !self.reaches(base) => {
+                return Ok(Err(DocumentError::BaseTooOld { base, head }));
+            }
             Some(base) => self.commits_after(base).await?,
             None => Vec::new(),
         };
@@ -216,6 +218,10 @@ impl Live {
             Proposal::Rollback { to } if *to == 0 || *to > head => {
                 return Ok(Err(DocumentError::VersionNotFound { version: *to, head }));
             }
+            Proposal::Rollback { to } if *to <= self.over().await? => match self.kept(*to).await? {
+                Ok(body) => self.document.decide(Mutation::Replace(&body), terms),
+                Err(refused) => return Ok(Err(refused)),
+            },
             Proposal::Rollback { to } => {
                 if self.commit_at(*to).await?.deleted {
                     return Ok(Err(DocumentError::Deleted { version: *to }));
@@ -240,7 +246,10 @@ impl Live {
     /// Takes back what a run did where nobody wrote since; what stays is in `skipped`.
     async fn undo_run(&mut self, run_id: &str, terms: &Terms<'_>) -> Result<Result<Decided, DocumentError>, Broken> {
         let head = self.document.version();
-        let commits = self.commits_after(head.saturating_sub(FURTHEST)).await?;
+        if self.horizon.dropped > 0 && self.log.has_dropped_of(run_id).await? {
+            return Ok(Err(DocumentError::RunOver { run_id: run_id.to_owned(), head }));
+        }
+        let commits = self.commits_after(head.saturating_sub(FURTHEST).max(self.horizon.dropped)).await?;
         let is_of_run = |commit: &Arc<Commit>| commit.run_id.as_deref() == Some(run_id);
         let Some(first) = commits.iter().position(is_of_run) else {
             return Ok(Err(DocumentError::RunNotHere { run_id: run_id.to_owned() }));
@@ -270,7 +279,7 @@ impl Live {
         }
         let commits = match evidence {
             Evidence::Exact(since) | Evidence::AtLeast(since)
-                if head.checked_sub(since).is_some_and(|back| back <= FURTHEST) =>
+                if head.checked_sub(since).is_some_and(|back| back <= FURTHEST) && self.reaches(since) =>
             {
                 Some(self.commits_after(since).await?)
             }
@@ -285,6 +294,23 @@ impl Live {
         };
         let decided = self.document.decide(Mutation::Posted { state, past }, terms);
         Ok(decided.map_err(|refusal| DocumentError::Refused { refusal, head }))
+    }
+
+    /// Whether all commits after a version are still there.
+    fn reaches(&self, base: u64) -> bool {
+        let durable = self.deltas.version();
+        base >= self.horizon.dropped || self.deltas.commits(base, durable).len() as u64 == durable - base
+    }
+
+    /// The body at a version that is over, where it is kept.
+    async fn kept(&mut self, version: u64) -> Result<Result<Value, DocumentError>, Broken> {
+        self.flush().await?;
+        let (over, head) = (self.drop_over().await?, self.document.version());
+        Ok(match self.log.kept(version).await? {
+            Some(kept) if kept.deleted => Err(DocumentError::Deleted { version }),
+            Some(kept) => Ok(kept.body),
+            None => Err(DocumentError::VersionOver { version, over, head }),
+        })
     }
 
     /// The commits of `(base, head]`, oldest first.
@@ -311,7 +337,7 @@ impl Live {
     /// The body at a version up to the head.
     pub(super) async fn body_at(&self, version: u64) -> Result<Value, Broken> {
         let head = self.document.version();
-        if head - version > FURTHEST {
+        if head - version > FURTHEST || version < self.horizon.dropped {
             return Ok(self.log.body_at(version).await?);
         }
         let mut body = self.document.body().clone();

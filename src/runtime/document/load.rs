@@ -17,6 +17,7 @@ use super::append::Pending;
 use super::deltas::{Delta, DeltaTail};
 use super::past::Log;
 use super::repeat::Clients;
+use super::retain::Horizon;
 use super::{DocumentRef, Snapshot};
 
 const PAGE: Limit = Limit { entries: 512, bytes: 1 << 20 };
@@ -35,6 +36,8 @@ pub(super) struct Live {
     pub(super) latest: Stamp,
     /// The versions whose bodies are stored, oldest first.
     pub(super) checkpoints: Vec<u64>,
+    /// What is over, and what of it was dropped.
+    pub(super) horizon: Horizon,
     /// Bytes of commits since the last stored snapshot.
     pub(super) log_bytes: usize,
     /// The durable head as text and as a frame, when somebody asked for it.
@@ -91,6 +94,7 @@ impl Live {
             epoch: None,
             latest: Stamp::default(),
             checkpoints: Vec::new(),
+            horizon: Horizon::default(),
             log_bytes: 0,
             json: None,
             snapshot: None,
@@ -108,14 +112,18 @@ impl Live {
     pub(super) async fn reload(&mut self) -> Result<(), Broken> {
         let (store, stream) = (&self.log.store, &self.log.stream);
         let unreadable = |error: serde_json::Error| Broken { reason: format!("{stream} cannot be read: {error}") };
-        self.document = match store.snapshot(stream).await? {
+        let stored = store.head(stream).await?;
+        let (head, dropped) = stored.as_ref().map_or((0, 0), |head| (head.seq.0, head.trimmed.0));
+        self.document = match store.snapshot(stream).await?.filter(|snapshot| snapshot.seq.0 >= dropped) {
             Some(snapshot) => {
                 Document::new(serde_json::from_slice(&snapshot.body).map_err(unreadable)?, snapshot.seq.0)
             }
-            None => Document::absent(),
+            None => match self.log.base().await? {
+                Some(base) => Document::new(base.body, base.version),
+                None => Document::absent(),
+            },
         };
-        let stored = store.head(stream).await?;
-        let head = stored.as_ref().map_or(0, |head| head.seq.0);
+        self.horizon = Horizon::after(dropped);
         if let Some(stored) = stored {
             let stamp = stored.summary.as_deref().map(serde_json::from_slice).transpose().map_err(unreadable)?;
             self.latest = stamp.unwrap_or_default();
@@ -126,8 +134,9 @@ impl Live {
         self.clients.clear();
         (self.log_bytes, self.json, self.snapshot) = (0, None, None);
         self.read_up_to(head).await?;
+        self.horizon.bytes = self.log_bytes;
         self.deltas.publish(head, []);
-        Ok(())
+        self.note_first().await
     }
 
     /// Takes and shows what somebody else has stored since.

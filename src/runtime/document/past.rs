@@ -7,11 +7,13 @@ use serde_json::Value;
 
 use crate::state::document::{Commit, Document};
 use crate::state::patch::{self, Operation};
-use crate::store::{Append, Entry, Kind, Limit, NewEntry, Seq, Store, StoreError, StreamKey};
+use crate::store::{Append, CommitError, Entry, Kind, Limit, NewEntry, Seq, Store, StoreError, StreamKey};
 
 use super::deltas::{Delta, DeltaTail};
 
 const PAGE: Limit = Limit { entries: 512, bytes: 1 << 20 };
+/// How often a version is looked for that others drop meanwhile.
+const ATTEMPTS: usize = 3;
 
 /// A document's log in the store.
 #[derive(Debug, Clone)]
@@ -28,14 +30,14 @@ impl Log {
         let entries = self.store.read(&self.stream, Seq(after), limit).await?;
         match entries.is_empty() {
             true => Err(self.corrupt(after + 1)),
-            false => entries.iter().map(|entry| self.commit(entry)).collect(),
+            false => entries.iter().map(|entry| self.read_commit(entry)).collect(),
         }
     }
 
     /// Versions after a version as deltas, up to a page of them.
     pub(crate) async fn deltas_after(&self, version: u64) -> Result<Vec<Arc<Delta>>, StoreError> {
         let entries = self.store.read(&self.stream, Seq(version), PAGE).await?;
-        let delta = |entry| Ok(Arc::new(Delta::new(Arc::new(self.commit(entry)?), entry.body.len())));
+        let delta = |entry| Ok(Arc::new(Delta::new(Arc::new(self.read_commit(entry)?), entry.body.len())));
         entries.iter().map(delta).collect()
     }
 
@@ -52,7 +54,20 @@ impl Log {
     pub(crate) async fn at(&self, version: u64) -> Result<Option<Commit>, StoreError> {
         let Some(before) = version.checked_sub(1) else { return Ok(None) };
         let entries = self.store.read(&self.stream, Seq(before), Limit { entries: 1, bytes: 0 }).await?;
-        entries.first().map(|entry| self.commit(entry)).transpose()
+        entries.first().map(|entry| self.read_commit(entry)).transpose()
+    }
+
+    /// Refuses a version that was dropped and is not kept.
+    pub(crate) async fn is_there(&self, version: u64) -> Result<(), StoreError> {
+        match self.at(version).await {
+            Err(StoreError::Trimmed { .. }) if self.kept(version).await?.is_some() => Ok(()),
+            looked => looked.map(drop),
+        }
+    }
+
+    /// Writes beside the log.
+    pub(crate) async fn commit(&self, append: Append) -> Result<(), CommitError> {
+        self.store.commit(append.into()).await.map(drop)
     }
 
     /// The commits of `(after, to]`, oldest first.
@@ -85,21 +100,49 @@ impl Log {
         StreamKey { kind: Kind::Checkpoints, ..self.stream.clone() }
     }
 
-    /// The newest stored body of a version up to this one.
-    async fn body_before(&self, version: u64) -> Result<(Value, u64), StoreError> {
+    /// What lets go of bodies of versions up to this one.
+    pub(super) fn without_bodies_before(&self, known: &[u64], version: u64) -> Option<Append> {
+        let over = known.partition_point(|&checkpoint| checkpoint <= version);
+        let mut append = Append::to(self.checkpoint_stream(), Seq(known.len() as u64));
+        append.trim = Some(Seq(over as u64));
+        (over > 0).then_some(append)
+    }
+
+    /// The newest stored body of a version from `least` up to this one.
+    async fn body_between(&self, least: u64, version: u64) -> Result<Option<(Value, u64)>, StoreError> {
         let checkpoints = self.checkpoints().await?;
         let before = checkpoints.partition_point(|&checkpoint| checkpoint <= version);
-        let Some(index) = before.checked_sub(1) else { return Ok((Document::absent().into_body(), 0)) };
+        let Some(index) = before.checked_sub(1).filter(|&index| checkpoints[index] > least) else { return Ok(None) };
         let one = Limit { entries: 1, bytes: 0 };
         let entries = self.store.read(&self.checkpoint_stream(), Seq(index as u64), one).await?;
         let body = entries.first().and_then(|entry| serde_json::from_slice(&entry.body).ok());
-        body.map(|body| (body, checkpoints[index])).ok_or_else(|| self.corrupt(checkpoints[index]))
+        body.map(|body| Some((body, checkpoints[index]))).ok_or_else(|| self.corrupt(checkpoints[index]))
     }
 
-    /// The body at a version that the document has or had. What is read for it does not grow with the history:
-    /// a stored body, and the commits from there.
+    /// The body at a version that the document has or had, [`StoreError::Trimmed`] for one that is not kept any more.
+    /// What is read for it does not grow with the history: a stored body, and the commits from there.
     pub(crate) async fn body_at(&self, version: u64) -> Result<Value, StoreError> {
-        let (mut body, mut at) = self.body_before(version).await?;
+        let mut read = self.replayed(version).await;
+        for _ in 1..ATTEMPTS {
+            // More was dropped meanwhile, or it is not there at all.
+            let Err(StoreError::Trimmed { .. }) = read else { break };
+            read = self.replayed(version).await;
+        }
+        read
+    }
+
+    async fn replayed(&self, version: u64) -> Result<Value, StoreError> {
+        let base = self.base().await?;
+        let (base, dropped) = base.map_or((Document::absent().into_body(), 0), |base| (base.body, base.version));
+        if (1..dropped).contains(&version) {
+            let trimmed = || StoreError::Trimmed { stream: self.stream.clone(), trimmed: Seq(dropped) };
+            return self.kept(version).await?.map(|kept| kept.body).ok_or_else(trimmed);
+        }
+        let (mut body, mut at) = match self.body_between(dropped, version).await? {
+            Some(nearer) => nearer,
+            None if version == 0 => (Document::absent().into_body(), 0),
+            None => (base, dropped),
+        };
         while at < version {
             for commit in self.page(at, version).await? {
                 patch::replay(&mut body, &commit.ops).map_err(|_| self.corrupt(commit.version))?;
@@ -109,7 +152,7 @@ impl Log {
         Ok(body)
     }
 
-    fn commit(&self, entry: &Entry) -> Result<Commit, StoreError> {
+    fn read_commit(&self, entry: &Entry) -> Result<Commit, StoreError> {
         serde_json::from_slice(&entry.body).map_err(|_| self.corrupt(entry.seq.0))
     }
 

@@ -131,7 +131,8 @@ impl Live {
         if !(author.is_resumed || self.is_overtaken) || write.mark.is_none() {
             return Ok(None);
         }
-        let commits = self.commits_back_to(self.document.version().saturating_sub(FURTHEST)).await?;
+        let commits =
+            self.commits_back_to(self.document.version().saturating_sub(FURTHEST).max(self.horizon.dropped)).await?;
         let is_it = |commit: &&Arc<Commit>| commit.mark == write.mark && commit.run_id == author.run_id;
         Ok(commits.iter().find(is_it).map(|commit| commit.version))
     }
@@ -211,6 +212,7 @@ impl Live {
                 (version, created, changed, conflicts, skipped, wants_data)
             }
         };
+        let is_over = version <= self.horizon.dropped;
         Ok(Known::Answered(Box::new(Accepted {
             epoch: self.epoch.clone().unwrap_or_default(),
             version,
@@ -218,8 +220,8 @@ impl Live {
             duplicate: true,
             conflicts,
             skipped,
-            commit: if changed { Some(self.commit_at(version).await?) } else { None },
-            data: if wants_data { self.shown_at(version, author).await? } else { None },
+            commit: if changed && !is_over { Some(self.commit_at(version).await?) } else { None },
+            data: if wants_data && !is_over { self.shown_at(version, author).await? } else { None },
         })))
     }
 }

@@ -117,7 +117,10 @@ impl Seat {
     async fn serve(&self, mut live: Box<Live>, commands: &mut VecDeque<Command>) -> Result<Box<Live>, Broken> {
         loop {
             match live.obey_all(commands).await {
-                Ok(None) => return Ok(live),
+                Ok(None) => {
+                    live.drop_some().await?;
+                    return Ok(live);
+                }
                 Ok(Some(borrower)) => live = lend(live, borrower).await?,
                 Err(broken) => {
                     live.take_back(&DocumentError::Unavailable { reason: broken.reason.clone() });

@@ -166,10 +166,14 @@ pub enum DocumentError {
     Deleted { version: u64 },
     #[error("the document has no version {version}; its newest is {head}")]
     VersionNotFound { version: u64, head: u64 },
+    #[error("version {version} is not kept any more: the document's type lets go of those up to {over}")]
+    VersionOver { version: u64, over: u64, head: u64 },
     #[error("version {base} is too far back to be merged with the head {head}: read the document and try again")]
     BaseTooOld { base: u64, head: u64 },
     #[error("run `{run_id}` made none of the document's latest versions")]
     RunNotHere { run_id: String },
+    #[error("commits of run `{run_id}` are not kept any more: it cannot be taken back as a whole")]
+    RunOver { run_id: String, head: u64 },
     #[error("the document is at version {head}")]
     VersionConflict { head: u64 },
     #[error("the document exists already, at version {head}")]
@@ -238,7 +242,7 @@ impl DocumentError {
             Self::UnknownType { .. } => "unknown_type",
             Self::NotFound | Self::RunNotHere { .. } => "not_found",
             Self::Deleted { .. } => "deleted",
-            Self::VersionNotFound { .. } => "version_not_found",
+            Self::VersionNotFound { .. } | Self::VersionOver { .. } | Self::RunOver { .. } => "version_not_found",
             Self::BaseTooOld { .. } => "conflict",
             Self::VersionConflict { .. } => "version_conflict",
             Self::AlreadyExists { .. } => "already_exists",
@@ -307,6 +311,8 @@ impl DocumentError {
         match self {
             Self::Deleted { version: head }
             | Self::VersionNotFound { head, .. }
+            | Self::VersionOver { head, .. }
+            | Self::RunOver { head, .. }
             | Self::BaseTooOld { head, .. }
             | Self::VersionConflict { head }
             | Self::AlreadyExists { head }

@@ -5,21 +5,31 @@
 //! {"document":{"name":"shared/a","epoch":"…","version":2,"tags":[…]}}     then its commits, version 1 first
 //! {"commit":{"version":1,"ops":[…],"inverse":[…],"actor":"…","at":"…"}}
 //! {"commit":{"version":2,…}}
+//! {"document":{"name":"shared/b","version":9,"trimmed":7,…}}               a document that does not keep all its versions:
+//! {"kept":{"version":3,"actor":"…","at":"…","data":{…}}}                  what it keeps of those, oldest first,
+//! {"base":{"version":7,"data":{…},"blame":{"/a":{…}}}}                    what they came to, and then the commits after that
+//! {"commit":{"version":8,…}}
 //! {"end":{"documents":1,"commits":2}}                                     a file without this line is incomplete
 //! ```
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::access::Principal;
-use crate::state::document::Commit;
+use crate::state::document::{Commit, Document};
+use crate::state::history::Mark;
+use crate::state::pointer::Pointer;
 use crate::state::schema::View;
+use crate::store::Seq;
 
 use super::super::clock::now;
-use super::super::document::{DocumentError, Log};
+use super::super::document::{Base, DocumentError, Kept, Log};
 use super::super::{Runtime, Services};
 use super::{DocumentName, DocumentPage, Documents, ListQuery};
 
@@ -39,6 +49,24 @@ impl Export {
     pub async fn next(&mut self) -> Option<Result<Bytes, DocumentError>> {
         self.pieces.recv().await
     }
+}
+
+/// A version that is kept though its commit is not.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct KeptLine {
+    #[serde(flatten)]
+    pub(super) mark: Mark,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) deleted: bool,
+    pub(super) data: Value,
+}
+
+/// What the versions that are not kept came to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct BaseLine {
+    pub(super) version: u64,
+    pub(super) data: Value,
+    pub(super) blame: BTreeMap<Pointer, Mark>,
 }
 
 /// What has been written so far.
@@ -110,20 +138,57 @@ impl Exporting {
         written: &mut Written,
     ) -> Result<(), DocumentError> {
         let live = documents.live(name)?;
+        live.let_go().await?;
+        let base = live.log().base().await?;
         let head = live.head(None).await?;
         let tags: Vec<_> = documents.tags(name).await?.into_iter().filter(|tag| tag.version <= head.version).collect();
-        let of = json!({"name": name.to_string(), "epoch": &*head.epoch, "version": head.version, "tags": tags});
+        let mut of = json!({"name": name.to_string(), "epoch": &*head.epoch, "version": head.version, "tags": tags});
+        let dropped = base.as_ref().map_or(0, |base| base.version);
+        if dropped > 0 {
+            of["trimmed"] = dropped.into();
+        }
         self.line(&json!({"document": of})).await?;
         let view = documents.view(name);
-        self.commits(live.log(), head.version, view.as_deref().filter(|view| !view.sees_all())).await?;
+        let view = view.as_deref().filter(|view| !view.sees_all());
+        if let Some(base) = base {
+            self.older(live.log(), base, view).await?;
+        }
+        self.commits(live.log(), dropped, head.version, view).await?;
         written.documents += 1;
-        written.commits += head.version;
+        written.commits += head.version - dropped;
         Ok(())
     }
 
+    /// What is left of versions that were dropped.
+    async fn older(&self, log: &Log, base: Base, view: Option<&View>) -> Result<(), DocumentError> {
+        let nothing = || Document::absent().into_body();
+        let told = |body: Value| match view {
+            None => body,
+            Some(view) => view.value(&body).map_or_else(nothing, Cow::into_owned),
+        };
+        let (mut after, mut body) = (Seq::ZERO, nothing());
+        loop {
+            let page = log.kept_after(after, body).await?;
+            let Some((last, kept)) = page.last() else { break };
+            (after, body) = (*last, kept.body.clone());
+            for (_, Kept { mark, deleted, body }) in
+                page.into_iter().filter(|(_, kept)| kept.mark.version <= base.version)
+            {
+                let data = told(body);
+                self.line(&json!({"kept": KeptLine { mark, deleted, data }})).await?;
+            }
+        }
+        let leaves = base.blame.leaves(&Pointer::root());
+        let blame = match view {
+            None => leaves,
+            Some(view) => view.entries(leaves),
+        };
+        let line = BaseLine { version: base.version, data: told(base.body), blame };
+        self.line(&json!({"base": line})).await
+    }
+
     /// The log's entries are the commits' JSON: they are copied, and read only to leave out what is hidden.
-    async fn commits(&self, log: &Log, head: u64, view: Option<&View>) -> Result<(), DocumentError> {
-        let mut after = 0;
+    async fn commits(&self, log: &Log, mut after: u64, head: u64, view: Option<&View>) -> Result<(), DocumentError> {
         while after < head {
             let mut piece = BytesMut::new();
             for (version, commit) in log.texts_after(after).await? {

@@ -6,8 +6,9 @@ use crate::state::document::Commit;
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
 use crate::state::schema::View;
+use crate::store::StoreError;
 
-use super::super::document::{DocumentError, Log};
+use super::super::document::{DocumentError, Head, Log};
 use super::{DocumentName, Documents};
 
 /// Which commits are wanted.
@@ -37,6 +38,8 @@ pub enum HistoryCursor {
 pub struct History {
     pub commits: Vec<Commit>,
     pub next: Option<HistoryCursor>,
+    /// Commits up to this version are not kept any more.
+    pub over: Option<u64>,
 }
 
 /// Commits looked at for one page, however few of them match.
@@ -50,24 +53,36 @@ impl Documents<'_> {
     /// A page of a document's history, also of one that was deleted.
     pub async fn history(&self, name: &DocumentName, query: &HistoryQuery) -> Result<History, DocumentError> {
         let live = self.live(name)?;
-        let head = live.head(None).await?;
-        if head.version == 0 {
-            return Err(DocumentError::NotFound);
-        }
         let view = self.view(name);
         let of = Telling { log: live.log(), view: view.as_deref(), query };
-        let end = query.before.unwrap_or(u64::MAX).min(head.version + 1);
-        match (query.cursor, query.after) {
-            (Some(HistoryCursor::After(after)), _) => forward(&of, after, end).await,
-            (Some(HistoryCursor::Before(before)), after) => backward(&of, after.unwrap_or(0), end.min(before)).await,
-            (None, Some(after)) => forward(&of, after, end).await,
-            (None, None) => backward(&of, 0, end).await,
+        loop {
+            let head = live.head(None).await?;
+            if head.version == 0 {
+                return Err(DocumentError::NotFound);
+            }
+            match page(&of, &head).await {
+                // Some of it was dropped meanwhile.
+                Err(StoreError::Trimmed { trimmed, .. }) if trimmed.0 > head.over => {}
+                page => return Ok(History { over: Some(head.over).filter(|&over| over > 0), ..page? }),
+            }
         }
     }
 }
 
+async fn page(of: &Telling<'_>, head: &Head) -> Result<History, StoreError> {
+    let HistoryQuery { before, after, cursor, .. } = *of.query;
+    let end = before.unwrap_or(u64::MAX).min(head.version + 1);
+    let kept = |after: u64| after.max(head.over);
+    match (cursor, after) {
+        (Some(HistoryCursor::After(after)), _) => forward(of, kept(after), end).await,
+        (Some(HistoryCursor::Before(before)), after) => backward(of, kept(after.unwrap_or(0)), end.min(before)).await,
+        (None, Some(after)) => forward(of, kept(after), end).await,
+        (None, None) => backward(of, kept(0), end).await,
+    }
+}
+
 /// The oldest matches in `(after, end)`.
-async fn forward(of: &Telling<'_>, mut after: u64, end: u64) -> Result<History, DocumentError> {
+async fn forward(of: &Telling<'_>, mut after: u64, end: u64) -> Result<History, StoreError> {
     let mut history = History::default();
     let mut room = Room::new(of.query.limit);
     let last_looked_at = after.saturating_add(LOOKED_AT).min(end - 1);
@@ -89,7 +104,7 @@ async fn forward(of: &Telling<'_>, mut after: u64, end: u64) -> Result<History, 
 }
 
 /// The newest matches in `(after, end)`, oldest first.
-async fn backward(of: &Telling<'_>, after: u64, end: u64) -> Result<History, DocumentError> {
+async fn backward(of: &Telling<'_>, after: u64, end: u64) -> Result<History, StoreError> {
     let mut history = History::default();
     let mut room = Room::new(of.query.limit);
     let mut before = end;

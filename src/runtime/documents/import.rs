@@ -8,13 +8,15 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::state::document::{Commit, Document};
+use crate::state::history::Blame;
 use crate::state::json;
 use crate::state::limits::Limits;
 use crate::state::patch;
 use crate::state::value::size;
 
-use super::super::document::{DocumentError, Restored};
-use super::{DocumentName, Documents, Tag};
+use super::super::document::{Base, DocumentError, Kept, Restored, Tag};
+use super::export::{BaseLine, KeptLine};
+use super::{DocumentName, Documents};
 
 /// The longest line.
 const LINE_BYTES: usize = 64 << 20;
@@ -77,6 +79,8 @@ struct Current {
     name: DocumentName,
     tags: Vec<Tag>,
     versions: u64,
+    /// Commits up to this version are not kept.
+    trimmed: u64,
     body: Value,
     deleted: bool,
     bytes: usize,
@@ -89,6 +93,8 @@ struct Current {
 enum Line {
     Document(Header),
     Commit(Box<Commit>),
+    Kept(KeptLine),
+    Base(BaseLine),
     End(End),
     #[serde(untagged)]
     File(File),
@@ -106,6 +112,8 @@ struct Header {
     version: u64,
     #[serde(default)]
     tags: Vec<Tag>,
+    #[serde(default)]
+    trimmed: u64,
 }
 
 #[derive(Deserialize)]
@@ -157,12 +165,9 @@ impl Import<'_> {
                 self.current = Some(Current::new(header)?);
                 Ok(())
             }
-            Line::Commit(commit) => {
-                let current = self.current.as_mut();
-                let current =
-                    current.ok_or_else(|| ImportError::Malformed("a commit comes after its document".to_owned()))?;
-                current.take(*commit)
-            }
+            Line::Commit(commit) => self.current()?.take(*commit),
+            Line::Kept(kept) => self.current()?.keep(kept),
+            Line::Base(base) => self.current()?.begin(base),
             Line::End(end) => {
                 self.store().await?;
                 let stored = self.done.documents + self.done.skipped.len() as u64;
@@ -176,11 +181,17 @@ impl Import<'_> {
         }
     }
 
+    fn current(&mut self) -> Result<&mut Current, ImportError> {
+        let none = || ImportError::Malformed("this comes after its document".to_owned());
+        self.current.as_mut().ok_or_else(none)
+    }
+
     async fn store(&mut self) -> Result<(), ImportError> {
         let Some(current) = self.current.take() else { return Ok(()) };
-        let Current { name, tags, versions, restored, body, deleted, .. } = current;
-        if restored.commits.len() as u64 != versions {
-            let counted = format!("`{name}` has {} commits of {versions}", restored.commits.len());
+        let Current { name, tags, versions, trimmed, restored, body, deleted, .. } = current;
+        if trimmed + restored.commits.len() as u64 != versions {
+            let counted =
+                format!("`{name}` has {} commits of {}", restored.commits.len(), versions.saturating_sub(trimmed));
             return Err(ImportError::Malformed(counted));
         }
         let commits = restored.commits.len() as u64;
@@ -206,10 +217,15 @@ impl Import<'_> {
 
 impl Current {
     fn new(header: Header) -> Result<Self, ImportError> {
+        if header.trimmed >= header.version.min(u64::from(u32::MAX)) && header.trimmed > 0 {
+            let told = format!("`{}`: no version comes after {}", header.name, header.trimmed);
+            return Err(ImportError::Malformed(told));
+        }
         Ok(Self {
             name: header.name.parse()?,
             tags: header.tags,
             versions: header.version,
+            trimmed: header.trimmed,
             body: Document::absent().into_body(),
             deleted: false,
             bytes: 0,
@@ -218,8 +234,52 @@ impl Current {
         })
     }
 
+    fn refused(&self, version: u64, why: &str) -> ImportError {
+        ImportError::Malformed(format!("`{}`: version {version} cannot be made again: {why}", self.name))
+    }
+
+    /// A body as it was, however it came to be.
+    fn check(&mut self, version: u64, body: &Value) -> Result<(), ImportError> {
+        let limits = Limits::default();
+        json::check(body, &limits).map_err(|error| self.refused(version, &error.to_string()))?;
+        if self.name.holds_objects() && !body.is_object() {
+            return Err(self.refused(version, "a document of this type is an object"));
+        }
+        self.bytes += size(body);
+        match size(body) <= limits.max_bytes && self.bytes <= HISTORY_BYTES {
+            true => Ok(()),
+            false => Err(self.refused(version, "it is too large")),
+        }
+    }
+
+    fn keep(&mut self, kept: KeptLine) -> Result<(), ImportError> {
+        let KeptLine { mark, deleted, data } = kept;
+        let last = self.restored.kept.last().map_or(0, |kept| kept.mark.version);
+        if self.restored.base.is_some() || mark.version <= last || mark.version > self.trimmed {
+            return Err(self.refused(mark.version, "kept versions come first, and in order"));
+        }
+        self.check(mark.version, &data)?;
+        self.restored.kept.push(Kept { mark, deleted, body: data });
+        Ok(())
+    }
+
+    fn begin(&mut self, base: BaseLine) -> Result<(), ImportError> {
+        let BaseLine { version, data, blame } = base;
+        if version != self.trimmed || self.restored.base.is_some() || !self.restored.commits.is_empty() {
+            return Err(self.refused(version, "it is not where the history begins"));
+        }
+        self.check(version, &data)?;
+        self.body.clone_from(&data);
+        let blame = Blame::restored(&data, &blame);
+        self.restored.base = Some(Base { version, body: data, blame });
+        Ok(())
+    }
+
     fn take(&mut self, commit: Commit) -> Result<(), ImportError> {
-        let version = self.restored.commits.len() as u64 + 1;
+        if self.trimmed > 0 && self.restored.base.is_none() {
+            return Err(self.refused(commit.version, "what came before it is missing"));
+        }
+        let version = self.trimmed + self.restored.commits.len() as u64 + 1;
         let name = &self.name;
         if commit.version != version {
             let found = commit.version;

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use crate::state::schema::View;
+use crate::store::StoreError;
 
 use super::super::document::{Delta, DocumentError, DocumentHandle, Reader};
 use super::super::presence::Room;
@@ -115,7 +116,9 @@ impl Documents<'_> {
             Some(since) if *since.epoch != *head.epoch || since.version > head.version => {
                 Position::Nowhere(SnapshotReason::Epoch)
             }
-            Some(since) if head.version - since.version > FURTHEST => Position::Nowhere(SnapshotReason::Trimmed),
+            Some(since) if head.version - since.version > FURTHEST || since.version < head.over => {
+                Position::Nowhere(SnapshotReason::Trimmed)
+            }
             Some(since) => Position::At(since.version),
         };
         Ok(Subscription { live, reader: self.reader(name), sight, versions, epoch: head.epoch, position })
@@ -200,7 +203,10 @@ impl Subscription {
         let mut deltas = match self.live.deltas().between(version, head) {
             Some(deltas) => deltas,
             None if head - version > FURTHEST => return self.snapshot(SnapshotReason::Slow).await,
-            None => self.live.log().deltas_after(version).await?,
+            None => match self.live.log().deltas_after(version).await {
+                Err(StoreError::Trimmed { .. }) => return self.snapshot(SnapshotReason::Trimmed).await,
+                deltas => deltas?,
+            },
         };
         if let Some(tombstone) = deltas.iter().position(|delta| delta.commit().deleted) {
             if tombstone == 0 {

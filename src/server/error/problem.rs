@@ -78,7 +78,9 @@ impl Code {
             Self::ForbiddenPath => (S::FORBIDDEN, "forbidden_path", "Not allowed at this place"),
             Self::NotFound => (S::NOT_FOUND, "not_found", "Nothing is here"),
             Self::UnknownType => (S::NOT_FOUND, "unknown_type", "No such type is declared"),
-            Self::VersionNotFound => (S::NOT_FOUND, "version_not_found", "The document never had this version"),
+            Self::VersionNotFound => {
+                (S::NOT_FOUND, "version_not_found", "The document never had this version, or does not keep it any more")
+            }
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method_not_allowed", "Not a method of this resource"),
             Self::Conflict => (S::CONFLICT, "conflict", "Somebody else changed the same place"),
             Self::TestFailed => (S::CONFLICT, "test_failed", "A tested value is another one"),
@@ -280,9 +282,9 @@ impl From<DocumentError> for Problem {
             DocumentError::UnknownType { .. } => Self::new(Code::UnknownType, detail),
             DocumentError::NotFound | DocumentError::RunNotHere { .. } => Self::new(Code::NotFound, detail),
             DocumentError::Deleted { version } => Self::new(Code::Deleted, detail).with("version", version),
-            DocumentError::VersionNotFound { head, .. } => {
-                Self::new(Code::VersionNotFound, detail).with("version", head)
-            }
+            DocumentError::VersionNotFound { head, .. }
+            | DocumentError::VersionOver { head, .. }
+            | DocumentError::RunOver { head, .. } => Self::new(Code::VersionNotFound, detail).with("version", head),
             DocumentError::BaseTooOld { head, .. } => Self::new(Code::Conflict, detail).with("version", head),
             DocumentError::VersionConflict { head } => Self::new(Code::VersionConflict, detail).with("version", head),
             DocumentError::AlreadyExists { head } => Self::new(Code::AlreadyExists, detail).with("version", head),

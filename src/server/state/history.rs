@@ -55,7 +55,8 @@ pub(in crate::server) async fn history(
         cursor: query.get("cursor").map(cursor).transpose()?,
     };
     let history = runtime.documents(&Principal::local()).history(&name, &wanted).await?;
-    Ok(Json(Commits { commits: history.commits, next_cursor: history.next.map(written) }).into_response())
+    let next_cursor = history.next.map(written);
+    Ok(Json(Commits { commits: history.commits, next_cursor, trimmed: history.over }).into_response())
 }
 
 /// Says who wrote what
@@ -82,6 +83,9 @@ pub(in crate::server) struct Commits {
     commits: Vec<Commit>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
+    /// Commits up to this version are not kept any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trimmed: Option<u64>,
 }
 
 /// The latest commit of each leaf, by its JSON pointer.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -12,11 +12,11 @@ use crate::state::patch::Operation;
 use crate::state::pointer::{Pointer, array_index};
 
 /// The commit that put a leaf where it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Mark {
     pub version: u64,
     pub actor: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
     /// RFC 3339, UTC.
     pub at: String,
@@ -45,9 +45,24 @@ enum Node {
 }
 
 impl Blame {
-    /// Begins with `body`, all of it put there by `mark`: `{}` before the first commit, or where older history is gone.
+    /// Begins with `body`, all of it put there by `mark`: `{}` before the first commit.
     pub fn new(body: &Value, mark: Mark) -> Self {
         Self(Node::of(body, &Arc::new(mark)))
+    }
+
+    /// Goes on from [`leaves`](Self::leaves) of `body`, where older commits are gone.
+    pub fn restored(body: &Value, leaves: &BTreeMap<Pointer, Mark>) -> Self {
+        // A container needs no mark of its own while it is not empty: whoever empties it leaves theirs.
+        let unknown = Mark { version: 0, actor: String::new(), run_id: None, at: String::new() };
+        let mut blame = Self::new(body, leaves.values().next().cloned().unwrap_or(unknown));
+        let shared: BTreeMap<u64, Arc<Mark>> =
+            leaves.values().map(|mark| (mark.version, Arc::new(mark.clone()))).collect();
+        for (place, mark) in leaves {
+            if let Some(leaf) = blame.0.at(place) {
+                leaf.mark(&shared[&mark.version]);
+            }
+        }
+        blame
     }
 
     /// Takes the next commit.
@@ -85,6 +100,19 @@ impl Node {
             }
             _ => Self::Leaf(Arc::clone(mark)),
         }
+    }
+
+    fn at(&mut self, place: &Pointer) -> Option<&mut Self> {
+        place.tokens().iter().try_fold(self, |node, token| match node {
+            Self::Object(members, _) => members.get_mut(token),
+            Self::Array(elements, _) => elements.get_mut(array_index(token)?),
+            Self::Leaf(_) => None,
+        })
+    }
+
+    fn mark(&mut self, mark: &Arc<Mark>) {
+        let (Self::Leaf(own) | Self::Object(_, own) | Self::Array(_, own)) = self;
+        *own = Arc::clone(mark);
     }
 
     /// A commit's operations apply to the body they were made for; what does not is no leaf of it.

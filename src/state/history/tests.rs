@@ -151,7 +151,15 @@ fn blame_knows_every_leaf_and_agrees_with_who_wrote_there_last() {
         let history = History::random(&mut random);
         let start = Mark { version: 1, actor: "system".into(), run_id: None, at: String::new() };
         let mut blame = Blame::new(&history.first, start);
-        history.commits.iter().for_each(|commit| blame.commit(commit));
+        let (mut body, cut) = (history.first.clone(), random.below(history.commits.len() + 1));
+        for (index, commit) in history.commits.iter().enumerate() {
+            if index == cut {
+                // What was dropped leaves nothing but who wrote each leaf.
+                blame = Blame::restored(&body, &blame.leaves(&Pointer::root()));
+            }
+            blame.commit(commit);
+            patch::replay(&mut body, &commit.ops).unwrap();
+        }
         let mut wanted = Vec::new();
         leaves(history.document.body(), &Pointer::root(), &mut wanted);
         wanted.sort_unstable();
