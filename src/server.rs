@@ -2,6 +2,7 @@
 
 mod agents;
 mod agui;
+mod answers;
 mod body;
 mod caller;
 mod copilotkit;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::Request;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -20,6 +20,7 @@ use tower::ServiceExt;
 
 use crate::config::Config;
 
+use super::answers::{Patient, in_pieces};
 use super::counted::Counted;
 use super::error;
 use super::live::Drained;
@@ -60,7 +61,7 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let Bounds { max_connections, stalled_after } = bounds;
-    let mut server = auto::Builder::new(TokioExecutor::new());
+    let mut server = auto::Builder::new(Patient(stalled_after));
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES);
     server.http2().timer(TokioTimer::new()).max_concurrent_streams(250).keep_alive_interval(Duration::from_secs(20));
     // Told apart before either is chosen: a connection that was read for that keeps a second buffer as long as it lives.
@@ -95,6 +96,7 @@ pub(super) async fn serve(
             request.extensions_mut().insert(told.clone());
             request
         });
+        let routes = routes.map_response(in_pieces);
         let service = TowerToHyperService::new(routes);
         let (http1, http2, watcher, stop) = (http1.clone(), http2.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {

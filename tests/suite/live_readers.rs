@@ -153,6 +153,57 @@ async fn a_stalled_reader_of_events_is_cut() {
 }
 
 #[tokio::test]
+async fn over_http2_a_reader_that_takes_nothing_is_cut_alone_and_a_slow_one_is_not() {
+    let home = Home::with_agents(&[]);
+    let server = patient(&home, 1000);
+    let body = json!({"value": "x".repeat(4 << 20)});
+    server.put_document("shared/large", &body, &[]).await;
+    server.put_document("shared/small", &json!({"n": 0}), &[]).await;
+    // A window as small as that of most clients, and one connection for all.
+    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge();
+    let client = client.http2_initial_stream_window_size(65_535).http2_initial_connection_window_size(4 << 20);
+    let client = client.build().unwrap();
+    let get = async |path: &str| {
+        let answer = client.get(format!("{}/v1/state/{path}", server.url)).send().await.expect("an answer");
+        assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));
+        answer
+    };
+    let mut idle = get("shared/small/events").await;
+    assert!(idle.chunk().await.unwrap().is_some(), "a snapshot");
+    let mut slow = get("shared/large/events").await;
+    let mut slowly = 0;
+    let (mut waited, mut cut) = (Duration::from_millis(1500), false);
+    while !cut && waited < Duration::from_secs(30) {
+        let mut stalled = get("shared/large/events").await;
+        assert!(stalled.chunk().await.unwrap().is_some());
+        let until = tokio::time::Instant::now() + waited;
+        while tokio::time::Instant::now() < until {
+            slowly += slow.chunk().await.expect("who takes a little now and then is not cut").expect("more").len();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        cut = loop {
+            match stalled.chunk().await {
+                Ok(Some(bytes)) if bytes.ends_with(b"\n\n") => break false,
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("a stream that was cut does not end as if it were all"),
+                Err(_) => break true,
+            }
+        };
+        waited *= 2;
+    }
+    assert!(cut, "a reader that takes nothing for {waited:?} is cut");
+    while slowly < 4 << 20 {
+        slowly += slow.chunk().await.expect("the slow one goes on").expect("more").len();
+    }
+    let patch = json!([{"op": "add", "path": "/n", "value": 1}]);
+    server.patch_document("shared/small", JSON_PATCH, &patch, &[]).await;
+    let told = idle.chunk().await.expect("who has taken everything is not cut").expect("a delta");
+    assert!(std::str::from_utf8(&told).unwrap().contains("event: delta"), "{told:?}");
+    let whole: Value = get("shared/large").await.json().await.expect("an answer in many pieces is whole");
+    assert_eq!(whole["data"], body);
+}
+
+#[tokio::test]
 async fn squashed_deltas_lead_from_where_the_reader_is_to_the_head() {
     let home = Home::with_agents(&[]);
     let server = home.serve_in_memory();
