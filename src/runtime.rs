@@ -55,7 +55,7 @@ pub use documents::{
 pub use keeping::{Amendment, KeepingError, Naming};
 pub use presence::{Crowded, Presence, Room};
 pub use runs::{
-    DeadLetter, Lifecycle, ModelUsage, RunError, RunPage, RunQuery, RunStatus, RunUsage, StepItem, Submission,
+    Behalf, DeadLetter, Lifecycle, ModelUsage, RunError, RunPage, RunQuery, RunStatus, RunUsage, StepItem, Submission,
     SubmitError, Submitted, ThreadChoice, UsageBy, UsageItem,
 };
 pub use thread::StopOutcome;

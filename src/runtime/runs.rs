@@ -39,7 +39,7 @@ pub use record::{Lifecycle, ModelUsage, RunError, RunStatus, RunUsage};
 pub(crate) use retry::{RetryPlan, Verdict};
 pub(crate) use standing::{Standings, begin, keep};
 pub use steps::StepItem;
-pub use submit::{Submission, SubmitError, Submitted, ThreadChoice};
+pub use submit::{Behalf, Submission, SubmitError, Submitted, ThreadChoice};
 pub(crate) use ticket::Ticket;
 
 /// A run on its way into its thread.

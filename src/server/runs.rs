@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use crate::access::Principal;
 use crate::agui::{Message, to_json};
 use crate::runtime::{
-    Cause, CauseKind, Lifecycle, RunQuery, RunStatus, Runtime, StepItem, Submission, ThreadChoice, UsageBy, UsageItem,
+    Behalf, Cause, CauseKind, Lifecycle, RunQuery, RunStatus, Runtime, StepItem, Submission, ThreadChoice, UsageBy, UsageItem,
 };
 
 use super::agents::fit;
@@ -89,6 +89,7 @@ pub(super) async fn submit(
         messages,
         state: state.as_ref().map(to_json),
         cause: Cause::first(CauseKind::Api),
+        behalf: Behalf::Caller,
         idempotency_key,
         settle: Vec::new(),
         put: Vec::new(),

@@ -51,6 +51,19 @@ async fn an_agent_asks_another_one_and_goes_on_with_its_answer() {
 }
 
 #[tokio::test]
+async fn a_run_that_another_one_waits_for_begins_however_busy_its_agent_is() {
+    let critic = "turns:\n  - when: { text: slow }\n    answer: [ { say: a }, { wait: 60s } ]\n  - answer: [ { say: fine } ]\n";
+    let (home, server) = serve(ASK, critic, SAY);
+    drop(server);
+    home.write_agent("critic/agent.yaml", &format!("{OTHER}run: {{ concurrency: {{ per_agent: 1 }} }}\n"));
+    let server = home.serve_in_memory();
+    let busy = server.submit("critic", &json!({ "prompt": "slow" })).await;
+    server.until_status(&busy, &["running"]).await;
+    assert_eq!(text(&server.run_to_end("boss", &say("t", "u", "go")).await), "It says: fine");
+    assert_eq!(server.record(&busy).await["status"], "running");
+}
+
+#[tokio::test]
 async fn an_agent_that_fails_is_told_and_the_run_goes_on() {
     let (_home, server) = serve(ASK, "turns:\n  - answer: [ { fail: { code: auth, message: \"no key\" } } ]\n", SAY);
     let events = server.run_to_end("boss", &say("t", "u", "go")).await;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use coagent_runtime::access::Principal;
 use coagent_runtime::agui::Message;
-use coagent_runtime::runtime::{Agents, Cause, CauseKind, Lifecycle, RunStatus, Runtime, Submission, ThreadChoice};
+use coagent_runtime::runtime::{
+    Agents, Behalf, Cause, CauseKind, Lifecycle, RunStatus, Runtime, Submission, ThreadChoice,
+};
 use coagent_runtime::store::Memory;
 use serde_json::{Value, json};
 
@@ -129,6 +131,7 @@ async fn a_run_too_far_from_its_beginning_or_one_too_many_of_it_becomes_a_dead_l
             messages: vec![Message::user("u", "fine")],
             state: None,
             cause,
+            behalf: Behalf::Caller,
             idempotency_key: None,
             put: Vec::new(),
             settle: Vec::new(),

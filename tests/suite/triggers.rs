@@ -183,6 +183,22 @@ async fn the_end_of_another_agents_run_starts_one() {
 }
 
 #[tokio::test]
+async fn runs_that_another_agents_ends_start_keep_to_the_bound_of_their_agent() {
+    let (name, text) = scripted("second", "  - { type: agent, agent: first, thread: new }", "{ wait: 200ms }");
+    let second = (name, format!("{text}run: {{ concurrency: {{ per_agent: 1 }} }}\n"));
+    let home = home(&[answering("first", "  []"), second]);
+    let server = home.serve_in_memory();
+    for _ in 0..3 {
+        server.submit("first", &json!({ "prompt": "go" })).await;
+    }
+    let runs = server.until_runs("second", 3).await;
+    let time = |run: &Value, what: &str| run[what].as_str().expect("a time").to_owned();
+    let mut spans: Vec<_> = runs.iter().map(|run| (time(run, "started_at"), time(run, "finished_at"))).collect();
+    spans.sort();
+    assert!(spans.windows(2).all(|pair| pair[0].1 <= pair[1].0), "one at a time: {spans:?}");
+}
+
+#[tokio::test]
 async fn timers_fire_and_go_on_after_a_crash() {
     let every = answering("often", "  - { type: interval, every: 500ms, thread: new }");
     let cron = answering("clock", "  - { type: cron, expr: \"* * * * * *\", tz: Europe/Paris, thread: new }");

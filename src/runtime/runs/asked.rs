@@ -13,7 +13,7 @@ use crate::agui::{Message, Role};
 use super::super::{ReadError, Runtime};
 use super::lifecycle::name_of;
 use super::record::Lifecycle;
-use super::submit::{Submission, SubmitError, ThreadChoice};
+use super::submit::{Behalf, Submission, SubmitError, ThreadChoice};
 
 /// As many requests wait to be looked at.
 pub(crate) const WAITING: usize = 256;
@@ -72,6 +72,10 @@ async fn serve(runtime: &Runtime, asked: Asked) {
         messages,
         state: None,
         cause,
+        behalf: match asking {
+            Asking::ToAnswer => Behalf::Asker,
+            Asking::ToGoOn => Behalf::Predecessor,
+        },
         // A call that is made again means the run that it made before.
         idempotency_key: Some(format!("call/{run_id}/{call_id}")),
         put: Vec::new(),

@@ -38,6 +38,7 @@ pub struct Submission {
     /// Merged into the agent's state as a posted state is.
     pub state: Option<Json>,
     pub cause: Cause,
+    pub behalf: Behalf,
     /// Unique per principal and agent for 24 hours.
     pub idempotency_key: Option<String>,
     /// What is done once the run is stored; if some of it is done already, the run is not stored.
@@ -47,6 +48,18 @@ pub struct Submission {
     /// Whether system and developer messages are told to the agent, whatever its definition says of those of clients. They
     /// never become the thread's.
     pub keeps_instructions: bool,
+}
+
+/// On whose behalf a run happens, beyond what its cause says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Behalf {
+    /// Of whoever submitted it, who may look or not.
+    Caller,
+    /// Of a run that waits for it, and holds what it needs meanwhile.
+    Asker,
+    /// Of a run that hands its thread over, and ends.
+    Predecessor,
 }
 
 /// In which thread a run happens.
@@ -126,7 +139,8 @@ impl Runtime {
             ..RunAgentInput::default()
         };
         let terms = (true, submission.keeps_instructions);
-        let ticket = Ticket::new(&run_id, &thread, submission.agent.id(), &input, submission.cause, terms);
+        let ticket = Ticket::new(&run_id, &thread, submission.agent.id(), &input, submission.cause, terms)
+            .on_behalf_of(submission.behalf);
         let along = Batch { settle: submission.settle, put: submission.put, ..Batch::default() };
         if let Some(limit) = self.limit_of(&submission.agent, &ticket).await? {
             let remember = key.map(|key| remembered(&ticket, key)).into_iter().collect();

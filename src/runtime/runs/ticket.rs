@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::access::Principal;
-use crate::agent::cause::{Cause, CauseKind};
+use crate::agent::cause::Cause;
 use crate::agui::RunAgentInput;
 use crate::store::{Tenant, WorkItem, WorkKey};
 
 use super::super::thread::ThreadRef;
 use super::line::Waiter;
+use super::submit::Behalf;
 
 /// The queue of the store in which runs wait.
 pub(super) const QUEUE: &str = "runs";
@@ -25,6 +26,7 @@ pub(crate) struct Ticket {
     pub(super) agent: String,
     input: Box<RawValue>,
     pub(super) cause: Cause,
+    pub(super) behalf: Behalf,
     /// Whether the agent is told the whole thread, and not what the input lists of it.
     pub(crate) tells_all: bool,
     /// Whether instructions in its input are told to the agent, whatever its definition says of those of clients.
@@ -48,9 +50,14 @@ impl Ticket {
             agent: agent.to_owned(),
             input: to_raw_value(input).expect("an input is plain data"),
             cause,
+            behalf: Behalf::Caller,
             tells_all,
             keeps_instructions,
         }
+    }
+
+    pub(super) fn on_behalf_of(self, behalf: Behalf) -> Self {
+        Self { behalf, ..self }
     }
 
     pub(super) fn thread(&self) -> ThreadRef {
@@ -91,7 +98,7 @@ impl Ticket {
             thread: self.thread(),
             agent: self.agent.clone(),
             cause: self.cause.clone(),
-            is_child: self.cause.kind == CauseKind::Agent && self.cause.run_id.is_some(),
+            is_child: self.behalf == Behalf::Asker,
             due_at_ms,
         }
     }

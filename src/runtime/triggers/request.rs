@@ -11,7 +11,7 @@ use crate::agent::definition::{Trigger, TriggerThread};
 use crate::agui::Message;
 
 use super::super::agents::Hosted;
-use super::super::runs::{Submission, ThreadChoice};
+use super::super::runs::{Behalf, Submission, ThreadChoice};
 use super::super::{THREAD_ID_CHARACTERS, document::DocumentRef};
 
 /// Everything of a triggered run but its cause.
@@ -55,6 +55,7 @@ impl<'t> Request<'t> {
             messages: vec![message],
             state: None,
             cause,
+            behalf: Behalf::Caller,
             idempotency_key: None,
             settle: Vec::new(),
             put: Vec::new(),
