@@ -55,8 +55,8 @@ pub use documents::{
 pub use keeping::{Amendment, KeepingError, Naming};
 pub use presence::{Crowded, Presence, Room};
 pub use runs::{
-    Behalf, DeadLetter, Lifecycle, ModelUsage, RunError, RunPage, RunQuery, RunStatus, RunUsage, StepItem, Submission,
-    SubmitError, Submitted, ThreadChoice, UsageBy, UsageItem,
+    Behalf, DeadLetter, DeadLetterCursor, DeadLetterPage, Lifecycle, ModelUsage, RunError, RunPage, RunQuery,
+    RunStatus, RunUsage, StepItem, Submission, SubmitError, Submitted, ThreadChoice, UsageBy, UsageItem,
 };
 pub use thread::StopOutcome;
 pub use triggers::{Delivered, HookError, TriggersGuard};
@@ -456,11 +456,15 @@ impl Runtime {
         if self.suggestions.stop(&thread, run_id) {
             return Ok(StopOutcome::Stopped);
         }
+        let at_work = self.services.live_runs.on(&thread);
         // Whoever has a live run is live.
         let outcome = match self.services.threads.get(&thread) {
             Some(live) => live.stop(run_id.map(str::to_owned), StopReason::Asked).await?,
             None => StopOutcome::NothingRunning,
         };
+        if let (StopOutcome::Stopped, Some(stopped)) = (outcome, at_work) {
+            self.cancel_children(principal, &stopped.run_id).await?;
+        }
         // What waits for the thread can be stopped as well.
         match self.services.queue.posted_on(&thread, run_id).filter(|_| outcome != StopOutcome::Stopped) {
             Some(waiting) => self.cancel(principal, &waiting).await.map(|_| StopOutcome::Stopped),

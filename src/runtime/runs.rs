@@ -7,6 +7,7 @@ mod asked;
 mod cancel;
 mod conflict;
 mod dead;
+mod join;
 pub(crate) mod ledger;
 mod lifecycle;
 mod limits;
@@ -26,8 +27,8 @@ use super::StartRun;
 use crate::agent::cause::Cause;
 
 pub(crate) use asked::{Asked, WAITING as ASKED_WAITING, serve_asked};
-pub use dead::DeadLetter;
 pub(crate) use dead::dead_letter;
+pub use dead::{DeadLetter, DeadLetterCursor, DeadLetterPage};
 pub(crate) use ledger::Ledger;
 pub use ledger::{UsageBy, UsageItem};
 pub(crate) use lifecycle::{Life, Unreadable, name_of};

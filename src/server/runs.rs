@@ -17,7 +17,8 @@ use utoipa::ToSchema;
 use crate::access::Principal;
 use crate::agui::{Message, to_json};
 use crate::runtime::{
-    Behalf, Cause, CauseKind, Lifecycle, RunQuery, RunStatus, Runtime, StepItem, Submission, ThreadChoice, UsageBy, UsageItem,
+    Behalf, Cause, CauseKind, DeadLetterCursor, Lifecycle, RunQuery, RunStatus, Runtime, StepItem, Submission,
+    ThreadChoice, UsageBy, UsageItem,
 };
 
 use super::agents::fit;
@@ -161,8 +162,12 @@ pub(super) async fn list(State(runtime): Shared, RawQuery(query): RawQuery) -> R
 }
 
 fn cursor(text: &str) -> Result<String, Problem> {
-    let run_id = URL_SAFE_NO_PAD.decode(text).ok().and_then(|run_id| String::from_utf8(run_id).ok());
-    run_id.ok_or_else(|| refused("cursor", "the `next_cursor` of an earlier answer"))
+    let place = URL_SAFE_NO_PAD.decode(text).ok().and_then(|place| String::from_utf8(place).ok());
+    place.ok_or_else(no_cursor)
+}
+
+fn no_cursor() -> Problem {
+    refused("cursor", "the `next_cursor` of an earlier answer")
 }
 
 /// Reads a run
@@ -188,14 +193,25 @@ pub(super) struct Detailed {
 
 /// Lists dead letters
 ///
-/// `GET /v1/dead-letters`
+/// `GET /v1/dead-letters?cursor=&limit=`
 #[utoipa::path(
     get, path = "/v1/dead-letters", tag = "runs", operation_id = "list_dead_letters",
-    responses((status = 200, description = "Runs that are not tried again by themselves", body = Value), Asks),
+    params(
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of an earlier answer"),
+        ("limit" = Option<u64>, Query, description = "At most so many; 500 at most"),
+    ),
+    responses((status = 200, description = "Runs that are not tried again by themselves, the oldest first", body = Value), Asks),
 )]
-pub(super) async fn dead_letters(State(runtime): Shared) -> Result<Json<Value>, Problem> {
-    let letters = runtime.dead_letters(&Principal::local()).await?;
-    Ok(Json(json!({ "items": letters })))
+pub(super) async fn dead_letters(State(runtime): Shared, RawQuery(query): RawQuery) -> Result<Json<Value>, Problem> {
+    let query = Query::parse(query.as_deref());
+    let place = |text: &str| DeadLetterCursor::parse(&cursor(text)?).ok_or_else(no_cursor);
+    let after = query.get("cursor").map(place).transpose()?;
+    let page = runtime.dead_letters(&Principal::local(), after, query.limit(USUAL, MOST)?).await?;
+    let mut answer = json!({ "items": page.items });
+    if let Some(next) = page.next {
+        answer["next_cursor"] = URL_SAFE_NO_PAD.encode(next.to_string()).into();
+    }
+    Ok(Json(answer))
 }
 
 /// Tries a dead run again

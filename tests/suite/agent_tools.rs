@@ -52,7 +52,8 @@ async fn an_agent_asks_another_one_and_goes_on_with_its_answer() {
 
 #[tokio::test]
 async fn a_run_that_another_one_waits_for_begins_however_busy_its_agent_is() {
-    let critic = "turns:\n  - when: { text: slow }\n    answer: [ { say: a }, { wait: 60s } ]\n  - answer: [ { say: fine } ]\n";
+    let critic =
+        "turns:\n  - when: { text: slow }\n    answer: [ { say: a }, { wait: 60s } ]\n  - answer: [ { say: fine } ]\n";
     let (home, server) = serve(ASK, critic, SAY);
     drop(server);
     home.write_agent("critic/agent.yaml", &format!("{OTHER}run: {{ concurrency: {{ per_agent: 1 }} }}\n"));
@@ -85,6 +86,58 @@ async fn who_stops_a_run_stops_the_run_that_it_waits_for() {
     };
     server.stop("boss", "t").await;
     assert_eq!(server.until_over(&asked).await["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn who_stops_a_run_stops_those_that_it_asked_for_and_that_wait() {
+    let ask = "turns:\n  - when: { tool: handoff_to_booker }\n    answer: [ { say: a }, { wait: 60s } ]\n  - answer: [ { call: { name: handoff_to_booker, args: {} } }, { call: { name: ask, args: { prompt: x } } } ]\n";
+    let slow = "turns:\n  - answer: [ { say: a }, { wait: 60s } ]\n";
+    let (_home, server) = serve(ask, slow, SAY);
+    // What is asked of a paused agent waits.
+    server.post_v1("/agents/critic/pause", &json!({}), &[]).await;
+    for stops in ["page", "api"] {
+        let thread = format!("t-{stops}");
+        let mut stream = server.run("boss", &say(&thread, "u", "go")).await;
+        stream.until("TOOL_CALL_END").await;
+        let waiting = async |agent: &str| loop {
+            let asked = runs(&server, agent).await;
+            match asked.first() {
+                Some(run) if run["status"] == "queued" => break run["run_id"].as_str().expect("an id").to_owned(),
+                _ => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            }
+        };
+        let (critic, booker) = (waiting("critic").await, waiting("booker").await);
+        if stops == "page" {
+            server.stop("boss", &thread).await;
+        } else {
+            let boss = runs(&server, "boss").await[0]["run_id"].as_str().expect("an id").to_owned();
+            server.post_v1(&format!("/runs/{boss}/cancel"), &json!({}), &[]).await;
+        }
+        for asked in [critic, booker] {
+            assert_eq!(server.record(&asked).await["status"], "cancelled", "{stops}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_waited_for_goes_on_after_a_restart_as_does_the_one_that_waits() {
+    let slow = "turns:\n  - answer: [ { say: a }, { wait: 2s }, { say: \" fine\" } ]\n";
+    let (home, server) = serve(ASK, slow, SAY);
+    drop(server);
+    let mut server = home.serve();
+    let boss = server.submit("boss", &json!({ "prompt": "go", "thread_id": "t" })).await;
+    let asked = loop {
+        match runs(&server, "critic").await.first() {
+            Some(run) if run["status"] == "running" => break run["run_id"].as_str().expect("an id").to_owned(),
+            _ => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        }
+    };
+    server.terminate();
+    let server = server.crash_and_restart();
+    assert_eq!(server.until_over(&boss).await["status"], "succeeded");
+    assert_eq!(runs(&server, "critic").await.len(), 1);
+    assert_eq!(server.record(&asked).await["status"], "succeeded");
+    assert_eq!(text(&server.replay("boss", "t").await), "It says: a fine");
 }
 
 #[tokio::test]

@@ -50,6 +50,33 @@ async fn a_run_that_fails_is_tried_again_as_often_as_its_definition_says_and_the
 }
 
 #[tokio::test]
+async fn dead_letters_are_listed_in_pages_the_oldest_first() {
+    let home = Home::with_agents(&[("agent.yaml", &failing("{ dead_letter: keep }"))]);
+    let server = home.serve_in_memory();
+    let mut dead = Vec::new();
+    for _ in 0..5 {
+        let run_id = server.submit("agent", &json!({ "prompt": "go" })).await;
+        server.until_over(&run_id).await;
+        dead.push(json!(run_id));
+    }
+    let (mut listed, mut sizes, mut cursor) = (Vec::new(), Vec::new(), String::new());
+    loop {
+        let page = server.get_v1(&format!("/dead-letters?limit=2{cursor}")).await.body;
+        let ids = page["items"].as_array().unwrap().iter().map(|letter| letter["id"].clone());
+        let before = listed.len();
+        listed.extend(ids);
+        sizes.push(listed.len() - before);
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!((listed, sizes), (dead, vec![2, 2, 1]));
+    for wrong in ["limit=0", "limit=x", "cursor=!", "cursor=eA"] {
+        let refused = server.get_v1(&format!("/dead-letters?{wrong}")).await;
+        assert_eq!(refused.refusal(), (400, "invalid_query"), "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn a_failure_is_simply_that_where_the_definition_says_nothing() {
     let home = Home::with_agents(&[("agent.yaml", &failing("{}"))]);
     let server = home.serve_in_memory();
@@ -150,7 +177,7 @@ async fn a_run_too_far_from_its_beginning_or_one_too_many_of_it_becomes_a_dead_l
     assert_eq!(why(&too_deep), (RunStatus::Dead, Some("chain_depth".to_owned())));
     assert_eq!(why(&too_many), (RunStatus::Dead, Some("chain_runs".to_owned())));
     assert!(too_deep.started_at.is_none() && third.error.is_none());
-    let letters = runtime.dead_letters(&Principal::local()).await.expect("a store");
+    let letters = runtime.dead_letters(&Principal::local(), None, 9).await.expect("a store").items;
     assert_eq!(letters.iter().map(|letter| letter.reason.as_str()).collect::<Vec<_>>(), ["chain_depth", "chain_runs"]);
     let retried = runtime.retry_dead_letter(&Principal::local(), &too_deep.run_id).await.expect("a store");
     assert_eq!(retried.map(|it| it.run_id).as_deref(), Some(too_deep.run_id.as_str()));

@@ -52,5 +52,6 @@ mod strict_deltas;
 mod suggestions;
 mod thread_keeping;
 mod transcription;
+mod trigger_conflicts;
 mod triggers;
 mod waking;

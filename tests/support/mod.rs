@@ -15,4 +15,5 @@ pub(crate) mod random;
 pub(crate) mod runs;
 pub(crate) mod server;
 pub(crate) mod steps;
+pub(crate) mod triggers;
 pub(crate) mod upstream;

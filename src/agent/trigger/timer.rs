@@ -8,6 +8,8 @@ use crate::agent::definition::TriggerKind;
 
 /// A firing this late was not missed: a process that is busy or starts again fires it all the same.
 const GRACE: Duration = Duration::from_secs(5);
+/// Times of timers are whole milliseconds.
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// What a timer does at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,23 +29,29 @@ pub fn first(kind: &TriggerKind, now: Timestamp) -> Option<Timestamp> {
     }
 }
 
-/// What a timer does that was due at `due`, now that it is `now`. Of several firings that were missed one is caught up.
+/// What a timer does that was due at `due`, now that it is `now`. Of several firings that were missed one is caught up, if
+/// the last of them is not too long ago.
 pub fn tick(kind: &TriggerKind, due: Timestamp, now: Timestamp) -> Tick {
-    let (catchup, next) = match kind {
-        TriggerKind::Cron { schedule, catchup, .. } => (*catchup, schedule.next_after(now)),
-        TriggerKind::Interval { every, catchup, .. } => (*catchup, following(due, *every, now)),
+    let after = |at: Timestamp| match kind {
+        TriggerKind::Cron { schedule, .. } => schedule.next_after(at),
+        TriggerKind::Interval { every, .. } => following(due, *every, at),
+        TriggerKind::State(_) | TriggerKind::Webhook(_) | TriggerKind::Agent { .. } | TriggerKind::Start => None,
+    };
+    let catchup = match kind {
+        TriggerKind::Cron { catchup, .. } | TriggerKind::Interval { catchup, .. } => *catchup,
         TriggerKind::State(_) | TriggerKind::Webhook(_) | TriggerKind::Agent { .. } | TriggerKind::Start => {
             return Tick { fires: false, next: None };
         }
     };
-    let late = now.duration_since(due).unsigned_abs();
-    Tick { fires: late <= catchup.max(GRACE), next }
+    let too_long_ago = now.checked_sub(catchup.max(GRACE) + MILLISECOND).unwrap_or(Timestamp::MIN);
+    let fires = due > too_long_ago || after(too_long_ago).is_some_and(|missed| missed <= now);
+    Tick { fires, next: after(now) }
 }
 
-/// The first time after `now` that is a whole number of intervals from `due`.
-fn following(due: Timestamp, every: Duration, now: Timestamp) -> Option<Timestamp> {
+/// The first time after `at` that is a whole number of intervals from `due`.
+fn following(due: Timestamp, every: Duration, at: Timestamp) -> Option<Timestamp> {
     let (every_ms, late_ms) =
-        (i64::try_from(every.as_millis()).ok()?.max(1), now.as_millisecond() - due.as_millisecond());
+        (i64::try_from(every.as_millis()).ok()?.max(1), at.as_millisecond() - due.as_millisecond());
     let steps = late_ms / every_ms + 1;
     Timestamp::from_millisecond(due.as_millisecond().checked_add(every_ms.checked_mul(steps)?)?).ok()
 }
@@ -87,5 +95,9 @@ mod tests {
         check(&cron("0 * * * *", 0), "08:00:00", "09:30:00", false, "10:00:00");
         check(&cron("0 * * * *", 7200), "08:00:00", "09:30:00", true, "10:00:00");
         check(&cron("0 * * * *", 0), "08:00:00", "08:00:01", true, "09:00:00");
+        check(&cron("0 * * * *", 1800), "06:00:00", "09:30:00", true, "10:00:00");
+        check(&cron("0 * * * *", 1799), "06:00:00", "09:30:00", false, "10:00:00");
+        check(&interval(60, 20), "12:00:00", "12:10:20", true, "12:11:00");
+        check(&interval(60, 19), "12:00:00", "12:10:20", false, "12:11:00");
     }
 }

@@ -51,6 +51,9 @@ pub(crate) async fn serve_asked(runtime: Runtime, mut asked: mpsc::Receiver<Aske
 async fn serve(runtime: &Runtime, asked: Asked) {
     let Asked { principal, agent, run_id, cause, thread_id, request } = asked;
     let AgentRequest { agent: wanted, call_id, prompt, asking, mut reply } = request;
+    if reply.is_closed() {
+        return;
+    }
     let refused = |code: &str, message: String| AgentRefusal { code: code.to_owned(), message };
     let Some(hosted) = runtime.agents().find(&wanted) else {
         let refusal = refused("agent_absent", format!("agent `{wanted}` cannot run just now"));
@@ -87,23 +90,31 @@ async fn serve(runtime: &Runtime, asked: Asked) {
         Err(error) => return drop(reply.send(Err(refused(code(&error), error.to_string())))),
     };
     if asking == Asking::ToGoOn {
-        return drop(reply.send(Ok(AgentAnswer { run_id: submitted.run_id, text: String::new() })));
+        let answer = AgentAnswer { run_id: submitted.run_id.clone(), text: String::new() };
+        if reply.send(Ok(answer)).is_err() {
+            nobody_waits(runtime, &principal, &submitted.run_id).await;
+        }
+        return;
     }
     let ended = tokio::select! {
         ended = end_of(runtime, &principal, &submitted.run_id) => ended,
-        () = reply.closed() => {
-            // Whoever waited is gone, and so is the reason for the run.
-            if let Err(error) = runtime.cancel(&principal, &submitted.run_id).await {
-                tracing::warn!(run = submitted.run_id, %error, "a run that nobody waits for any more cannot be ended");
-            }
-            return;
-        }
+        () = reply.closed() => return nobody_waits(runtime, &principal, &submitted.run_id).await,
     };
     let answer = match ended {
         Ok(ended) => answer(runtime, &principal, ended).await,
         Err(error) => Err(refused("unavailable", error.to_string())),
     };
     drop(reply.send(answer));
+}
+
+/// Whoever asked for a run is gone, and so is the reason for it; unless the process ends, after which both go on.
+async fn nobody_waits(runtime: &Runtime, principal: &Principal, run_id: &str) {
+    if runtime.stopping().is_cancelled() {
+        return;
+    }
+    if let Err(error) = runtime.cancel(principal, run_id).await {
+        tracing::warn!(run = run_id, %error, "a run that nobody waits for any more cannot be ended");
+    }
 }
 
 /// Waits for the end of a run, in whatever process it happens.

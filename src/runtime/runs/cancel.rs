@@ -25,9 +25,7 @@ impl Runtime {
                 return self.run_record(principal, run_id).await;
             }
             if self.services.live_runs.is_of(run_id, principal) {
-                for child in self.services.live_runs.children(run_id) {
-                    Box::pin(self.cancel(principal, &child.run_id)).await?;
-                }
+                self.cancel_children(principal, run_id).await?;
                 if let Some(live) =
                     self.services.live_runs.get(run_id).and_then(|run| self.services.threads.get(&run.thread))
                 {
@@ -41,6 +39,15 @@ impl Runtime {
             // It is being started just now: it is ended where it will be.
             attempted.await;
         }
+    }
+
+    /// Ends the runs that a run asked for and that have not begun, and those that it waits for.
+    pub(in super::super) async fn cancel_children(&self, principal: &Principal, run_id: &str) -> Result<(), ReadError> {
+        let live = self.services.live_runs.children(run_id).into_iter().map(|child| child.run_id);
+        for child in self.services.queue.asked_by(run_id).into_iter().chain(live) {
+            Box::pin(self.cancel(principal, &child)).await?;
+        }
+        Ok(())
     }
 
     /// Ends a run that never began.

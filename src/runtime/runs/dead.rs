@@ -1,10 +1,12 @@
 //! Dead letters: runs that failed for good or were never started, kept until somebody tries them again.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::access::Principal;
 use crate::agent::cause::Cause;
-use crate::store::{Batch, CommitError, Settle, Tenant, WorkItem, WorkKey};
+use crate::store::{Batch, CommitError, Settle, Tenant, WorkCursor, WorkItem, WorkKey};
 
 use super::super::clock::{now, now_ms};
 use super::super::{ReadError, Runtime};
@@ -41,6 +43,52 @@ pub struct DeadLetter {
     pub at: String,
 }
 
+/// Dead letters, and where the next page begins.
+#[derive(Debug, Default)]
+pub struct DeadLetterPage {
+    pub items: Vec<DeadLetter>,
+    pub next: Option<DeadLetterCursor>,
+}
+
+/// A place between two dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeadLetterCursor {
+    kept_at_ms: i64,
+    place: u64,
+}
+
+impl DeadLetterCursor {
+    fn of(cursor: WorkCursor) -> Self {
+        Self { kept_at_ms: cursor.due_at_ms, place: cursor.place }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kept_at_ms, place) = text.split_once('.')?;
+        Some(Self { kept_at_ms: kept_at_ms.parse().ok()?, place: place.parse().ok()? })
+    }
+}
+
+impl fmt::Display for DeadLetterCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.kept_at_ms, self.place)
+    }
+}
+
+impl Letter {
+    fn listed(self) -> DeadLetter {
+        let Self { ticket, error, at } = self;
+        DeadLetter {
+            id: ticket.run_id,
+            agent: ticket.agent,
+            thread_id: ticket.thread,
+            reason: error.code,
+            message: error.message,
+            cause: ticket.cause,
+            at,
+        }
+    }
+}
+
 /// What is kept of a run that is not tried again by itself.
 pub(crate) fn dead_letter(ticket: &Ticket, error: &RunError) -> WorkItem {
     let letter = Letter { ticket: ticket.clone(), error: error.clone(), at: now() };
@@ -57,26 +105,30 @@ fn read(run_id: &str, body: &[u8]) -> Result<Letter, ReadError> {
 }
 
 impl Runtime {
-    /// The principal's dead letters, the oldest first.
-    pub async fn dead_letters(&self, principal: &Principal) -> Result<Vec<DeadLetter>, ReadError> {
-        let (mut letters, mut after) = (Vec::new(), None);
+    /// A page of the principal's dead letters, the oldest first; `after` is the `next` of an earlier one.
+    pub async fn dead_letters(
+        &self,
+        principal: &Principal,
+        after: Option<DeadLetterCursor>,
+        limit: usize,
+    ) -> Result<DeadLetterPage, ReadError> {
+        let (mut found, mut last) = (DeadLetterPage::default(), None);
+        let mut after = after.map(|DeadLetterCursor { kept_at_ms, place }| WorkCursor { due_at_ms: kept_at_ms, place });
         loop {
             let page = self.services.store.work(QUEUE, i64::MAX, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(letters) };
-            after = Some(last.cursor());
+            let Some(end) = page.last() else { return Ok(found) };
+            after = Some(end.cursor());
             for waiting in page.iter().filter(|it| it.item.key.tenant.as_str() == principal.tenant) {
-                let Letter { ticket, error, at } = read(&waiting.item.key.key, &waiting.item.body)?;
-                if ticket.owner == principal.subject {
-                    letters.push(DeadLetter {
-                        id: ticket.run_id,
-                        agent: ticket.agent,
-                        thread_id: ticket.thread,
-                        reason: error.code,
-                        message: error.message,
-                        cause: ticket.cause,
-                        at,
-                    });
+                let letter = read(&waiting.item.key.key, &waiting.item.body)?;
+                if letter.ticket.owner != principal.subject {
+                    continue;
                 }
+                if found.items.len() == limit {
+                    found.next = last;
+                    return Ok(found);
+                }
+                found.items.push(letter.listed());
+                last = Some(DeadLetterCursor::of(waiting.cursor()));
             }
         }
     }

@@ -92,15 +92,16 @@ impl Limit {
     }
 }
 
+/// Why a submitted run that is so far from what began it is not to start.
+pub(super) fn too_deep(agent: &Hosted, ticket: &Ticket) -> Option<Limit> {
+    let (depth, most) = (ticket.cause.depth, agent.run_spec().chain.max_depth);
+    (depth > most).then(|| Limit::Depth(format!("it is {depth} runs away from what began it, and may be {most}")))
+}
+
 impl Runtime {
-    /// Why a submitted run is not to start.
-    pub(super) async fn limit_of(&self, agent: &Hosted, ticket: &Ticket) -> Result<Option<Limit>, SubmitError> {
+    /// Why a submitted run that is one more is not to start.
+    pub(super) async fn used_up(&self, agent: &Hosted, ticket: &Ticket) -> Result<Option<Limit>, SubmitError> {
         let chain = &agent.run_spec().chain;
-        let depth = ticket.cause.depth;
-        if depth > chain.max_depth {
-            let message = format!("it is {depth} runs away from what began it, and may be {}", chain.max_depth);
-            return Ok(Some(Limit::Depth(message)));
-        }
         if let Some(message) = self.day_is_over(&ticket.tenant, agent).await? {
             return Ok(Some(Limit::Day(message)));
         }

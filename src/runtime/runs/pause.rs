@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
 
+use tokio::sync::watch;
+
 use crate::access::Principal;
 use crate::store::{Batch, CommitError, Settle, Store, StoreError, Tenant, WorkItem, WorkKey};
 
@@ -18,6 +20,8 @@ const PAGE: usize = 256;
 pub(crate) struct Paused {
     /// A lock, because whoever starts a run asks; held for a look.
     agents: Mutex<HashSet<(String, String)>>,
+    /// Tells that one works again.
+    resumed: watch::Sender<()>,
 }
 
 impl Paused {
@@ -34,6 +38,11 @@ impl Paused {
 
     pub(crate) fn has(&self, tenant: &str, agent: &str) -> bool {
         self.agents().contains(&(tenant.to_owned(), agent.to_owned()))
+    }
+
+    /// Wakes when an agent was resumed.
+    pub(crate) fn resumed(&self) -> watch::Receiver<()> {
+        self.resumed.subscribe()
     }
 
     fn agents(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
@@ -66,6 +75,7 @@ impl Runtime {
         }
         self.services.paused.agents().remove(&(principal.tenant.clone(), agent.to_owned()));
         self.services.standings.touch(&principal.tenant, agent);
+        self.services.paused.resumed.send_replace(());
         self.services.live_runs.wake();
         Ok(())
     }

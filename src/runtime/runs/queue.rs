@@ -16,7 +16,7 @@ use super::super::thread::{ThreadHandle, ThreadRef};
 use super::super::{FrameStream, Services, StartError, StartRun};
 use super::lifecycle::{Life, Unreadable, name_of};
 use super::line::{Allowed, AtWork, Line, Next, Taken, Waiter};
-use super::submit::queued;
+use super::submit::{Behalf, queued};
 use super::ticket::{QUEUE, Ticket};
 use super::turn::Turn;
 use super::{FromQueue, Starting};
@@ -124,11 +124,26 @@ impl Queue {
         inner.line.waiting().find(|waiter| waiter.thread == *thread).map(|waiter| waiter.run_id.clone())
     }
 
-    /// The first run of an agent that waits for a thread and is not being started.
-    pub(super) fn waiting_on(&self, thread: &ThreadRef, agent: &str) -> Option<String> {
+    /// The last run that waits for the same thread and agent on the same behalf, and never began.
+    pub(super) fn waiting_like(&self, ticket: &Ticket) -> Option<String> {
+        let (inner, thread) = (self.inner(), ticket.thread());
+        let is_like = |waiter: &&Waiter| {
+            let held = inner.held.get(&waiter.run_id);
+            waiter.thread == thread
+                && waiter.agent == ticket.agent
+                && held.is_some_and(|it| it.ticket.behalf == ticket.behalf && it.life.told.started_at.is_none())
+        };
+        inner.line.waiting().filter(is_like).last().map(|waiter| waiter.run_id.clone())
+    }
+
+    /// The runs that wait because a run asked for them.
+    pub(super) fn asked_by(&self, run_id: &str) -> Vec<String> {
         let inner = self.inner();
-        let is_it = |waiter: &&Waiter| waiter.thread == *thread && waiter.agent == agent;
-        inner.line.waiting().find(is_it).map(|waiter| waiter.run_id.clone())
+        let is_asked = |held: &&Held| {
+            matches!(held.ticket.behalf, Behalf::Asker | Behalf::Predecessor)
+                && held.ticket.cause.run_id.as_deref() == Some(run_id)
+        };
+        inner.held.values().filter(is_asked).map(|held| held.ticket.run_id.clone()).collect()
     }
 
     /// The run that waits for a thread under an id that its client posted.

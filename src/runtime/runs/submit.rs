@@ -14,8 +14,8 @@ use super::super::agents::Hosted;
 use super::super::clock::{now, now_ms};
 use super::super::thread::ThreadRef;
 use super::super::{Runtime, thread_ref};
-use super::conflict::Way;
 use super::lifecycle::Life;
+use super::limits::too_deep;
 use super::new_run_id;
 use super::queue::Client;
 use super::record::{Lifecycle, RunStatus, RunUsage};
@@ -60,6 +60,8 @@ pub enum Behalf {
     Asker,
     /// Of a run that hands its thread over, and ends.
     Predecessor,
+    /// Of a trigger, by its id, that fired for this document (`type/id`) or for none.
+    Trigger { id: String, doc: Option<String> },
 }
 
 /// In which thread a run happens.
@@ -142,13 +144,21 @@ impl Runtime {
         let ticket = Ticket::new(&run_id, &thread, submission.agent.id(), &input, submission.cause, terms)
             .on_behalf_of(submission.behalf);
         let along = Batch { settle: submission.settle, put: submission.put, ..Batch::default() };
-        if let Some(limit) = self.limit_of(&submission.agent, &ticket).await? {
+        let limit = match too_deep(&submission.agent, &ticket) {
+            Some(limit) => Some(limit),
+            None => {
+                let joined = self.join(&submission.agent, &ticket, key.as_deref(), &along, &mut None).await?;
+                if let Some(joined) = joined {
+                    return Ok(joined);
+                }
+                self.used_up(&submission.agent, &ticket).await?
+            }
+        };
+        if let Some(limit) = limit {
             let remember = key.map(|key| remembered(&ticket, key)).into_iter().collect();
             return self.not_started(ticket, limit, Batch { remember, ..along }).await;
         }
-        if let Way::Joined(joined) = self.make_way(&submission.agent, &ticket).await? {
-            return Ok(joined);
-        }
+        self.make_way(&submission.agent, &ticket).await?;
         self.enqueue(&submission.agent, ticket, key, along, None).await
     }
 
@@ -203,7 +213,7 @@ impl Runtime {
 }
 
 /// What is answered to a repetition.
-fn remembered(ticket: &Ticket, key: String) -> Remember {
+pub(super) fn remembered(ticket: &Ticket, key: String) -> Remember {
     let submitted = Submitted { run_id: ticket.run_id.clone(), thread_id: ticket.thread.clone(), accepted: false };
     Remember {
         tenant: Tenant::new(ticket.tenant.as_str()),
@@ -215,7 +225,7 @@ fn remembered(ticket: &Ticket, key: String) -> Remember {
 }
 
 /// What a submission comes to that was not stored.
-fn refused(error: CommitError) -> Result<Submitted, SubmitError> {
+pub(super) fn refused(error: CommitError) -> Result<Submitted, SubmitError> {
     match error {
         CommitError::Repeated { result, .. } => stored_before(&result),
         CommitError::Settled { .. } => Err(SubmitError::Settled),

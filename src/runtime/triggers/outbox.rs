@@ -1,5 +1,5 @@
-//! The task that turns firings into runs: together what belongs together, when it has been quiet long enough, and one
-//! after the other for each trigger and document.
+//! The task that turns firings into runs: together what belongs together, when it has been quiet long enough, and as the
+//! agent's `on_conflict` says one after the other for each trigger and document.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::access::Principal;
 use crate::agent::cause::{Cause, CauseKind};
-use crate::agent::definition::{Trigger, TriggerKind};
+use crate::agent::definition::{OnConflict, Trigger, TriggerKind};
 use crate::store::{Batch, CommitError, Settle, StoreError, Waiting, WorkItem};
 
 use super::super::agents::Hosted;
@@ -78,49 +78,53 @@ pub(super) async fn until(due_at_ms: Option<i64>) {
 }
 
 impl Runtime {
-    /// Stores a run for every group that is due; answers when the next one is.
+    /// Stores a run for everything that is due; answers when the next one is.
     async fn start_what_fired(&self, given: &mut Given) -> Result<Option<i64>, NotNow> {
         given.retain(|_, run_id| self.is_pending(run_id));
         let mut next: Option<i64> = None;
-        for (group, gathered) in self.gather().await? {
+        let mut soonest = |due_at_ms: i64| next = Some(next.map_or(due_at_ms, |next: i64| next.min(due_at_ms)));
+        for (group, all) in self.gather().await? {
             let found = self.agents.find(&group.agent);
             let trigger = found.as_ref().and_then(|agent| Some((agent, agent.trigger(&group.trigger)?)));
             let Some((agent, trigger)) = trigger else {
                 tracing::info!(agent = group.agent, trigger = group.trigger, "a trigger that fired is gone");
-                self.commit_alone(gathered.settle, None).await?;
+                let settle = all.into_iter().flat_map(|gathered| gathered.settle).collect();
+                self.commit_alone(settle, None).await?;
                 continue;
             };
             let debounce = debounce_of(trigger);
-            let due_at_ms = gathered.firing.due_at_ms(debounce);
-            let waits_for_a_run = given.contains_key(&group);
-            if due_at_ms > now_ms() || waits_for_a_run {
-                if !waits_for_a_run {
-                    next = Some(next.map_or(due_at_ms, |next| next.min(due_at_ms)));
+            for gathered in all {
+                let due_at_ms = gathered.firing.due_at_ms(debounce);
+                let waits_for_a_run = self.gathers_firings(&group.tenant, agent) && given.contains_key(&group);
+                if due_at_ms > now_ms() || waits_for_a_run {
+                    if !waits_for_a_run {
+                        soonest(due_at_ms);
+                    }
+                    if gathered.settle.len() > GATHERED {
+                        self.commit_alone(gathered.settle, Some(gathered.firing.item(debounce))).await?;
+                    }
+                    continue;
                 }
-                if gathered.settle.len() > GATHERED {
-                    self.commit_alone(gathered.settle, Some(gathered.firing.item(debounce))).await?;
+                match self.start_for(agent, trigger, gathered).await {
+                    Ok(submitted) => drop(given.insert(group.clone(), submitted.run_id)),
+                    // Another firing came into an item meanwhile, or it was done before a crash: it is looked at again.
+                    Err(NotNow::Submit(SubmitError::Settled)) => soonest(now_ms()),
+                    // The others have room of their own.
+                    Err(error @ NotNow::Submit(SubmitError::QueueFull { .. })) => {
+                        tracing::debug!(agent = group.agent, %error, "a trigger waits for room in the queue");
+                        soonest(now_ms() + AGAIN_MS);
+                        break;
+                    }
+                    Err(error) => return Err(error),
                 }
-                continue;
-            }
-            match self.start_for(agent, trigger, gathered).await {
-                Ok(submitted) => drop(given.insert(group, submitted.run_id)),
-                // Another firing came into an item meanwhile, or it was done before a crash: it is looked at again.
-                Err(NotNow::Submit(SubmitError::Settled)) => next = Some(now_ms()),
-                // The others have room of their own.
-                Err(error @ NotNow::Submit(SubmitError::QueueFull { .. })) => {
-                    tracing::debug!(agent = group.agent, %error, "a trigger waits for room in the queue");
-                    let again = now_ms() + AGAIN_MS;
-                    next = Some(next.map_or(again, |next| next.min(again)));
-                }
-                Err(error) => return Err(error),
             }
         }
         Ok(next)
     }
 
-    /// Everything that waits, by what becomes one run.
-    async fn gather(&self) -> Result<BTreeMap<Group, Gathered>, NotNow> {
-        let mut groups: BTreeMap<Group, Gathered> = BTreeMap::new();
+    /// Everything that waits: what a trigger set off for one document, and of that what becomes one run.
+    async fn gather(&self) -> Result<BTreeMap<Group, Vec<Gathered>>, NotNow> {
+        let mut groups: BTreeMap<Group, Vec<Gathered>> = BTreeMap::new();
         let mut after = None;
         loop {
             let page = self.services.store.work(QUEUE, i64::MAX, after, PAGE).await?;
@@ -130,19 +134,33 @@ impl Runtime {
                 let settle = waiting.settled();
                 let firing: Firing = serde_json::from_slice(&waiting.item.body)?;
                 let group = firing.group();
-                let gathered = match groups.remove(&group) {
-                    None => Gathered { firing, settle: vec![settle] },
-                    Some(Gathered { firing: earlier, settle: mut all }) => {
-                        all.push(settle);
-                        Gathered { firing: earlier.with(firing), settle: all }
+                let apart = self.apart(&group);
+                let all = groups.entry(group).or_default();
+                match all.pop() {
+                    Some(Gathered { firing: earlier, settle: mut both })
+                        if apart.is_none_or(|debounce| firing.first_at_ms < earlier.due_at_ms(debounce)) =>
+                    {
+                        both.push(settle);
+                        all.push(Gathered { firing: earlier.with(firing), settle: both });
                     }
-                };
-                groups.insert(group, gathered);
+                    earlier => {
+                        all.extend(earlier);
+                        all.push(Gathered { firing, settle: vec![settle] });
+                    }
+                }
             }
             if is_last {
                 return Ok(groups);
             }
         }
+    }
+
+    /// The debounce of a trigger whose firings are one run only within it; `None` where all that wait are.
+    fn apart(&self, group: &Group) -> Option<Duration> {
+        let agent = self.agents.find(&group.agent)?;
+        let is_apart = !self.gathers_firings(&group.tenant, &agent)
+            && agent.run_spec().concurrency.on_conflict == OnConflict::Enqueue;
+        is_apart.then(|| agent.trigger(&group.trigger).map(debounce_of))?
     }
 
     async fn start_for(&self, agent: &Arc<Hosted>, trigger: &Trigger, gathered: Gathered) -> Result<Submitted, NotNow> {

@@ -19,13 +19,16 @@ use super::super::{THREAD_ID_CHARACTERS, document::DocumentRef};
 pub(super) struct Request<'t> {
     trigger: &'t Trigger,
     principal: Principal,
+    /// The document that fired.
+    doc: Option<String>,
     pub(super) thread: ThreadChoice,
 }
 
 impl<'t> Request<'t> {
     /// For something that is about no document.
     pub(super) fn of_agent(trigger: &'t Trigger, agent: &str) -> Self {
-        Self { trigger, principal: Principal::local(), thread: thread(trigger, || format!("auto:{agent}")) }
+        let thread = thread(trigger, || format!("auto:{agent}"));
+        Self { trigger, principal: Principal::local(), doc: None, thread }
     }
 
     /// For a change of a document.
@@ -35,7 +38,7 @@ impl<'t> Request<'t> {
             Some(thread) => thread.to_owned(),
             None => bounded(format!("auto:{agent}:{}", document.name)),
         };
-        Self { trigger, principal, thread: thread(trigger, own) }
+        Self { trigger, principal, doc: Some(document.name.clone()), thread: thread(trigger, own) }
     }
 
     pub(super) fn principal(&self) -> &Principal {
@@ -55,7 +58,7 @@ impl<'t> Request<'t> {
             messages: vec![message],
             state: None,
             cause,
-            behalf: Behalf::Caller,
+            behalf: Behalf::Trigger { id: self.trigger.id.clone(), doc: self.doc },
             idempotency_key: None,
             settle: Vec::new(),
             put: Vec::new(),

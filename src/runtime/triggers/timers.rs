@@ -47,16 +47,18 @@ enum NotNow {
 }
 
 pub(super) async fn serve(runtime: Arc<Runtime>) {
-    let mut swapped = runtime.agents.swapped();
+    let (mut swapped, mut resumed) = (runtime.agents.swapped(), runtime.services.paused.resumed());
     let mut started = Started::new();
     loop {
         swapped.mark_unchanged();
+        resumed.mark_unchanged();
         let next = runtime.run_timers(&mut started).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "timers wait a little longer");
             Some(now_ms() + AGAIN_MS)
         });
         tokio::select! {
             Ok(()) = swapped.changed() => {}
+            Ok(()) = resumed.changed() => {}
             () = until(next), if next.is_some() => {}
             () = runtime.services.stopping.cancelled() => return,
         }
@@ -71,10 +73,13 @@ impl Runtime {
         let mut next: Option<i64> = None;
         let mut soonest = |due_at_ms: i64| next = Some(next.map_or(due_at_ms, |next: i64| next.min(due_at_ms)));
         for agent in self.agents.all() {
+            let is_paused = self.services.paused.has(&Principal::local().tenant, agent.id());
             for trigger in agent.triggers() {
                 let timer = Timer { agent: agent.id().to_owned(), trigger: trigger.id.clone() };
                 match rows.remove(&timer) {
                     Some(row) if row.item.due_at_ms > now_ms() => soonest(row.item.due_at_ms),
+                    // It is missed until the agent is resumed, and then caught up or not.
+                    Some(_) if is_paused => {}
                     Some(row) => {
                         if let Some(due_at_ms) = self.fire(&agent, trigger, &timer, &row, started).await? {
                             soonest(due_at_ms);
