@@ -232,6 +232,15 @@ impl Definition {
         }
     }
 
+    /// The keys of all documents that its runs may work on as their own, with `*` for any characters.
+    pub(super) fn own_documents(&self) -> impl Iterator<Item = String> {
+        let fired = self.triggers.iter().filter_map(|trigger| match &trigger.kind {
+            TriggerKind::State(state) if self.state.scope == Scope::Trigger => Some(state.doc.clone()),
+            _ => None,
+        });
+        std::iter::once(self.state.scope.document_pattern(&self.id)).chain(fired)
+    }
+
     /// The other agents that it asks or hands over to.
     pub fn asks(&self) -> impl Iterator<Item = &str> {
         let as_tools = self.tools.named.iter().filter_map(|(_, tool)| match tool {
@@ -322,6 +331,8 @@ pub enum Scope {
     Agent,
     /// The document `shared/<id>`; the template of the id may contain `{{thread}}`.
     Shared(String),
+    /// The document that started the run; of a run that none did, one per agent and thread.
+    Trigger,
 }
 
 impl fmt::Display for Scope {
@@ -330,16 +341,17 @@ impl fmt::Display for Scope {
         match self {
             Self::Thread => f.write_str("thread"),
             Self::Agent => f.write_str("agent"),
+            Self::Trigger => f.write_str("trigger"),
             Self::Shared(id) => write!(f, "shared/{id}"),
         }
     }
 }
 
 impl Scope {
-    /// The keys of all documents that an agent may have, with `*` for any characters.
+    /// The keys of all documents that are an agent's by their name, with `*` for any characters.
     pub(super) fn document_pattern(&self, agent: &str) -> String {
         match self {
-            Self::Thread => format!("agent/{agent}:*"),
+            Self::Thread | Self::Trigger => format!("agent/{agent}:*"),
             Self::Agent => format!("agent/{agent}"),
             Self::Shared(template) => format!("shared/{}", template.replace(schema::THREAD, "*")),
         }
@@ -350,12 +362,14 @@ impl Scope {
         glob::matches(&self.document_pattern(agent), document)
     }
 
-    /// The key of the document, as `type/id`.
-    pub fn document_key(&self, agent: &str, thread: &str) -> String {
-        match self {
-            Self::Thread => format!("agent/{agent}:{thread}"),
-            Self::Agent => format!("agent/{agent}"),
-            Self::Shared(template) => format!("shared/{}", template.replace(schema::THREAD, thread)),
+    /// The key of the document of a run, as `type/id`; `fired` is that of the document that started it. The record of a run
+    /// is nobody's to work on.
+    pub fn document_key(&self, agent: &str, thread: &str, fired: Option<&str>) -> String {
+        match (self, fired.filter(|fired| !fired.starts_with("lifecycle/"))) {
+            (Self::Trigger, Some(fired)) => fired.to_owned(),
+            (Self::Thread | Self::Trigger, _) => format!("agent/{agent}:{thread}"),
+            (Self::Agent, _) => format!("agent/{agent}"),
+            (Self::Shared(template), _) => format!("shared/{}", template.replace(schema::THREAD, thread)),
         }
     }
 }

@@ -114,6 +114,8 @@ pub(crate) enum StopReason {
 pub(crate) struct ThreadView {
     pub(crate) messages: Vec<Arc<Message>>,
     pub(crate) last_agent: Option<String>,
+    /// The agent and the document of the last run.
+    pub(crate) last_document: Option<(String, String)>,
 }
 
 /// The closed set of things a thread's task answers.

@@ -9,7 +9,7 @@ use crate::access::Principal;
 use crate::agui::Message;
 use crate::store::{Kind, Owner, Scope, Tenant};
 
-use super::thread::{Summary, ThreadHandle};
+use super::thread::{Summary, ThreadHandle, ThreadView};
 use super::types::Names;
 use super::{ReadError, Runtime, thread_ref};
 
@@ -106,10 +106,11 @@ impl Runtime {
     ) -> Result<Option<Value>, ReadError> {
         let name = thread_ref(principal, thread_id).ok_or(ReadError::InvalidThreadId)?;
         let Some(thread) = self.existing(principal, thread_id).await? else { return Ok(None) };
-        let last_agent = thread.view().await?.last_agent;
+        let ThreadView { last_agent, last_document, .. } = thread.view().await?;
         let agent = agent.map(str::to_owned).or(last_agent).and_then(|agent| self.agents.find(&agent));
         let Some(agent) = agent else { return Ok(None) };
-        let document = self.services.document(&agent.document(principal, &name));
+        let fired = last_document.filter(|(of, _)| of == agent.id()).map(|(_, document)| document);
+        let document = self.services.document(&agent.document(principal, &name, fired.as_deref()));
         let state = document.body(document.view(&Names::of(principal))).await?;
         Ok((state.version > 0).then_some(state.value))
     }

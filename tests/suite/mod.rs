@@ -4,6 +4,7 @@ mod agui_protobuf;
 mod agui_vectors;
 mod architecture;
 mod board;
+mod chains;
 mod cli_runs;
 mod cli_state;
 mod command_line;

@@ -391,6 +391,25 @@ async fn a_paused_agent_keeps_what_waits_and_takes_nothing_new_until_it_is_resum
 }
 
 #[tokio::test]
+async fn the_record_of_a_run_at_work_tells_how_many_steps_it_has_done() {
+    let step = |name: &str| format!("{{ step: {{ name: {name}, do: [ {{ wait: 300ms }} ] }} }}");
+    let acts = format!("[ {}, {}, {{ say: a }}, {{ wait: 60s }} ]", step("one"), step("two"));
+    let agent =
+        format!("agent: {{ kind: native, name: scripted, config: {{ pace: 0ms, turns: [ {{ do: {acts} }} ] }} }}\n");
+    let home = Home::with_agents(&[("agent.yaml", &agent)]);
+    let server = home.serve();
+    let run_id = server.submit("agent", &json!({ "prompt": "go" })).await;
+    let name = format!("lifecycle/{run_id}");
+    let steps = |n: u64| move |record: &Value| record["steps"] == n && record["status"] == "running";
+    server.until_document(&name, steps(1)).await;
+    server.until_document(&name, steps(2)).await;
+    let server = server.crash_and_restart();
+    server.until_document(&name, steps(2)).await;
+    server.post_v1(&format!("/runs/{run_id}/cancel"), &json!({}), &[]).await;
+    assert_eq!(server.record(&run_id).await["steps"], 2);
+}
+
+#[tokio::test]
 async fn an_agents_document_tells_live_what_it_is_at() {
     let home = Home::with_agents(&[DEMO]);
     let server = home.serve_in_memory();

@@ -1,10 +1,11 @@
 //! Triggers: runs that start without a person, once for each thing that happened, across crashes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::events::text;
+use crate::support::events::{state, text};
 use crate::support::server::Server;
 use crate::support::triggers::{answering, home, scripted};
 
@@ -78,33 +79,71 @@ async fn changes_within_a_debounce_are_one_run() {
     assert_eq!((&change["new"], change.get("old")), (&json!(5), None), "from before all of them to now: {told}");
 }
 
+/// So many commits over a connection of their own, a few at a time.
+async fn storm(server: &Server, writer: u64, commits: u64) {
+    const AT_A_TIME: u64 = 25;
+    for first in (0..commits).step_by(usize::try_from(AT_A_TIME).unwrap()) {
+        let commit = |n: u64| {
+            let patch = json!([{ "op": "add", "path": "/n", "value": writer * 1_000_000 + first + n + 1 }]);
+            json!({ "doc": "shared/storm", "patch": patch })
+        };
+        let mutations: Vec<_> = (0..AT_A_TIME).map(commit).collect();
+        let answer = server.post_v1("/state:batch", &json!({ "mutations": mutations }), &[]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
 #[tokio::test]
-async fn a_storm_of_commits_makes_few_runs() {
-    let trigger = "  - { type: state, doc: shared/storm, path: /n }";
+async fn a_storm_of_commits_makes_a_run_at_a_time_and_none_is_missed_or_told_twice() {
+    let trigger = "  - { type: state, doc: shared/storm, path: /n, visible: true }";
     let home = home(&[scripted("worker", trigger, "{ wait: 300ms }")]);
     let server = home.serve_in_memory();
+    let began = Instant::now();
     server.put_document("shared/storm", &json!({ "n": 0 }), &[]).await;
-    let commits = 2000;
-    for chunk in 0..commits / 50 {
-        let commit = |n: u64| {
-            let ops = json!([{ "op": "add", "path": "/n", "value": chunk * 50 + n + 1 }]);
-            let server = &server;
-            async move { server.patch_document("shared/storm", "application/json-patch+json", &ops, &[]).await.status }
-        };
-        assert!(futures_util::future::join_all((0..50).map(commit)).await.iter().all(|status| *status == 200));
-    }
-    // Everything that fired while a run was pending is one run after it.
-    let runs = async || server.get_v1("/runs?agent=worker&limit=500").await.body["items"].as_array().unwrap().clone();
-    loop {
-        let now = runs().await;
-        let is_quiet = now.iter().all(|run| run["finished_at"].is_string());
-        let version = server.get_v1("/state/shared/storm").await.version();
-        if is_quiet && version == commits + 1 && runs().await.len() == now.len() {
-            assert!(now.len() > 1 && (now.len() as u64) < commits / 20, "{} runs", now.len());
-            return;
+    let (writers, commits) = (10, 1000);
+    join_all((0..writers).map(|writer| storm(&server, writer, commits))).await;
+    let end = server.get_v1("/state/shared/storm").await;
+    assert_eq!(end.version(), writers * commits + 1);
+    let changes = loop {
+        let told = server.told("worker", "auto:worker:shared/storm").await;
+        let changes: Vec<_> = told.iter().map(|told| told[0]["changes"][0].clone()).collect();
+        if changes.last().is_some_and(|last| last["new"] == end.body["data"]["n"]) {
+            break changes;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(began.elapsed() < Duration::from_secs(120), "the last commit is not told: {changes:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    // Each run takes 300 ms, and everything that fired meanwhile is one run after it.
+    let most = began.elapsed().as_millis() / 300 + 2;
+    assert!(changes.len() > 1 && (changes.len() as u128) <= most, "{} runs, and not {most}", changes.len());
+    assert!(changes.windows(2).all(|pair| pair[0]["new"] == pair[1]["old"]), "each goes on from the one before");
+}
+
+#[tokio::test]
+async fn an_agent_of_scope_trigger_works_on_the_document_that_fired() {
+    let trigger = "  - { type: state, doc: \"shared/*\", path: /status, when: \"new == 'ready'\" }";
+    let act = "{ patch: [ { op: add, path: /status, value: done } ] }";
+    let (name, text) = scripted("worker", trigger, act);
+    let home = home(&[(name, format!("state: {{ scope: trigger, write: [/status] }}\n{text}"))]);
+    let server = home.serve();
+    for document in ["shared/a", "shared/b"] {
+        server.put_document(document, &json!({ "status": "ready", "title": document }), &[]).await;
     }
+    for run in server.until_runs("worker", 2).await {
+        let document = run["cause"]["doc"].as_str().unwrap();
+        assert_eq!(server.data(document).await, json!({ "status": "done", "title": document }));
+        let history = server.get_v1(&format!("/state/{document}/history")).await.body["commits"].clone();
+        assert_eq!((&history[1]["actor"], &history[1]["run_id"]), (&json!("agent:worker"), &run["run_id"]));
+        let replay = server.replay("worker", run["thread_id"].as_str().unwrap()).await;
+        assert_eq!(state(&replay), json!({ "status": "done", "title": document }));
+        let thread = run["thread_id"].as_str().unwrap().replace('/', "%2F");
+        let answer = server.get(&format!("/threads/{thread}/state")).await;
+        assert_eq!(answer["state"]["status"], "done", "{answer}");
+    }
+    // Of a run that no document started, the state is that of its thread.
+    let run_id = server.submit("worker", &json!({ "prompt": "go", "thread_id": "t" })).await;
+    assert_eq!(server.until_over(&run_id).await["status"], "succeeded");
+    assert_eq!(server.data("agent/worker:t").await, json!({ "status": "done" }));
 }
 
 #[tokio::test]

@@ -54,4 +54,15 @@ impl Server {
         let status = response.status().as_u16();
         (status, response.json().await.expect("JSON"))
     }
+
+    /// What each run of a thread was told by its trigger, one message after the other.
+    pub(crate) async fn told(&self, agent: &str, thread: &str) -> Vec<Vec<Value>> {
+        let replay = self.replay(agent, thread).await;
+        let started = replay.iter().filter(|event| event["type"] == "RUN_STARTED");
+        let read = |message: &Value| {
+            let text = message["content"].as_str().expect("a text");
+            serde_json::from_str(text.split_once("\n\n").expect("a sentence and what happened").1).expect("JSON")
+        };
+        started.map(|run| run["input"]["messages"].as_array().unwrap().iter().map(read).collect()).collect()
+    }
 }

@@ -16,7 +16,7 @@ use super::fields::Place;
 use super::grammar::{ATTACHED, HANDOFFS};
 use super::reader::{Fields, Reader};
 use super::tree::Node;
-use super::{Definition, Instructions, Kind, Native, Places};
+use super::{Definition, Instructions, Kind, Native, Places, Scope, TriggerKind};
 pub(super) use llm::{price as model_price, settings as model_settings};
 pub(super) use state::is_pointer;
 pub(super) use tools::mcp::server as mcp_server;
@@ -65,6 +65,11 @@ pub(super) fn definition(
                 format!("`state.predict` belongs to agents of kind llm, not to one of kind {}", kind.as_str());
             reader.note(root.locate("state.predict"), "state.predict", message);
         }
+    }
+    let is_watching = triggers.iter().any(|trigger| matches!(trigger.kind, TriggerKind::State(_)));
+    if state.as_ref().is_some_and(|state| state.scope == Scope::Trigger) && !is_watching {
+        let message = "the scope `trigger` is the document that fired: a trigger of type state has to name it";
+        reader.note(root.locate("state.scope"), "state.scope", message);
     }
     Some(Definition {
         id: id.to_owned(),

@@ -265,10 +265,14 @@ fn all_four_formats_say_the_same() {
 
 #[test]
 fn a_document_is_named_by_its_scope() {
-    let key = |scope: Scope| scope.document_key("planner", "t1");
+    let key = |scope: Scope| scope.document_key("planner", "t1", Some("task/1"));
     assert_eq!(key(Scope::Thread), "agent/planner:t1");
     assert_eq!(key(Scope::Agent), "agent/planner");
     assert_eq!(key(Scope::Shared("board-{{thread}}".to_owned())), "shared/board-t1");
+    assert_eq!(key(Scope::Trigger), "task/1");
+    for nothing in [None, Some("lifecycle/r1")] {
+        assert_eq!(Scope::Trigger.document_key("planner", "t1", nothing), "agent/planner:t1");
+    }
 }
 
 #[test]
@@ -362,7 +366,7 @@ fn what_this_version_does_not_serve_is_refused_by_name() {
     check(
         "a.yaml",
         &format!("{native}\nstate: {{ scope: trigger }}"),
-        &["a.yaml:2:17: the scope `trigger` is not supported"],
+        &["a.yaml:2:17: the scope `trigger` is the document that fired: a trigger of type state has to name it"],
     );
     check(
         "a.yaml",
@@ -389,7 +393,7 @@ fn a_value_of_the_wrong_kind_is_told_with_what_is_expected() {
         ("name: 3", "a.yaml:2:7: `name` must be a text, found a number 3"),
         ("enabled: \"yes\"", "a.yaml:2:10: `enabled` must be true or false, found a text"),
         ("state: thread", "a.yaml:2:8: `state` must be a mapping, found a text"),
-        ("state: { scope: room }", "a.yaml:2:17: unknown scope `room`: write thread, agent or shared/<id>"),
+        ("state: { scope: room }", "a.yaml:2:17: unknown scope `room`: write thread, agent, trigger or shared/<id>"),
         ("state: { scope: shared/ }", "a.yaml:2:17: the id after `shared/`"),
         ("state: { scope: \"shared/{{user}}\" }", "a.yaml:2:17: unknown placeholder `user`"),
         ("state: { initial: [] }", "a.yaml:2:19: `state.initial` must be a mapping, found a list"),

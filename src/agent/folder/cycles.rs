@@ -24,7 +24,7 @@ fn starts_by_end(one: &Definition, other: &Definition) -> bool {
 
 /// Whether what `one` may write starts `other`.
 fn starts_by_writing(one: &Definition, other: &Definition) -> bool {
-    let own = one.state.scope.document_pattern(&one.id);
+    let own: Vec<String> = one.own_documents().collect();
     let others = &one.documents.write;
     other.triggers.iter().any(|trigger| match &trigger.kind {
         TriggerKind::State(StateTrigger { doc, path, from, .. }) => {
@@ -38,7 +38,8 @@ fn starts_by_writing(one: &Definition, other: &Definition) -> bool {
             let everywhere = one.state.write.is_none();
             let touches = |path: &str| one.state.write.iter().flatten().any(|written| meet(written, path));
             let path = path.as_ref().map(ToString::to_string);
-            let writes_own = glob::overlap(doc, &own) && path.as_ref().is_none_or(|path| everywhere || touches(path));
+            let writes_own = own.iter().any(|own| glob::overlap(doc, own))
+                && path.as_ref().is_none_or(|path| everywhere || touches(path));
             let writes_another = others.iter().any(|place| {
                 glob::overlap(doc, &place.pattern)
                     && path.as_ref().is_none_or(|path| meet(&place.path.to_string(), path))

@@ -14,6 +14,7 @@ use crate::state::pointer::Pointer;
 use crate::state::schema::Schema;
 
 use super::super::document::DocumentRef;
+use super::super::documents::DocumentName;
 use super::super::thread::ThreadRef;
 use super::kept::Files;
 use super::used::Used;
@@ -183,15 +184,22 @@ impl Hosted {
         self.may_write.clone()
     }
 
-    /// The agent's state document on a thread (docs/agents.md §6).
-    pub(in crate::runtime) fn document(&self, principal: &Principal, thread: &ThreadRef) -> DocumentRef {
-        let id = &self.definition.id;
+    /// The agent's state document in a run on a thread (docs/agents.md §6); `fired` is the document that started the run.
+    pub(in crate::runtime) fn document(
+        &self,
+        principal: &Principal,
+        thread: &ThreadRef,
+        fired: Option<&str>,
+    ) -> DocumentRef {
         let scope = &self.definition.state.scope;
-        let owner = match scope {
-            Scope::Thread => thread.owner.clone(),
-            Scope::Agent | Scope::Shared(_) => String::new(),
+        let name = scope.document_key(&self.definition.id, &thread.id, fired);
+        let is_owned = match scope {
+            Scope::Thread => true,
+            Scope::Agent | Scope::Shared(_) => false,
+            Scope::Trigger => name.parse().is_ok_and(|name: DocumentName| name.is_owned()),
         };
-        DocumentRef { tenant: principal.tenant.clone(), owner, name: scope.document_key(id, &thread.id) }
+        let owner = if is_owned { thread.owner.clone() } else { String::new() };
+        DocumentRef { tenant: principal.tenant.clone(), owner, name }
     }
 }
 

@@ -55,11 +55,12 @@ impl Runtime {
         life.told.status = RunStatus::Cancelled;
         life.told.finished_at = Some(now());
         let settle = vec![Settle::from(ticket.key())];
-        match self.services.store.commit(Batch { settle, ..life.next().into() }).await {
+        let batch = life.next_with(Batch { settle, ..Batch::default() }, &self.services.watchers);
+        match self.services.store.commit(batch).await {
             // Somebody else has started it, or taken it back before.
             Ok(_) | Err(CommitError::Settled { .. }) => {
                 turn.leave();
-                life.show(&self.services.documents);
+                life.show(&self.services);
                 self.services.standings.saw(&ticket.tenant, &life.told);
                 Ok(())
             }

@@ -98,10 +98,11 @@ impl Runtime {
             life.told.status = RunStatus::Superseded;
             life.told.finished_at = Some(now());
             let settle = vec![Settle::from(ticket.key())];
-            match self.services.store.commit(Batch { settle, ..life.next().into() }).await {
+            let batch = life.next_with(Batch { settle, ..Batch::default() }, &self.services.watchers);
+            match self.services.store.commit(batch).await {
                 Ok(_) | Err(CommitError::Settled { .. }) => {
                     turn.leave();
-                    life.show(&self.services.documents);
+                    life.show(&self.services);
                 }
                 Err(error) => return Err(ReadError::Unavailable { reason: error.to_string() }),
             }

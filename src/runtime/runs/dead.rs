@@ -152,7 +152,8 @@ impl Runtime {
         let (put, settle): (_, Vec<Settle>) = (vec![ticket.item(due_at_ms)], vec![waiting.settled()]);
         let services = std::sync::Arc::clone(&self.services);
         let retried = tokio::spawn(async move {
-            match services.store.commit(Batch { put, settle, ..life.next().into() }).await {
+            let batch = life.next_with(Batch { put, settle, ..Batch::default() }, &services.watchers);
+            match services.store.commit(batch).await {
                 Ok(_) => {
                     let submitted =
                         Submitted { run_id: ticket.run_id.clone(), thread_id: ticket.thread.clone(), accepted: true };

@@ -3,8 +3,6 @@
 //! Whoever hosts the run appends its next version in the batch that makes the run's step true, so no crash can part them.
 //! While somebody looks, the live document is told to read on.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
@@ -12,11 +10,13 @@ use thiserror::Error;
 
 use crate::state::document::{Commit, Decided, Document, Mutation, Terms};
 use crate::state::limits::Limits;
-use crate::store::{Append, Head, NewEntry, Seq, Store, StoreError};
+use crate::store::{Append, Batch, Head, NewEntry, Seq, Store, StoreError};
 
+use super::super::Services;
 use super::super::clock::now;
-use super::super::document::{DocumentRef, LiveDocuments, Stamp};
+use super::super::document::{DocumentRef, Stamp};
 use super::super::thread::ThreadRef;
+use super::super::triggers::Watchers;
 use super::record::Lifecycle;
 
 /// Who writes it.
@@ -28,6 +28,8 @@ pub(crate) struct Life {
     name: DocumentRef,
     document: Document,
     pub(crate) told: Lifecycle,
+    /// Whether its latest version sets something off.
+    sets_off: bool,
 }
 
 /// What lists show of it, and all of it: the summary of the document's stream.
@@ -67,7 +69,7 @@ impl Life {
     /// Of a run that nothing is stored of.
     pub(crate) fn new(thread: &ThreadRef, told: Lifecycle) -> Self {
         let name = name_of(&thread.tenant, &thread.owner, &told.run_id);
-        Self { name, document: Document::absent(), told }
+        Self { name, document: Document::absent(), told, sets_off: false }
     }
 
     /// As it is stored.
@@ -78,15 +80,31 @@ impl Life {
         let text = text_of(&head).expect("the line above read it");
         // As it is written there: this version of the program may write more.
         let body = serde_json::from_str(text.get()).expect("raw JSON is JSON");
-        Ok(Some(Self { name, document: Document::new(body, head.seq.0), told }))
+        Ok(Some(Self { name, document: Document::new(body, head.seq.0), told, sets_off: false }))
     }
 
     pub(crate) fn tenant(&self) -> &str {
         &self.name.tenant
     }
 
-    /// The append that makes `told` the document's next version. Once it is stored, [`show`](Self::show) it.
-    pub(crate) fn next(&mut self) -> Append {
+    /// What `batch` does, with `told` as the document's next version and all that this sets off. Once it is stored,
+    /// [`show`](Self::show) it.
+    pub(crate) fn next_with(&mut self, mut batch: Batch, watchers: &Watchers) -> Batch {
+        let (append, commit) = self.next();
+        batch.appends.insert(0, append);
+        let set_off = watchers.set_off(&self.name, &commit, self.document.body());
+        self.sets_off = !set_off.is_empty();
+        batch.put.extend(set_off);
+        batch
+    }
+
+    /// The same, which sets nothing off.
+    pub(crate) fn next_quietly_with(&mut self, mut batch: Batch) -> Batch {
+        batch.appends.insert(0, self.next().0);
+        batch
+    }
+
+    fn next(&mut self) -> (Append, Commit) {
         let text = to_raw_value(&self.told).expect("a record is plain data");
         let body = serde_json::from_str(text.get()).expect("it was written just now");
         let expected = Seq(self.document.version());
@@ -103,13 +121,16 @@ impl Life {
         append.entries = vec![NewEntry::one(serde_json::to_vec(&commit).expect("a commit is plain data"))];
         append.summary = Some(Bytes::from(serde_json::to_vec(&summary).expect("a summary is plain data")));
         append.open = Some(!self.told.status.is_over());
-        append
+        (append, commit)
     }
 
-    /// What was appended is stored: those who look at the document see it.
-    pub(crate) fn show(&self, documents: &Arc<LiveDocuments>) {
-        if let Some(live) = documents.get(&self.name) {
+    /// What was appended is stored: those who look at the document see it, and what it set off happens.
+    pub(crate) fn show(&self, services: &Services) {
+        if let Some(live) = services.documents.get(&self.name) {
             live.read_on();
+        }
+        if self.sets_off {
+            services.watchers.ring();
         }
     }
 }

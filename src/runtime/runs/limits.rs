@@ -161,10 +161,15 @@ impl Runtime {
             life.told.error = Some(error.clone());
             let Batch { mut put, settle, remember, .. } = along;
             put.extend(is_dead.then(|| dead_letter(&ticket, &error)));
-            match services.store.commit(Batch { put, settle, remember, ..life.next().into() }).await {
+            let along = Batch { put, settle, remember, ..Batch::default() };
+            // Where a chain ends, its end sets nothing off.
+            let batch = match is_dead {
+                true => life.next_quietly_with(along),
+                false => life.next_with(along, &services.watchers),
+            };
+            match services.store.commit(batch).await {
                 Ok(_) => {
-                    life.show(&services.documents);
-                    services.standings.saw(&ticket.tenant, &life.told);
+                    life.show(&services);
                     Ok(Submitted { run_id: ticket.run_id.clone(), thread_id: ticket.thread.clone(), accepted: true })
                 }
                 Err(CommitError::Repeated { result, .. }) => stored_before(&result),

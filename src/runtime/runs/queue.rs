@@ -257,7 +257,7 @@ impl Allowed for Rules<'_> {
 impl Services {
     /// A run that was started before waits again; that is stored.
     pub(crate) fn wait_again(&self, ticket: Ticket, life: Life, due_at_ms: i64) {
-        life.show(&self.documents);
+        life.show(self);
         self.standings.saw(&ticket.tenant, &life.told);
         self.queue.hold(&ticket.agent, usize::MAX);
         self.queue.enter(ticket, life, due_at_ms, None);

@@ -149,7 +149,9 @@ async fn write(services: &Arc<Services>, agents: &Agents, tenant: &str, agent: &
     let name = format!("lifecycle/agent:{agent}");
     let document = DocumentRef { tenant: tenant.to_owned(), owner: String::new(), name };
     let body = serde_json::to_value(&standing).expect("a standing is plain data");
-    let author = Author { actor: "system".to_owned(), run_id: None, is_resumed: false, may_write: None };
+    // What this sets off goes on with the chain of that run.
+    let run_id = standing.last_run.as_ref().map(|last| last.run_id.clone());
+    let author = Author { actor: "system".to_owned(), run_id, is_resumed: false, may_write: None };
     let write = Write { creates: true, ..Write::new(Proposal::Merge(body)) };
     services.document(&document).write(write, author).await.map(drop)
 }

@@ -191,11 +191,11 @@ impl Runtime {
             let due_at_ms = now_ms();
             let Batch { settle, mut put, .. } = along;
             put.push(ticket.item(due_at_ms));
-            let mut batch = Batch { put, settle, ..life.next().into() };
-            batch.remember.extend(key.map(|key| remembered(&ticket, key)));
+            let remember = key.map(|key| remembered(&ticket, key)).into_iter().collect();
+            let batch = life.next_with(Batch { put, settle, remember, ..Batch::default() }, &services.watchers);
             match services.store.commit(batch).await {
                 Ok(_) => {
-                    life.show(&services.documents);
+                    life.show(&services);
                     services.standings.saw(&ticket.tenant, &life.told);
                     queue.enter(ticket, life, due_at_ms, client);
                     Ok(submitted)

@@ -210,8 +210,14 @@ impl Thread {
         chunks: Vec<Arc<Chunk>>,
         live_summary: Option<bytes::Bytes>,
         runs: Option<Append>,
-        along: Batch,
+        mut along: Batch,
     ) -> Result<(), CommitError> {
+        let told = self.live.as_mut().and_then(|live| live.tells_steps(&self.services.watchers));
+        let is_told = told.is_some();
+        if let Some(Batch { appends, put, .. }) = told {
+            along.appends.extend(appends);
+            along.put.extend(put);
+        }
         let mut log = Append::to(self.name.log(), self.log_seq);
         log.entries = chunks.iter().map(|chunk| chunk.to_entry()).collect();
         log.summary = live_summary;
@@ -232,6 +238,9 @@ impl Thread {
         }
         if let Some(last) = chunks.last() {
             self.log_seq = Seq(last.last());
+        }
+        if let Some(live) = self.live.as_ref().filter(|_| is_told) {
+            live.life.show(&self.services);
         }
         self.tail.publish(chunks);
         Ok(())

@@ -41,8 +41,8 @@ impl Thread {
         let (start, story, life) = live.into_story();
         let told = story.told();
         let facts = RunFacts::new(start, status, self.state_version, self.position, &told);
-        let along =
-            AlongWith::end_of(life, &facts, &told, Some(&meter)).setting_off(&self.services.watchers, &self.name);
+        let counted = (&facts, &told, Some(meter.as_ref()));
+        let along = AlongWith::end_of(life, counted, (&self.services.watchers, &self.name));
         let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);
         // Memory that the store does not follow is dropped with the thread.
         self.remember(&record.facts);

@@ -35,13 +35,19 @@ pub(super) struct Begins {
 
 impl AlongWith {
     /// With the start of a run.
-    pub(super) fn start_of(begins: Begins) -> Self {
+    pub(super) fn start_of(begins: Begins, watchers: &Watchers) -> Self {
         let Begins { mut life, settle } = begins;
-        Self { batch: Batch { settle, ..life.next().into() }, life, again: None, sets_off: false }
+        let batch = life.next_with(Batch { settle, ..Batch::default() }, watchers);
+        Self { batch, life, again: None, sets_off: false }
     }
 
-    /// With the end of a run that told this; what it did is counted from what it told where nobody counted.
-    pub(super) fn end_of(mut life: Life, facts: &RunFacts, told: &Told, meter: Option<&Meter>) -> Self {
+    /// With the end of a run on `thread` that told this, and what that sets off; what it did is counted from what it told
+    /// where nobody counted.
+    pub(super) fn end_of(
+        mut life: Life,
+        (facts, told, meter): (&RunFacts, &Told, Option<&Meter>),
+        (watchers, thread): (&Watchers, &ThreadRef),
+    ) -> Self {
         let terminal = told.events.last().map(|last| &last.event);
         let (usage, error) = match terminal {
             Some(Event::RunFinished(finished)) => (finished.usage.as_deref(), None),
@@ -55,7 +61,8 @@ impl AlongWith {
         record.status = facts.status;
         record.finished_at = Some(facts.finished_at.clone());
         let said = || told.events.iter().filter(|item| matches!(item.event, Event::StepStarted(_))).count() as u64;
-        record.steps += meter.map(Meter::steps).filter(|steps| *steps > 0).unwrap_or_else(said);
+        let counted = meter.map(Meter::steps).filter(|steps| *steps > 0).unwrap_or_else(said);
+        record.steps = record.steps.max(facts.start.steps_before + counted);
         let mut used = RunUsage::default();
         used.add(usage.unwrap_or_default());
         for (model, usd) in meter.map(Meter::costs).unwrap_or_default() {
@@ -82,7 +89,11 @@ impl AlongWith {
             }
         }
         put.push(ledger::note(life.tenant(), &life.told, &facts.finished_at, used));
-        Self { batch: Batch { put, ..life.next().into() }, life, again, sets_off: false }
+        let set_off = watchers.set_off_by_end(Ended { thread, run: &life.told });
+        let sets_off = !set_off.is_empty();
+        put.extend(set_off);
+        let batch = life.next_with(Batch { put, ..Batch::default() }, watchers);
+        Self { batch, life, again, sets_off }
     }
 
     /// It is stored.
@@ -93,16 +104,8 @@ impl AlongWith {
         if let Some((ticket, due_at_ms)) = &self.again {
             return services.wait_again(ticket.clone(), self.life.clone(), *due_at_ms);
         }
-        self.life.show(&services.documents);
+        self.life.show(services);
         services.standings.saw(self.life.tenant(), &self.life.told);
-    }
-
-    /// With what the end of the run sets off.
-    pub(super) fn setting_off(mut self, watchers: &Watchers, thread: &ThreadRef) -> Self {
-        let set_off = watchers.set_off_by_end(Ended { thread, run: &self.life.told });
-        self.sets_off = !set_off.is_empty();
-        self.batch.put.extend(set_off);
-        self
     }
 }
 

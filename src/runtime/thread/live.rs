@@ -4,17 +4,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::agent::context::StateRequest;
 use crate::agent::meter::Meter;
 use crate::agent::{AgentError, RunOutcome};
 use crate::agui::{Admission, Closing, Compactor, Event, IdKind, Json, Outcome, SequenceError, Success, TokenUsage};
+use crate::store::Batch;
 
 use super::super::agents::Hosted;
 use super::super::document::{Author, DocumentHandle, Snapshot};
 use super::super::live_runs::Entered;
 use super::super::runs::{Life, RunStatus};
+use super::super::triggers::Watchers;
 use super::super::work::Work;
 use super::audience::Audience;
 use super::chunk::Chunk;
@@ -24,6 +26,9 @@ use super::prediction::Predictor;
 use super::record::{RunStart, Spoken, Told};
 use super::time::RunTime;
 use super::transcript::Transcript;
+
+/// The record of a run at work tells its steps this often at most.
+const STEPS_DELAY: Duration = Duration::from_millis(200);
 
 /// Why a run ends.
 #[derive(Debug)]
@@ -55,6 +60,8 @@ pub(super) struct LiveRun {
     /// Its lifecycle document.
     pub(super) life: Life,
     pub(super) meter: Arc<Meter>,
+    /// When its record told last how far it is.
+    told_at: Option<Instant>,
     pub(super) time: RunTime,
     /// Among those at work as long as it is live.
     _entered: Entered,
@@ -114,6 +121,7 @@ impl LiveRun {
             audience,
             life,
             meter,
+            told_at: None,
             time,
             _entered: entered,
             peer,
@@ -140,6 +148,18 @@ impl LiveRun {
             is_resumed: self.is_resumed,
             may_write: self.agent.may_write(),
         }
+    }
+
+    /// The record's next version while the run is at work, if it has done more steps since a while ago.
+    pub(super) fn tells_steps(&mut self, watchers: &Watchers) -> Option<Batch> {
+        let steps = self.start.steps_before + self.meter.steps();
+        let is_early = self.told_at.is_some_and(|told_at| told_at.elapsed() < STEPS_DELAY);
+        if steps <= self.life.told.steps || is_early {
+            return None;
+        }
+        self.told_at = Some(Instant::now());
+        self.life.told.steps = steps;
+        Some(self.life.next_with(Batch::default(), watchers))
     }
 
     pub(super) fn into_story(self) -> (RunStart, Story, Life) {

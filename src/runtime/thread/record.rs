@@ -34,6 +34,9 @@ pub(crate) struct RunStart {
     /// Position of `RUN_STARTED` in the thread's log.
     pub(crate) first_position: u64,
     pub(crate) started_at: String,
+    /// Those of earlier attempts.
+    #[serde(default)]
+    pub(crate) steps_before: u64,
     #[serde(default = "Cause::user")]
     pub(crate) cause: Cause,
     /// What becomes of it if it fails.

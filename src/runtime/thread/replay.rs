@@ -265,7 +265,7 @@ impl Replay {
         request: &Connect,
     ) -> Result<Self, ReadError> {
         let mut replay = Self::of_nothing(services, thread, request.dialect);
-        let document = request.agent.document(&request.principal, thread);
+        let document = request.agent.document(&request.principal, thread, None);
         let is_live = services.documents.get(&document).is_some();
         if !is_live && services.store.head(&document.stream()).await?.is_none() {
             return Ok(replay);

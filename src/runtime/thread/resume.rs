@@ -176,7 +176,7 @@ impl Thread {
         let told = story.told();
         let facts = RunFacts::new(start, status, state_version, self.position, &told);
         let life = self.life_of(&facts.start).await?;
-        let along = AlongWith::end_of(life, &facts, &told, None).setting_off(&self.services.watchers, &self.name);
+        let along = AlongWith::end_of(life, (&facts, &told, None), (&self.services.watchers, &self.name));
         let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);
         self.take_cut_off(chunk, record, along).await;
         Ok(())

@@ -68,8 +68,6 @@ impl Thread {
         if from_queue.as_ref().is_some_and(|queued| queued.ticket.tells_all) {
             input.messages = self.all_and(std::mem::take(&mut input.messages), is_again);
         }
-        let document_ref = agent.document(&principal, &self.name);
-        let document = self.services.document(&document_ref);
         let keeps_instructions = agent.keeps_client_instructions()
             || from_queue.as_ref().is_some_and(|queued| queued.ticket.keeps_instructions);
         // A further attempt goes on from what the one before did, and does not answer anew.
@@ -81,6 +79,8 @@ impl Thread {
             None => None,
         };
         let cause = followed.unwrap_or(cause);
+        let document_ref = agent.document(&principal, &self.name, cause.doc.as_deref());
+        let document = self.services.document(&document_ref);
         let evidence = self.evidence(&input, &resolved, &document_ref);
         let author = Author { actor: principal.actor(), run_id: None, is_resumed: false, may_write: None };
         let (posted, unreadable) = posted_state(&input);
@@ -100,6 +100,7 @@ impl Thread {
             state_sent: snapshot.version,
             first_position: self.position + 1,
             started_at: now(),
+            steps_before: from_queue.as_ref().map_or(0, |queued| queued.life.told.steps),
             cause,
             retry: from_queue.as_ref().and_then(|queued| {
                 RetryPlan::new(&queued.ticket, queued.life.told.attempt, agent.run_spec()).map(Box::new)
@@ -114,7 +115,7 @@ impl Thread {
             Some(queued) => self.life_goes_on(&start, queued),
             None => self.life_begins(&start),
         };
-        let mut along = AlongWith::start_of(along);
+        let mut along = AlongWith::start_of(along, &self.services.watchers);
         if agent.is_durable() {
             let kept = self.services.keep(&agent, &self.name.tenant).await;
             kept.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.to_string() }))?;

@@ -114,12 +114,12 @@ fn scope(reader: &mut Reader<'_>, text: &str, at: Position) -> Option<Scope> {
     let refusal = match (text, text.strip_prefix("shared/")) {
         ("thread", _) => return Some(Scope::Thread),
         ("agent", _) => return Some(Scope::Agent),
-        ("trigger", _) => "the scope `trigger` is not supported by this version yet".to_owned(),
+        ("trigger", _) => return Some(Scope::Trigger),
         (_, Some(template)) => match shared(template) {
             Ok(scope) => return Some(scope),
             Err(refusal) => refusal,
         },
-        (_, None) => format!("unknown scope `{text}`: write thread, agent or shared/<id>"),
+        (_, None) => format!("unknown scope `{text}`: write thread, agent, trigger or shared/<id>"),
     };
     reader.note(at, "state.scope", refusal);
     None

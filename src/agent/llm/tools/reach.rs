@@ -55,7 +55,7 @@ impl Reach {
             Some(Value::String(name)) => Some(name.as_str()),
             Some(_) => return Err(refused("invalid_arguments", "`doc` must be a text such as task/1")),
         };
-        let own = self.whose.document_key(&self.agent, &cx.input().thread_id);
+        let own = self.whose.document_key(&self.agent, &cx.input().thread_id, cx.cause().doc.as_deref());
         let Some(name) = name.filter(|name| *name != own) else {
             return Ok(Target { cx, name: None, scope: self.own.clone() });
         };
