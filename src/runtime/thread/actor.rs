@@ -12,6 +12,7 @@ use crate::agui::Event;
 use crate::store::{CommitError, Seq};
 
 use super::super::keeping::KeepingError;
+use super::super::live_runs::Entered;
 use super::super::registry::OwnerId;
 use super::super::work::Step;
 use super::super::{ReadError, Services, StartError};
@@ -55,6 +56,8 @@ pub(super) struct Thread {
     pub(super) state_version: u64,
     pub(super) tail: Arc<Tail>,
     pub(super) live: Option<LiveRun>,
+    /// A run that has ended is among those at work until its end is stored, and no longer when somebody hears of it.
+    pub(super) ending: Option<Entered>,
     pub(super) owed: Option<Owed>,
     pub(super) growth: Growth,
     /// What the last run predicted; a client that was cut in it may still show that.
@@ -223,6 +226,7 @@ impl Thread {
             state_version: 0,
             tail,
             live: None,
+            ending: None,
             owed: None,
             ghosts: None,
             growth: Growth::default(),

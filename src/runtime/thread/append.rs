@@ -242,6 +242,7 @@ impl Thread {
         if let Some(live) = self.live.as_ref().filter(|_| is_told) {
             live.life.show(&self.services);
         }
+        self.ending = None;
         self.tail.publish(chunks);
         Ok(())
     }

@@ -38,7 +38,8 @@ impl Thread {
         let ghosts = live.predictor.take_ghosts();
         self.ghosts = (!ghosts.are_none()).then(|| (live.start.document.clone(), ghosts));
         let meter = Arc::clone(&live.meter);
-        let (start, story, life) = live.into_story();
+        let (start, story, life, entered) = live.into_story();
+        self.ending = Some(entered);
         let told = story.told();
         let facts = RunFacts::new(start, status, self.state_version, self.position, &told);
         let counted = (&facts, &told, Some(meter.as_ref()));
@@ -49,6 +50,7 @@ impl Thread {
         self.runs.last_mut().expect("the line above remembers it").audience = Some(audience);
         let stored = self.store_run(chunks, &record, &along).await.map_err(Broken::from);
         if let Err(broken) = &stored {
+            self.ending = None;
             self.show_lost(broken);
         }
         stored

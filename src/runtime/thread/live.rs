@@ -64,7 +64,7 @@ pub(super) struct LiveRun {
     told_at: Option<Instant>,
     pub(super) time: RunTime,
     /// Among those at work as long as it is live.
-    _entered: Entered,
+    entered: Entered,
     peer: Option<Peer>,
     story: Story,
 }
@@ -123,7 +123,7 @@ impl LiveRun {
             meter,
             told_at: None,
             time,
-            _entered: entered,
+            entered,
             peer,
             story,
         }
@@ -162,8 +162,9 @@ impl LiveRun {
         Some(self.life.next_with(Batch::default(), watchers))
     }
 
-    pub(super) fn into_story(self) -> (RunStart, Story, Life) {
-        (self.start, self.story, self.life)
+    /// What is left when it has ended. It is among those at work until the last of it is dropped.
+    pub(super) fn into_story(self) -> (RunStart, Story, Life, Entered) {
+        (self.start, self.story, self.life, self.entered)
     }
 }
 
