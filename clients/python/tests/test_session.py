@@ -125,10 +125,12 @@ def test_all_documents_of_a_session_are_followed_in_one_loop(runtime: Runtime, c
         assert next_of() == ("a", 3, Counter(n=4))
 
 
-def test_a_loop_over_a_session_ends_with_what_ends_the_session(session: Session) -> None:
-    session.open("shared", "a", create={})
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_loop_over_a_session_ends_with_what_ends_the_session(session: Session, opened: bool) -> None:
     told = iter(session.updates())
-    next(told)
+    if opened:
+        session.open("shared", "a", create={})
+        next(told)
     session.close()
     with pytest.raises(Unavailable):
         next(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,6 @@ def test_an_export_brings_documents_back_with_their_histories_and_tags(client: C
     client.state("shared", "a").tag("reviewed", 1)
     client.state("shared", "b").delete()
     lines = list(client.export("shared", prefix=""))
-    assert all(line.endswith(b"\n") for line in lines)
     with pytest.raises(AlreadyExists):
         client.restore(lines)
     assert client.restore(lines, skip_existing=True).skipped == ("shared/a", "shared/b", "shared/other")
@@ -46,6 +46,13 @@ def test_what_is_restored_elsewhere_is_what_was_exported(client: Client, connect
         assert [(tag.name, tag.version) for tag in again.tags()] == [("reviewed", 1)]
     finally:
         elsewhere.stop()
+
+
+def test_an_export_comes_line_by_line_however_long_they_are(client: Client) -> None:
+    for n in range(4):
+        client.state("shared", f"long-{n}").put({"text": "x" * 300_000})
+    kinds = [next(iter(json.loads(line))) for line in client.export("shared")]
+    assert sorted(kinds) == ["at", *["commit"] * 4, *["document"] * 4, "end"]
 
 
 def test_an_export_that_breaks_off_is_lost(runtime: Runtime, connect: Connect) -> None:
