@@ -271,6 +271,13 @@ fn files_of_editors_that_mark_utf8_with_three_bytes_are_read() {
 }
 
 #[test]
+fn a_file_that_is_larger_than_any_definition_is_not_read() {
+    let text = format!("agent: {{ kind: native, name: planner }}\n# {}\n", "x".repeat(1 << 20));
+    let (code, said) = check(&[("a.yaml", &text)], &[]);
+    assert_eq!((code, said[0].ends_with("is larger than 1 MiB")), (1, true), "{said:#?}");
+}
+
+#[test]
 fn paths_are_held_against_the_schema_of_the_state() {
     let schema = r#"{"type": "object", "properties": {
         "trip": {"type": "object", "properties": {"days": {"type": "array", "items": {"type": "object", "properties": {"city": {"type": "string"}}}}}},

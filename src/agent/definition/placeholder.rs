@@ -164,6 +164,7 @@ mod tests {
     fn check(text: &str, expected: Result<&str, &str>) {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("secret"), "s3cret\n").expect("a file");
+        std::fs::write(folder.path().join("large"), "x".repeat(64 * 1024 + 1)).expect("a file");
         let variable = |name: &str| match name {
             "HOST" => Some("example.test".to_owned()),
             "EMPTY" => Some(String::new()),
@@ -226,6 +227,8 @@ mod tests {
         check("${env:}", Err("not the name of an environment variable"));
         check("${env:a-b}", Err("`a-b` is not the name"));
         check("${file:nowhere}", Err("nowhere"));
+        check("${file:large}", Err("larger than 64 KiB"));
+        check("${file:.}", Err("not a file"));
         check("${env:HOST", Err("is not closed"));
     }
 }

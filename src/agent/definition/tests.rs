@@ -55,6 +55,15 @@ fn a_field_that_is_written_as_nothing_is_absent() {
     assert_eq!((definition.name.as_str(), definition.description.as_str()), ("a", ""));
 }
 
+#[test]
+fn a_run_has_the_bounds_of_the_format_unless_the_file_names_others() {
+    let run = read("a.yaml", "agent: { kind: native, name: planner }\n").expect("a definition").run;
+    let budget = (run.budget.steps, run.budget.tool_calls, run.budget.wall, run.budget.no_progress);
+    assert_eq!(budget, (20, 50, Duration::from_secs(600), Duration::from_secs(120)));
+    assert_eq!((run.concurrency.per_agent, run.concurrency.queue_max), (8, 100));
+    assert_eq!((run.chain.max_depth, run.chain.max_runs), (8, 32));
+}
+
 fn remote(definition: &Definition) -> &Remote {
     match &definition.kind {
         Kind::Remote(remote) => remote,

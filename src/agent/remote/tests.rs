@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -7,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::agent::definition::{ForwardHeaders, ForwardState, StateMode, Timeouts};
 use crate::agent::native::rehearsal::{Played, play, user};
+use crate::agui::RunAgentInput;
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
 
@@ -142,6 +144,17 @@ async fn the_request_is_a_run_agent_input_with_our_headers_first() {
     let agent = build(&definition(&url), &StateSpec::default()).expect("an agent");
     let mut input = user("bump");
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let call = json!({ "id": "c", "type": "function", "function": { "name": "paint", "arguments": "{}" } });
+    let messages = json!([
+        { "id": "u", "role": "user", "content": "bump" },
+        { "id": "a", "role": "assistant", "toolCalls": [call] },
+        { "id": "r", "role": "tool", "toolCallId": "c", "content": "teal" },
+    ]);
+    let tools = json!([{ "name": "paint", "description": "", "parameters": { "type": "object" } }]);
+    let posted = json!({ "threadId": "t", "runId": "r", "messages": messages, "tools": tools });
+    let posted = RunAgentInput::read(posted.to_string().as_bytes()).expect("an input");
+    input.messages = posted.messages.into_iter().map(Arc::new).collect();
+    input.tools = posted.tools;
     input.headers = vec![header("x-team", "theirs"), header("x-tenant", "a"), header("cookie", "c=1")];
     play(agent.as_ref(), input, json!({ "count": 40 })).await.ended.expect("it ends well");
     let request = served.await.expect("a request");
@@ -154,8 +167,8 @@ async fn the_request_is_a_run_agent_input_with_our_headers_first() {
     }
     assert!(!head.contains("theirs") && !head.contains("cookie"), "{head}");
     let expected = json!({
-        "threadId": "t", "runId": "r", "state": { "count": 40 }, "tools": [], "context": [], "forwardedProps": {},
-        "messages": [{ "id": "u", "role": "user", "content": "bump" }],
+        "threadId": "t", "runId": "r", "state": { "count": 40 }, "tools": tools, "context": [], "forwardedProps": {},
+        "messages": messages,
     });
     assert_eq!(serde_json::from_str::<Value>(body).expect("JSON"), expected);
 }

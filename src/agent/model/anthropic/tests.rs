@@ -100,3 +100,23 @@ fn a_message_that_came_whole_is_read_like_its_events() {
     assert_eq!((usage.input_tokens, usage.output_tokens), (Some(3), Some(4)));
     assert_eq!(pieces[2], Piece::Arguments { call: 0, delta: "{\"a\":1}".to_owned() });
 }
+
+#[test]
+fn thoughts_that_nobody_may_read_go_back_as_they_came() {
+    let block = json!({ "type": "redacted_thinking", "data": "opaque" });
+    let mut assembler = Assembler::new(by());
+    let mut pieces = Vec::new();
+    for event in [
+        json!({ "type": "content_block_start", "index": 0, "content_block": block }),
+        json!({ "type": "content_block_stop", "index": 0 }),
+        json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" } }),
+    ] {
+        assembler.take(&event, &mut pieces).expect("no fault");
+    }
+    assembler.end(&mut pieces).expect("an end");
+    let sealed = pieces.iter().find_map(|piece| match piece {
+        Piece::Sealed(sealed) => serde_json::from_str::<Value>(sealed).ok(),
+        _ => None,
+    });
+    assert_eq!(sealed.expect("a sealed piece")["items"], json!([block]));
+}
