@@ -7,13 +7,16 @@ mod client_props;
 mod clock;
 mod document;
 mod documents;
+mod frames;
 mod janitor;
 mod keeping;
 mod live_runs;
 mod presence;
 mod registry;
+mod requests;
 mod retention;
 mod runs;
+mod start;
 mod suggestion;
 mod thread;
 mod triggers;
@@ -21,21 +24,16 @@ mod types;
 mod view;
 mod work;
 
-use std::collections::{HashMap, HashSet};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Principal;
 use crate::agent::transcription::Transcriber;
-use crate::agui::{Dialect, Encoding, RunAgentInput};
-use crate::store::{Kind, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 pub use crate::agent::cause::{Cause, CauseKind};
 pub use crate::agent::transcription::{Audio, TranscriptionError};
@@ -52,8 +50,10 @@ pub use documents::{
     History, HistoryCursor, HistoryQuery, Import, ImportError, ImportRefused, Imported, ListQuery, Since,
     SnapshotReason, Standing, Subscription, Update,
 };
+pub use frames::FrameStream;
 pub use keeping::{Amendment, KeepingError, Naming};
 pub use presence::{Crowded, Presence, Room};
+pub use requests::{Connect, ReadError, ReplayFrom, StartError, StartRun};
 pub use runs::{
     Behalf, DeadLetter, DeadLetterCursor, DeadLetterPage, Lifecycle, ModelUsage, RunError, RunPage, RunQuery,
     RunStatus, RunUsage, StepItem, Submission, SubmitError, Submitted, ThreadChoice, UsageBy, UsageItem,
@@ -66,10 +66,9 @@ pub use view::{ThreadItem, ThreadPage};
 use document::{DocumentHandle, DocumentRef, DocumentUnavailable, LiveDocuments};
 use janitor::Janitor;
 use live_runs::LiveRuns;
-use registry::NoRoom;
 use runs::{Asked, Chains, Ledger, Paused, Queue, Standings};
 use suggestion::{Suggestion, Suggestions};
-use thread::{Follow, Replay, StopReason, ThreadHandle, ThreadRef, Threads};
+use thread::{Replay, StopReason, ThreadHandle, ThreadRef, Threads};
 use triggers::Watchers;
 
 /// The runtime: one per process.
@@ -103,165 +102,6 @@ struct Services {
     stopping: CancellationToken,
     /// Sessions of clients, which say goodbye before the store closes.
     sessions: TaskTracker,
-}
-
-/// A request to run an agent on a thread.
-#[derive(Debug)]
-pub struct StartRun {
-    pub principal: Principal,
-    pub agent: Arc<Hosted>,
-    pub input: RunAgentInput,
-    /// Request headers that may travel on to an upstream agent, lower-case names.
-    pub headers: Vec<(String, String)>,
-    /// How the answer's events are encoded.
-    pub encoding: Encoding,
-}
-
-/// A request to see a thread from its beginning, or from where a client was cut.
-#[derive(Debug)]
-pub struct Connect {
-    pub principal: Principal,
-    pub agent: Arc<Hosted>,
-    pub thread_id: String,
-    /// Names the synthetic run of a thread without runs.
-    pub run_id: String,
-    pub dialect: Dialect,
-    pub from: ReplayFrom,
-}
-
-/// From where on a thread is replayed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReplayFrom {
-    Beginning,
-    /// After the event with this id, `<log epoch>.<position>` as a frame carried it.
-    Event(String),
-    /// From the beginning of this run.
-    Run(String),
-}
-
-/// Why a run did not start.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum StartError {
-    #[error("agent `{agent}` does not exist")]
-    UnknownAgent { agent: String },
-    #[error("a thread id has 1 to 190 characters and no control characters")]
-    InvalidThreadId,
-    #[error("run {run_id} is live on this thread")]
-    Busy { run_id: String },
-    #[error("agent `{agent}` is paused: resume it first")]
-    Paused { agent: String },
-    #[error("{message}")]
-    DayIsOver { message: String },
-    #[error("agent `{agent}` has {most} runs waiting, which is as many as it may")]
-    QueueFull { agent: String, most: usize, retry_after_seconds: u64 },
-    /// Of a run that waited.
-    #[error("the run was started or taken back before")]
-    Settled,
-    #[error("{reason}")]
-    Unavailable { reason: String },
-    #[error("the server is shutting down")]
-    ShuttingDown,
-}
-
-/// Why something could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ReadError {
-    #[error("{reason}")]
-    Unavailable { reason: String },
-    #[error("a thread id has 1 to 190 characters and no control characters")]
-    InvalidThreadId,
-}
-
-impl From<StoreError> for ReadError {
-    fn from(error: StoreError) -> Self {
-        Self::Unavailable { reason: error.to_string() }
-    }
-}
-
-const NO_ROOM: &str = "as many threads are live as this server takes; try again in a moment";
-
-impl From<NoRoom> for ReadError {
-    fn from(_: NoRoom) -> Self {
-        Self::Unavailable { reason: NO_ROOM.to_owned() }
-    }
-}
-
-impl From<NoRoom> for StartError {
-    fn from(_: NoRoom) -> Self {
-        Self::Unavailable { reason: NO_ROOM.to_owned() }
-    }
-}
-
-impl From<DocumentUnavailable> for ReadError {
-    fn from(error: DocumentUnavailable) -> Self {
-        Self::Unavailable { reason: error.reason }
-    }
-}
-
-/// The frames of a run or of a whole thread, encoded as its request asked.
-#[derive(Debug)]
-pub struct FrameStream(Source);
-
-#[derive(Debug)]
-enum Source {
-    Follow(Box<Follow>),
-    Replay(Box<Replay>),
-    Suggestion(Box<Suggestion>),
-    /// What it is shows later.
-    Later(Later),
-    /// These bytes, once.
-    Whole(Option<Bytes>),
-}
-
-/// A stream that is still to begin.
-///
-/// A mutex that nobody ever locks: it makes the future shareable.
-struct Later(Mutex<Pin<Box<Beginning>>>);
-
-type Beginning = dyn Future<Output = Result<FrameStream, ReadError>> + Send;
-
-impl std::fmt::Debug for Later {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Later(…)")
-    }
-}
-
-impl FrameStream {
-    fn follow(follow: Follow) -> Self {
-        Self(Source::Follow(Box::new(follow)))
-    }
-
-    fn replay(replay: Replay) -> Self {
-        Self(Source::Replay(Box::new(replay)))
-    }
-
-    /// A stream that begins when `stream` is there.
-    fn later(stream: impl Future<Output = Result<Self, ReadError>> + Send + 'static) -> Self {
-        Self(Source::Later(Later(Mutex::new(Box::pin(stream)))))
-    }
-
-    fn whole(bytes: Bytes) -> Self {
-        Self(Source::Whole((!bytes.is_empty()).then_some(bytes)))
-    }
-
-    /// The next bytes to send, several frames together when they wait; `None` at the end. After an error, which says
-    /// why the rest cannot be read, the stream is of no more use. Cancel safe.
-    pub async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
-        if let Source::Later(later) = &mut self.0 {
-            let begun = later.0.get_mut().expect("nobody panics while holding a lock that is never taken");
-            match begun.as_mut().await {
-                Ok(stream) => *self = stream,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        match &mut self.0 {
-            Source::Follow(follow) => follow.next().await,
-            Source::Replay(replay) => replay.next().await,
-            Source::Suggestion(suggestion) => suggestion.next().await.map(Ok),
-            Source::Whole(bytes) => bytes.take().map(Ok),
-            Source::Later(_) => unreachable!("a stream that begins later begins with another kind"),
-        }
-    }
 }
 
 /// Ends the watch with it.
@@ -298,64 +138,6 @@ impl Services {
 }
 
 impl Runtime {
-    /// Starts on a store: runs that a crash cut off are taken up or closed before this returns.
-    pub async fn start(store: Arc<dyn Store>, agents: Agents) -> Result<Self, StoreError> {
-        let agents = Arc::new(agents);
-        let janitor = Janitor::start(Arc::clone(&store));
-        let (asked, requests) = mpsc::channel(runs::ASKED_WAITING);
-        let live_runs: Arc<LiveRuns> = Arc::default();
-        let services = Arc::new(Services {
-            store,
-            documents: Arc::new(LiveDocuments::bounded(document::LIVE)),
-            threads: Arc::new(Threads::bounded(thread::LIVE)),
-            janitor,
-            queue: Arc::new(Queue::new(Arc::clone(&live_runs))),
-            live_runs,
-            chains: Chains::default(),
-            ledger: Ledger::default(),
-            paused: Paused::default(),
-            standings: Standings::default(),
-            asked,
-            types: Arc::new(DocumentTypes::new(Arc::clone(&agents))),
-            watchers: Arc::new(Watchers::new(Arc::clone(&agents))),
-            agents: Arc::clone(&agents),
-            stopping: CancellationToken::new(),
-            sessions: TaskTracker::new(),
-        });
-        let mut held: HashMap<String, HashSet<String>> = HashMap::new();
-        for log in services.store.open_streams(Kind::Log).await? {
-            let held = held.entry(log.tenant.to_string()).or_default();
-            let head = services.store.head(&log).await?;
-            let thread = ThreadRef::of(&log);
-            if head.as_ref().is_some_and(|head| head.summary.as_ref().is_some_and(|summary| !summary.is_empty())) {
-                held.extend(head.as_ref().and_then(thread::definition_of));
-                // Loading a thread takes up its cut-off run.
-                let taken_up = match ThreadHandle::open(&services, &thread) {
-                    Ok(live) => live.view().await.map(drop),
-                    Err(no_room) => Err(no_room.into()),
-                };
-                if let Err(error) = taken_up {
-                    tracing::error!(thread = %thread.id, %error, "a cut-off run could be neither taken up nor closed");
-                }
-            } else if let Some(head) = head {
-                services.janitor.trim_later(thread, head.epoch, head.seq.0);
-            }
-        }
-        for (tenant, held) in &held {
-            services.forget_definitions(tenant, held).await?;
-        }
-        let unreadable = |error: runs::Unreadable| StoreError::Unavailable { reason: error.to_string() };
-        services.queue.load(services.store.as_ref()).await.map_err(unreadable)?;
-        services.paused.load(services.store.as_ref()).await?;
-        runs::begin(&services, &agents).await;
-        tokio::spawn(runs::serve(Arc::clone(&services), Arc::clone(&agents)));
-        tokio::spawn(runs::keep(Arc::clone(&services), Arc::clone(&agents)));
-        tokio::spawn(retention::serve(Arc::clone(&services)));
-        let runtime = Self { services, agents, suggestions: Arc::default(), transcriber: None };
-        tokio::spawn(runs::serve_asked(runtime.share(), requests));
-        Ok(runtime)
-    }
-
     /// The same runtime, for a task of its own.
     fn share(&self) -> Self {
         Self {
@@ -429,7 +211,7 @@ impl Runtime {
     pub fn suggest(&self, request: StartRun) -> Result<FrameStream, StartError> {
         self.refuse_when_stopping()?;
         let suggestion = Suggestion::start(request, &self.suggestions, self.stopping());
-        Ok(FrameStream(Source::Suggestion(Box::new(suggestion))))
+        Ok(FrameStream::suggestion(suggestion))
     }
 
     fn refuse_when_stopping(&self) -> Result<(), StartError> {
@@ -504,6 +286,7 @@ fn thread_ref(principal: &Principal, id: &str) -> Option<ThreadRef> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agui::Dialect;
     use crate::store::Memory;
 
     #[tokio::test]
