@@ -12,7 +12,7 @@ use crate::store::{Batch, CommitError, Settle};
 use super::super::agents::Hosted;
 use super::super::clock::now;
 use super::super::thread::{StopReason, ThreadHandle, ThreadRef};
-use super::super::{FrameStream, ReadError, Runtime, StartError, StartRun};
+use super::super::{FrameStream, ReadError, Runtime, Services, StartError, StartRun};
 use super::record::RunStatus;
 use super::submit::{Behalf, SubmitError};
 use super::ticket::Ticket;
@@ -76,9 +76,7 @@ impl Runtime {
     /// asked for just now is never refused.
     pub(super) async fn make_way(&self, agent: &Hosted, ticket: &Ticket) -> Result<(), SubmitError> {
         let thread = ticket.thread();
-        let busy =
-            self.services.live_runs.on(&thread).map(|run| run.run_id).or_else(|| self.services.queue.on(&thread));
-        let Some(run_id) = busy else { return Ok(()) };
+        let Some(run_id) = self.busy_with(&thread).await else { return Ok(()) };
         let may_begin = !self.services.paused.has(&ticket.tenant, agent.id());
         match agent.run_spec().concurrency.on_conflict {
             OnConflict::Reject if ticket.cause.kind == CauseKind::Api => Err(SubmitError::Busy { run_id }),
@@ -88,6 +86,21 @@ impl Runtime {
                 ended.map_err(|error| SubmitError::Unavailable { reason: error.to_string() })
             }
             OnConflict::Reject | OnConflict::Enqueue | OnConflict::Coalesce | OnConflict::Supersede => Ok(()),
+        }
+    }
+
+    /// The run that is at work on a thread, or waits for it. One that is being started just now is waited for: it may be over
+    /// before whoever starts it says that it has begun.
+    async fn busy_with(&self, thread: &ThreadRef) -> Option<String> {
+        let Services { live_runs, queue, .. } = self.services.as_ref();
+        loop {
+            let mut attempted = std::pin::pin!(queue.attempted().notified());
+            attempted.as_mut().enable();
+            let busy = live_runs.on(thread).map(|run| run.run_id).or_else(|| queue.first_waiting_on(thread));
+            if busy.is_some() || queue.on(thread).is_none() {
+                return busy;
+            }
+            attempted.await;
         }
     }
 
