@@ -408,6 +408,19 @@ async fn history_tells_every_commit_and_filters_them() {
                "actor": "user:local", "reason": "because é", "at": at})
     );
     assert_eq!(history("?limit=3").await.0, [8, 9, 10], "a bare limit means the latest");
+    let most = u64::MAX;
+    for beside in [
+        format!("?after={most}"),
+        format!("?after={most}&before={most}"),
+        format!("?cursor=a{most}"),
+        format!("?cursor=b{most}&after={most}"),
+        "?before=0".to_owned(),
+        "?after=0&before=0".to_owned(),
+        "?cursor=b0".to_owned(),
+        "?after=10".to_owned(),
+    ] {
+        assert_eq!(history(&beside).await.1, json!({"commits": []}), "{beside}");
+    }
     assert_eq!(history("?after=2&limit=3").await.0, [3, 4, 5]);
     assert_eq!(history("?before=5&limit=2").await.0, [3, 4]);
     assert_eq!(history("?after=2&before=5").await.0, [3, 4]);

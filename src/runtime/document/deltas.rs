@@ -236,3 +236,42 @@ impl DeltaTail {
         self.ring.lock().expect("no code panics while it holds this lock")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::state::schema::{Reader, Schema};
+
+    use super::*;
+
+    fn delta(member: &str) -> Arc<Delta> {
+        let ops = json!([{"op": "add", "path": format!("/{member}"), "value": 1}]);
+        let commit = json!({"version": 2, "ops": ops, "inverse": [], "actor": "user:u", "at": "2026-01-01T00:00:00Z"});
+        Arc::new(Delta::new(Arc::new(serde_json::from_value(commit).expect("a commit")), 100))
+    }
+
+    /// Where the bytes of each encoding lie that a reader with this view gets.
+    fn encodings(delta: &Arc<Delta>, view: Option<&Arc<View>>) -> [*const u8; 3] {
+        let seen = delta.for_view(view);
+        [seen.json(), seen.frame(Encoding::Sse), seen.frame(Encoding::Protobuf)].map(|bytes| bytes.as_ptr())
+    }
+
+    #[test]
+    fn a_delta_is_encoded_once_for_all_who_see_the_same_of_it() {
+        let schema = Schema::compile(json!({"properties": {"secret": {"x-secret": true}}})).expect("a schema");
+        let views = [0, 1].map(|_| Arc::new(schema.view(&Reader { names: &["user:u"], secrets: false })));
+        let all = Arc::new(schema.view(&Reader { names: &["user:u"], secrets: true }));
+        for member in ["open", "secret"] {
+            let delta = delta(member);
+            let first = encodings(&delta, None);
+            let hidden = encodings(&delta, Some(&views[0]));
+            for _ in 0..100 {
+                assert_eq!(encodings(&delta, None), first);
+                assert_eq!(encodings(&delta, Some(&all)), first);
+                assert_eq!(encodings(&delta, Some(&views[1])), hidden);
+            }
+            assert_ne!(hidden, first);
+        }
+    }
+}

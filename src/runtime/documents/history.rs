@@ -71,7 +71,7 @@ impl Documents<'_> {
 
 async fn page(of: &Telling<'_>, head: &Head) -> Result<History, StoreError> {
     let HistoryQuery { before, after, cursor, .. } = *of.query;
-    let end = before.unwrap_or(u64::MAX).min(head.version + 1);
+    let end = before.unwrap_or(u64::MAX).clamp(1, head.version + 1);
     let kept = |after: u64| after.max(head.over);
     match (cursor, after) {
         (Some(HistoryCursor::After(after)), _) => forward(of, kept(after), end).await,
@@ -99,7 +99,7 @@ async fn forward(of: &Telling<'_>, mut after: u64, end: u64) -> Result<History, 
             }
         }
     }
-    history.next = (after + 1 < end).then_some(HistoryCursor::After(after));
+    history.next = (after < end - 1).then_some(HistoryCursor::After(after));
     Ok(history)
 }
 
@@ -109,7 +109,7 @@ async fn backward(of: &Telling<'_>, after: u64, end: u64) -> Result<History, Sto
     let mut room = Room::new(of.query.limit);
     let mut before = end;
     let first_looked_at = after.max(end.saturating_sub(LOOKED_AT + 1));
-    'pages: while before > first_looked_at + 1 {
+    'pages: while before.saturating_sub(1) > first_looked_at {
         let from = first_looked_at.max(before.saturating_sub(PAGE + 1));
         for commit in of.log.between(from, before - 1).await?.iter().rev() {
             if room.is_full() {
@@ -122,7 +122,7 @@ async fn backward(of: &Telling<'_>, after: u64, end: u64) -> Result<History, Sto
             }
         }
     }
-    history.next = (before > after + 1).then_some(HistoryCursor::Before(before));
+    history.next = (before.saturating_sub(1) > after).then_some(HistoryCursor::Before(before));
     history.commits.reverse();
     Ok(history)
 }
