@@ -68,7 +68,7 @@ use janitor::Janitor;
 use live_runs::LiveRuns;
 use runs::{Asked, Chains, Ledger, Paused, Queue, Standings};
 use suggestion::{Suggestion, Suggestions};
-use thread::{Replay, StopReason, ThreadHandle, ThreadRef, Threads};
+use thread::{Replay, ThreadHandle, ThreadRef, Threads};
 use triggers::Watchers;
 
 /// The runtime: one per process.
@@ -238,15 +238,7 @@ impl Runtime {
         if self.suggestions.stop(&thread, run_id) {
             return Ok(StopOutcome::Stopped);
         }
-        let at_work = self.services.live_runs.on(&thread);
-        // Whoever has a live run is live.
-        let outcome = match self.services.threads.get(&thread) {
-            Some(live) => live.stop(run_id.map(str::to_owned), StopReason::Asked).await?,
-            None => StopOutcome::NothingRunning,
-        };
-        if let (StopOutcome::Stopped, Some(stopped)) = (outcome, at_work) {
-            self.cancel_children(principal, &stopped.run_id).await?;
-        }
+        let outcome = self.stop_at_work(principal, &thread, run_id).await?;
         // What waits for the thread can be stopped as well.
         match self.services.queue.posted_on(&thread, run_id).filter(|_| outcome != StopOutcome::Stopped) {
             Some(waiting) => self.cancel(principal, &waiting).await.map(|_| StopOutcome::Stopped),

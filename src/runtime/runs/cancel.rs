@@ -4,8 +4,8 @@ use crate::access::Principal;
 use crate::store::{Batch, CommitError, Settle};
 
 use super::super::clock::now;
-use super::super::thread::StopReason;
-use super::super::{ReadError, Runtime};
+use super::super::thread::{StopOutcome, StopReason, ThreadRef};
+use super::super::{ReadError, Runtime, Services};
 use super::lifecycle::Life;
 use super::record::{Lifecycle, RunStatus};
 use super::ticket::Ticket;
@@ -41,8 +41,32 @@ impl Runtime {
         }
     }
 
+    /// Stops what is at work on a thread, with the runs that it asked for. Those that have not begun are held meanwhile, so that
+    /// none begins in its place.
+    pub(in super::super) async fn stop_at_work(
+        &self,
+        principal: &Principal,
+        thread: &ThreadRef,
+        run_id: Option<&str>,
+    ) -> Result<StopOutcome, ReadError> {
+        let Services { threads, live_runs, queue, .. } = self.services.as_ref();
+        // Whoever has a live run is live.
+        let Some(live) = threads.get(thread) else { return Ok(StopOutcome::NothingRunning) };
+        let at_work = live_runs.on(thread).map(|run| run.run_id);
+        let asked = at_work.iter().flat_map(|run| queue.asked_by(run));
+        let held: Vec<_> = asked.filter_map(|child| queue.take(&child, |_| true)).collect();
+        let outcome = live.stop(run_id.map(str::to_owned), StopReason::Asked).await?;
+        if let (StopOutcome::Stopped, Some(stopped)) = (outcome, at_work) {
+            for (turn, ticket, life) in held {
+                self.take_back(turn, &ticket, life).await?;
+            }
+            self.cancel_children(principal, &stopped).await?;
+        }
+        Ok(outcome)
+    }
+
     /// Ends the runs that a run asked for and that have not begun, and those that it waits for.
-    pub(in super::super) async fn cancel_children(&self, principal: &Principal, run_id: &str) -> Result<(), ReadError> {
+    async fn cancel_children(&self, principal: &Principal, run_id: &str) -> Result<(), ReadError> {
         let live = self.services.live_runs.children(run_id).into_iter().map(|child| child.run_id);
         for child in self.services.queue.asked_by(run_id).into_iter().chain(live) {
             Box::pin(self.cancel(principal, &child)).await?;
