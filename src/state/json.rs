@@ -16,6 +16,8 @@ use crate::state::value::text_size;
 pub enum JsonError {
     #[error("not JSON at byte {offset} (in `{path}`): {what}")]
     Syntax { path: Pointer, offset: usize, what: &'static str },
+    #[error("a key in `{path}` is longer than {max_key_bytes} bytes")]
+    KeyTooLong { path: Pointer, max_key_bytes: usize },
     #[error("duplicate key at `{path}`")]
     DuplicateKey { path: Pointer },
     #[error("the key at `{path}` is refused: it reaches a JavaScript prototype")]
@@ -57,6 +59,7 @@ pub(crate) fn check_at(value: &Value, at: &Pointer, limits: &Limits) -> Result<u
         tokens.reverse();
         let path = Pointer::from_tokens(at.tokens().iter().cloned().chain(tokens));
         match fault.kind {
+            FaultKind::KeyTooLong => JsonError::KeyTooLong { path, max_key_bytes: limits.max_key_bytes },
             FaultKind::PrototypeKey => JsonError::PrototypeKey { path },
             FaultKind::UnsafeInteger => JsonError::UnsafeInteger { path },
             FaultKind::TooDeep => JsonError::TooDeep { path, max_depth: limits.max_depth },
@@ -80,6 +83,7 @@ struct Fault {
 }
 
 enum FaultKind {
+    KeyTooLong,
     PrototypeKey,
     UnsafeInteger,
     TooDeep,
@@ -117,6 +121,9 @@ impl Walk<'_> {
             Value::Object(members) => {
                 self.enter(depth, members.len())?;
                 for (key, member) in members {
+                    if key.len() > self.limits.max_key_bytes {
+                        return Err(FaultKind::KeyTooLong.into());
+                    }
                     if is_prototype_key(key, name) {
                         return Err(Fault::from(FaultKind::PrototypeKey).below(key));
                     }

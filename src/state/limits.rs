@@ -12,6 +12,8 @@ pub struct Limits {
     pub max_depth: usize,
     /// Values in one text, nested ones included: short values cost far more memory than text.
     pub max_values: usize,
+    /// Bytes of one key.
+    pub max_key_bytes: usize,
     /// Operations in one patch.
     pub max_ops: usize,
     /// Bytes that the `copy` operations of one patch may duplicate.
@@ -25,7 +27,8 @@ impl Default for Limits {
         Self {
             max_bytes: 16 << 20,
             max_depth: 64,
-            max_values: 2_000_000,
+            max_values: 100_000,
+            max_key_bytes: 1 << 10,
             max_ops: 1_000,
             max_copied_bytes: 1 << 20,
             max_moved_bytes: 16 << 20,
@@ -44,6 +47,7 @@ impl Limits {
         max_bytes: usize::MAX,
         max_depth: usize::MAX,
         max_values: usize::MAX,
+        max_key_bytes: usize::MAX,
         max_ops: usize::MAX,
         max_copied_bytes: usize::MAX,
         max_moved_bytes: usize::MAX,

@@ -35,6 +35,7 @@ struct Fault(Box<(Kind, Vec<String>)>);
 
 enum Kind {
     Syntax { offset: usize, what: &'static str },
+    KeyTooLong,
     DuplicateKey,
     PrototypeKey,
     UnsafeInteger,
@@ -60,6 +61,7 @@ impl Fault {
         let path = Pointer::from_tokens(steps.into_iter().rev());
         match kind {
             Kind::Syntax { offset, what } => JsonError::Syntax { path, offset, what },
+            Kind::KeyTooLong => JsonError::KeyTooLong { path, max_key_bytes: limits.max_key_bytes },
             Kind::DuplicateKey => JsonError::DuplicateKey { path },
             Kind::PrototypeKey => JsonError::PrototypeKey { path },
             Kind::UnsafeInteger => JsonError::UnsafeInteger { path },
@@ -158,6 +160,9 @@ impl Reader<'_> {
                 return Err(self.syntax("expected a key in double quotes"));
             }
             let key = self.string()?;
+            if key.len() > self.limits.max_key_bytes {
+                return Err(Kind::KeyTooLong.into());
+            }
             if is_prototype_key(&key, name) {
                 return Err(Fault::from(Kind::PrototypeKey).below(key));
             }

@@ -88,9 +88,22 @@ fn bombs_are_refused_at_once() {
         assert!(read(bomb, &limits).is_err());
     }
     assert_eq!(read("[1,2]", &Limits::of_bytes(4)), Err(JsonError::TooLarge { max_bytes: 4 }));
+    let keys = |count: usize| (0..count).map(|n| (n.to_string(), json!(0))).collect::<Value>();
+    assert!(read(keys(99_999).to_string(), &limits).is_ok());
+    assert_eq!(read(keys(100_000).to_string(), &limits), Err(JsonError::TooManyValues { max_values: 100_000 }));
     let many = Limits { max_values: 3, ..limits };
     assert!(read("[1,2]", &many).is_ok());
     assert!(read("[1,2,3]", &many).is_err_and(|error| error.is_too_large()));
+}
+
+#[test]
+fn a_key_has_at_most_1024_bytes() {
+    let limits = Limits::default();
+    let object = |length: usize| json!({ "a": [{ "k".repeat(length): 1 }] });
+    assert!(read(object(1024).to_string(), &limits).is_ok() && check(&object(1024), &limits).is_ok());
+    let refused = JsonError::KeyTooLong { path: Pointer::parse("/a/0").unwrap(), max_key_bytes: 1024 };
+    assert_eq!(read(object(1025).to_string(), &limits), Err(refused.clone()));
+    assert_eq!(check(&object(1025), &limits), Err(refused));
 }
 
 #[test]
