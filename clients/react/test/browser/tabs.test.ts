@@ -141,6 +141,9 @@ test("a tab killed while its edits were under way and their answers lost: each i
   const ann = await person();
   const one = await ann.tab(url());
   await one.live();
+  // The page has made the document, and heard so: what is under way when it is cut are its edits.
+  await expect.poll(async () => (await document()).version).toBe(1);
+  await one.kept(0);
   network.muteServer();
   await one.more(3);
   await expect.poll(async () => (await document()).data.count).toBe(1);
