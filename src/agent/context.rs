@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use futures_util::TryFutureExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -208,12 +209,12 @@ impl RunContext {
     /// Emits one event. Waits while the runtime is behind; fails once the run is over.
     ///
     /// Terminals are not emitted: they follow from what [`Agent::run`](super::Agent::run) returns.
-    pub async fn emit(&self, event: Event) -> Result<(), AgentError> {
-        self.send(Emission::Event(event)).await
+    pub fn emit(&self, event: Event) -> impl Future<Output = Result<(), AgentError>> + Send + '_ {
+        self.send(Emission::Event(event))
     }
 
-    pub(super) async fn send(&self, emission: Emission) -> Result<(), AgentError> {
-        self.out.send(emission).await.map_err(|_| AgentError::run_is_over())
+    pub(super) fn send(&self, emission: Emission) -> impl Future<Output = Result<(), AgentError>> + Send + '_ {
+        self.out.send(emission).map_err(|_| AgentError::run_is_over())
     }
 
     /// Says a whole text as one message and answers its id.
@@ -303,24 +304,27 @@ impl RunContext {
         self.out.send(Emission::Predict(values)).await.map_err(|_| AgentError::run_is_over())
     }
 
-    async fn ask<T>(
+    fn ask<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, StateError>>) -> StateRequest,
-    ) -> Result<T, StateError> {
-        self.ask_of(None, request).await
+    ) -> impl Future<Output = Result<T, StateError>> {
+        self.ask_of(None, request)
     }
 
-    async fn ask_of<T>(
+    fn ask_of<T>(
         &self,
         name: Option<&str>,
         request: impl FnOnce(oneshot::Sender<Result<T, StateError>>) -> StateRequest,
-    ) -> Result<T, StateError> {
+    ) -> impl Future<Output = Result<T, StateError>> {
         let (reply, answer) = oneshot::channel();
         let emission = match name {
             None => Emission::State(request(reply)),
             Some(name) => Emission::Document { name: name.to_owned(), request: request(reply) },
         };
-        self.out.send(emission).await.map_err(|_| StateError::RunIsOver)?;
-        answer.await.map_err(|_| StateError::RunIsOver)?
+        let sent = self.out.send(emission);
+        async move {
+            sent.await.map_err(|_| StateError::RunIsOver)?;
+            answer.await.map_err(|_| StateError::RunIsOver)?
+        }
     }
 }

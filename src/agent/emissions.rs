@@ -54,9 +54,21 @@ impl Shared {
 }
 
 impl Outbox {
-    /// Hands one emission over; waits while the host is behind.
-    pub(crate) async fn send(&self, emission: Emission) -> Result<(), RunIsOver> {
-        let Err(mut waiting) = self.0.push(emission)? else { return Ok(()) };
+    /// Hands one emission over, at once where there is room, and also if nobody awaits what is answered. Else what is
+    /// answered waits while the host is behind.
+    ///
+    /// Not an `async fn`: that would carry the emission through every future between an agent and this queue.
+    pub(crate) fn send(&self, emission: Emission) -> impl Future<Output = Result<(), RunIsOver>> + Send + '_ {
+        let pushed = self.0.push(emission).map(|taken| taken.err().map(Box::new));
+        async move {
+            match pushed? {
+                None => Ok(()),
+                Some(waiting) => Box::pin(self.send_when_there_is_room(*waiting)).await,
+            }
+        }
+    }
+
+    async fn send_when_there_is_room(&self, mut waiting: Emission) -> Result<(), RunIsOver> {
         loop {
             // Asked for before the queue is looked at again: room that is made in between is not missed.
             let mut room = std::pin::pin!(self.0.room.notified());

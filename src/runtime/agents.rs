@@ -40,6 +40,8 @@ pub struct Agents {
 struct Hosting {
     types: Arc<Types>,
     entries: BTreeMap<String, Arc<Entry>>,
+    /// Those that can run and say what their state is, by id: every write asks them.
+    describing: Vec<Arc<Hosted>>,
     /// The id that answers for `default`, when no definition is called that.
     default: Option<String>,
     problems: Vec<Problem>,
@@ -101,8 +103,9 @@ impl Agents {
     /// Of several agents on one document the first by name that has a schema decides.
     pub(super) fn schema_of(&self, document: &str) -> Option<(String, Schema)> {
         let current = self.current();
-        let mut hosted = current.entries.values().filter_map(|entry| entry.hosted().ok());
-        hosted.find_map(|agent| Some((format!("{} {}", agent.id(), agent.hash()), agent.schema_of(document)?.clone())))
+        let mut describing = current.describing.iter();
+        let (agent, schema) = describing.find_map(|agent| Some((agent, agent.schema_of(document)?)))?;
+        Some((format!("{} {}", agent.id(), agent.hash()), schema.clone()))
     }
 
     /// The entry of an id, whether its agent can run or not; the alias is resolved.
@@ -134,6 +137,7 @@ impl Hosting {
         Self {
             types: Arc::new(Types::built_in()),
             entries: BTreeMap::new(),
+            describing: Vec::new(),
             default: None,
             problems: Vec::new(),
             warnings: Vec::new(),
@@ -160,8 +164,9 @@ impl Hosting {
             hosting.list(broken.id, standing, before);
         }
         hosting.problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-        let ready = hosting.entries.values().filter_map(|entry| entry.hosted().ok());
-        let definitions: Vec<&Definition> = ready.map(|hosted| hosted.definition().as_ref()).collect();
+        let ready = || hosting.entries.values().filter_map(|entry| entry.hosted().ok());
+        let definitions: Vec<&Definition> = ready().map(|hosted| hosted.definition().as_ref()).collect();
+        hosting.describing = ready().filter(|hosted| hosted.describes_state()).cloned().collect();
         hosting.default = folder::default_agent(&definitions).map(|definition| definition.id.clone());
         hosting
     }

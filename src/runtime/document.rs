@@ -413,7 +413,8 @@ impl DocumentHandle {
     /// Passes an agent's request on; the document answers the agent itself. The caller must not be cancelled meanwhile.
     pub(crate) async fn serve(&self, request: StateRequest, author: Author) {
         let Err(request) = self.seat.obey(Command::Agent { request, author }).await else { return };
-        if let Err(request) = self.send(request).await {
+        // Boxed, because mostly the seat is free.
+        if let Err(request) = Box::pin(self.send(request)).await {
             actor::refuse(*request, &gone().reason);
         }
     }

@@ -169,7 +169,8 @@ impl Call {
     async fn answer(self, mount: &Mount, headers: &HeaderMap) -> Answer {
         match self {
             Self::Info => Ok(info::answer(&mount.runtime).into_response()),
-            Self::Run { agent, body } => run::run(mount, &agent, headers, &body).await,
+            // Boxed, because a call is as large as the largest of them, and is moved on its way here.
+            Self::Run { agent, body } => Box::pin(run::run(mount, &agent, headers, &body)).await,
             Self::Connect { agent, body } => run::connect(mount, &agent, headers, &body).await,
             Self::Suggest { agent, body } => run::suggest(mount, &agent, headers, &body),
             Self::Stop { agent, thread, body } => stop::answer(&mount.runtime, &agent, &thread, &body).await,

@@ -74,6 +74,11 @@ impl Hosted {
         Arc::clone(&self.used)
     }
 
+    /// Whether the definition says what the agent's state is.
+    pub(super) fn describes_state(&self) -> bool {
+        self.definition.state.schema.as_ref().is_some_and(|state| state.schema.is_some())
+    }
+
     /// The schema of a document, `type/id`, if it is this agent's state and the definition describes it.
     pub(super) fn schema_of(&self, document: &str) -> Option<&Schema> {
         let state = &self.definition.state;

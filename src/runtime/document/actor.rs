@@ -135,17 +135,17 @@ impl Live {
         while let Some(command) = commands.pop_front() {
             let command = match command {
                 Command::Write { write, author, reply } => {
-                    self.take(*write, author, Reply::Caller(reply)).await?;
+                    self.take(write, author, Reply::Caller(reply)).await?;
                     continue;
                 }
                 Command::Agent { request: StateRequest::Patch { ops, if_version, mark, reply, .. }, author } => {
                     let write = Write { expects: if_version.into(), mark, ..bound(Proposal::Patch(ops)) };
-                    self.take(write, author, Reply::Agent(reply)).await?;
+                    self.take(Box::new(write), author, Reply::Agent(reply)).await?;
                     continue;
                 }
                 Command::Agent { request: StateRequest::Propose { state, seen, reply }, author } => {
                     let proposal = Proposal::Posted { state, evidence: Evidence::Exact(seen) };
-                    self.take(bound(proposal), author, Reply::Agent(reply)).await?;
+                    self.take(Box::new(bound(proposal)), author, Reply::Agent(reply)).await?;
                     continue;
                 }
                 command => command,
@@ -156,7 +156,7 @@ impl Live {
             }
             match command {
                 Command::Lend { reply } => return Ok(Some(reply)),
-                command => self.obey(command).await?,
+                command => Box::pin(self.obey(command)).await?,
             }
         }
         self.flush().await.map(|()| None)
@@ -247,7 +247,7 @@ impl Live {
     }
 
     async fn begin_with(&mut self, proposal: Proposal, author: &Author) -> Result<Option<Refused>, Broken> {
-        match self.write(bound(proposal), author.clone()).await? {
+        match self.write(Box::new(bound(proposal)), author.clone()).await? {
             Ok(_) => Ok(None),
             Err(error @ (DocumentError::Unavailable { .. } | DocumentError::StorageFull)) => {
                 Err(Broken { reason: error.to_string() })

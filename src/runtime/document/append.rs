@@ -26,7 +26,7 @@ const ATTEMPTS: usize = 16;
 
 /// A write that is decided and not stored yet, with whom to tell.
 pub(super) struct Pending {
-    pub(super) write: Write,
+    pub(super) write: Box<Write>,
     pub(super) author: Author,
     pub(super) reply: Reply,
     pub(super) decided: Decision,

@@ -33,7 +33,7 @@ pub(super) const FURTHEST: u64 = 4096;
 
 impl Live {
     /// Decides a write; [`flush`](Self::flush) makes it durable and answers, also a refusal.
-    pub(super) async fn take(&mut self, write: Write, author: Author, reply: Reply) -> Result<(), Broken> {
+    pub(super) async fn take(&mut self, write: Box<Write>, author: Author, reply: Reply) -> Result<(), Broken> {
         let existed = self.document.exists();
         let decided = match self.decide_once(&write, &author).await {
             Ok(Ok(decided)) => decided,
@@ -66,7 +66,7 @@ impl Live {
     /// As [`take`](Self::take) with everything before and this made durable.
     pub(super) async fn write(
         &mut self,
-        write: Write,
+        write: Box<Write>,
         author: Author,
     ) -> Result<Result<Accepted, DocumentError>, Broken> {
         let (reply, mut answer) = oneshot::channel();
@@ -77,10 +77,12 @@ impl Live {
 
     /// Finds the answer that a repeated write had, or decides.
     async fn decide_once(&mut self, write: &Write, author: &Author) -> Result<Result<Decision, DocumentError>, Broken> {
-        match self.known(write, author).await? {
-            Known::Answered(accepted) => return Ok(Ok(Decision::Before(accepted))),
-            Known::Refused(error) => return Ok(Err(error)),
-            Known::No => {}
+        if self.may_be_known(write, author) {
+            match Box::pin(self.known(write, author)).await? {
+                Known::Answered(accepted) => return Ok(Ok(Decision::Before(accepted))),
+                Known::Refused(error) => return Ok(Err(error)),
+                Known::No => {}
+            }
         }
         self.decide(write, author).await
     }
@@ -191,7 +193,7 @@ impl Live {
             Some(base) if head - base > FURTHEST || !self.reaches(base) => {
                 return Ok(Err(DocumentError::BaseTooOld { base, head }));
             }
-            Some(base) => self.commits_after(base).await?,
+            Some(base) => Box::pin(self.commits_after(base)).await?,
             None => Vec::new(),
         };
         let since: Vec<Later<'_>> = commits.iter().map(|commit| commit.as_ref().into()).collect();
@@ -202,35 +204,41 @@ impl Live {
             Proposal::Intents(intents) => self.document.decide(Mutation::Intents { intents, since }, terms),
             Proposal::Replace(body) if write.base.is_none() => self.document.decide(Mutation::Replace(body), terms),
             Proposal::Replace(body) => self.document.decide(Mutation::Rewrite { body, since }, terms),
-            Proposal::Posted { state, evidence } => return self.take_posted(state, *evidence, terms).await,
+            Proposal::Posted { state, evidence } => return Box::pin(self.take_posted(state, *evidence, terms)).await,
             Proposal::Put(body) if spec.put == Put::Merge && self.document.exists() => {
                 let evidence =
                     self.last_read.get(&author.actor).map_or(Evidence::Unknown, |&read| Evidence::Exact(read));
-                return self.take_posted(body, evidence, terms).await;
+                return Box::pin(self.take_posted(body, evidence, terms)).await;
             }
             Proposal::Put(body) => self.document.decide(Mutation::Replace(body), terms),
-            Proposal::UndoRun { run_id } => return self.undo_run(run_id, terms).await,
+            Proposal::UndoRun { run_id } => return Box::pin(self.undo_run(run_id, terms)).await,
             Proposal::Delete => Ok(Decided::Changed(self.document.end())),
             Proposal::Unreadable(rejection) => {
                 return Ok(Err(DocumentError::Unreadable(Box::new(rejection.clone()))));
             }
-            Proposal::Rollback { .. } if head == 0 => return Ok(Err(DocumentError::NotFound)),
-            Proposal::Rollback { to } if *to == 0 || *to > head => {
-                return Ok(Err(DocumentError::VersionNotFound { version: *to, head }));
-            }
-            Proposal::Rollback { to } if *to <= self.over().await? => match self.kept(*to).await? {
+            Proposal::Rollback { to } => match Box::pin(self.body_to_go_back_to(*to)).await? {
                 Ok(body) => self.document.decide(Mutation::Replace(&body), terms),
                 Err(refused) => return Ok(Err(refused)),
             },
-            Proposal::Rollback { to } => {
-                if self.commit_at(*to).await?.deleted {
-                    return Ok(Err(DocumentError::Deleted { version: *to }));
-                }
-                let body = self.body_at(*to).await?;
-                self.document.decide(Mutation::Replace(&body), terms)
-            }
         };
         Ok(decided.map_err(|refusal| DocumentError::Refused { refusal, head }))
+    }
+
+    async fn body_to_go_back_to(&mut self, version: u64) -> Result<Result<Value, DocumentError>, Broken> {
+        let head = self.document.version();
+        if head == 0 {
+            return Ok(Err(DocumentError::NotFound));
+        }
+        if version == 0 || version > head {
+            return Ok(Err(DocumentError::VersionNotFound { version, head }));
+        }
+        if version <= self.over().await? {
+            return self.kept(version).await;
+        }
+        if self.commit_at(version).await?.deleted {
+            return Ok(Err(DocumentError::Deleted { version }));
+        }
+        Ok(Ok(self.body_at(version).await?))
     }
 
     /// The first version: what differs from what the type begins with is its author's.

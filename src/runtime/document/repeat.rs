@@ -79,6 +79,15 @@ enum Answer {
 }
 
 impl Live {
+    /// Whether it says anything by which an earlier request could be the same.
+    pub(super) fn may_be_known(&self, write: &Write, author: &Author) -> bool {
+        write.once.is_some() || write.origin.is_some() || self.may_be_made(write, author)
+    }
+
+    fn may_be_made(&self, write: &Write, author: &Author) -> bool {
+        (author.is_resumed || self.is_overtaken) && write.mark.is_some()
+    }
+
     /// Looks for the answer to an earlier request with the same key or number.
     pub(super) async fn known(&mut self, write: &Write, author: &Author) -> Result<Known, Broken> {
         if let Some(once) = &write.once {
@@ -128,7 +137,7 @@ impl Live {
     /// The version in which a run that was cut off has made this write already. Its commits say so, so that nothing has to
     /// be kept for the writes of runs that are never cut off.
     async fn made_before(&self, write: &Write, author: &Author) -> Result<Option<u64>, Broken> {
-        if !(author.is_resumed || self.is_overtaken) || write.mark.is_none() {
+        if !self.may_be_made(write, author) {
             return Ok(None);
         }
         let commits =

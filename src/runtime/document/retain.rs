@@ -110,7 +110,7 @@ impl Live {
         if !is_worth_it || self.retention().is_endless() {
             return Ok(());
         }
-        self.drop_over().await.map(drop)
+        Box::pin(self.drop_over()).await.map(drop)
     }
 
     /// Drops everything that is over; the version up to which nothing is in the log.

@@ -97,7 +97,8 @@ impl Seat {
             Some(live) => Ok(live),
             None => {
                 let rules = (Arc::clone(&self.types), Arc::clone(&self.watchers));
-                Live::load(self.name.clone(), self.log.clone(), rules, Arc::clone(&self.deltas)).await.map(Box::new)
+                let loading = Live::load(self.name.clone(), self.log.clone(), rules, Arc::clone(&self.deltas));
+                Box::pin(loading).await.map(Box::new)
             }
         };
         let served = match loaded {
@@ -121,7 +122,7 @@ impl Seat {
                     live.drop_some().await?;
                     return Ok(live);
                 }
-                Ok(Some(borrower)) => live = lend(live, borrower).await?,
+                Ok(Some(borrower)) => live = Box::pin(lend(live, borrower)).await?,
                 Err(broken) => {
                     live.take_back(&DocumentError::Unavailable { reason: broken.reason.clone() });
                     return Err(broken);

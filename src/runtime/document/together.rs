@@ -158,7 +158,7 @@ async fn decide_all(loans: &mut BTreeMap<&DocumentRef, Loan>, members: &[Member]
         let (reply, _) = oneshot::channel::<Result<Accepted, DocumentError>>();
         let (write, author) = (member.write.clone(), member.author.clone());
         live.pending.push(Pending {
-            write,
+            write: Box::new(write),
             author,
             reply: Reply::Caller(reply),
             decided,

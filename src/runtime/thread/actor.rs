@@ -55,7 +55,8 @@ pub(super) struct Thread {
     /// State versions of log entries never go back.
     pub(super) state_version: u64,
     pub(super) tail: Arc<Tail>,
-    pub(super) live: Option<LiveRun>,
+    /// Boxed: mostly a thread in memory has none.
+    pub(super) live: Option<Box<LiveRun>>,
     /// A run that has ended is among those at work until its end is stored, and no longer when somebody hears of it.
     pub(super) ending: Option<Entered>,
     pub(super) owed: Option<Owed>,

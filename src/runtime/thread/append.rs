@@ -53,14 +53,14 @@ impl Thread {
             match emission {
                 Emission::Event(event) => {
                     if let Err(error) = live.story().admit(event, &self.transcript, &mut out) {
-                        return self.finish_out_of_sequence(out, &error).await;
+                        return Box::pin(self.finish_out_of_sequence(out, &error)).await;
                     }
                 }
                 Emission::Step(step) => {
                     let StepNote { path, value, events, durable } = *step;
                     for event in events {
                         if let Err(error) = live.story().admit(event, &self.transcript, &mut out) {
-                            return self.finish_out_of_sequence(out, &error).await;
+                            return Box::pin(self.finish_out_of_sequence(out, &error)).await;
                         }
                     }
                     let position = self.position + out.len() as u64;
@@ -69,16 +69,14 @@ impl Thread {
                         journal.is_full()
                     });
                     if is_full || durable.is_some() {
-                        self.show(std::mem::take(&mut out)).await?;
-                        self.append(Vec::new()).await?;
+                        self.store_said(&mut out).await?;
                         self.store_steps().await?;
                     }
                     // An error means that the agent has stopped waiting.
                     let _ = durable.map(|durable| durable.send(()));
                 }
                 Emission::State(request) => {
-                    self.show(std::mem::take(&mut out)).await?;
-                    self.append(Vec::new()).await?;
+                    self.store_said(&mut out).await?;
                     if let Some(live) = &mut self.live {
                         live.works_at(&request);
                         let author = live.author();
@@ -86,22 +84,20 @@ impl Thread {
                     }
                 }
                 Emission::Agent(request) => {
-                    self.show(std::mem::take(&mut out)).await?;
-                    self.append(Vec::new()).await?;
+                    self.store_said(&mut out).await?;
                     self.ask(request);
                 }
                 Emission::Predict(values) => {
-                    self.show(std::mem::take(&mut out)).await?;
-                    if let Some(LiveRun { work, predictor, document, agent, .. }) = &mut self.live {
+                    Box::pin(self.show(std::mem::take(&mut out))).await?;
+                    if let Some(LiveRun { work, predictor, document, agent, .. }) = self.live.as_deref_mut() {
                         let view = document.view(&Names::of_actor(&format!("agent:{}", agent.id())));
                         // What is hidden from the agent, it cannot take back.
                         let values = if view.is_none_or(|view| view.sees_all()) { values } else { Vec::new() };
-                        work.alongside(predictor.predict(values, document)).await;
+                        work.alongside(Box::pin(predictor.predict(values, document))).await;
                     }
                 }
                 Emission::Document { name, request } => {
-                    self.show(std::mem::take(&mut out)).await?;
-                    self.append(Vec::new()).await?;
+                    self.store_said(&mut out).await?;
                     if let Some(live) = &mut self.live {
                         let author = live.author();
                         if name == live.start.document.name {
@@ -116,6 +112,21 @@ impl Thread {
             }
         }
         Ok(out)
+    }
+
+    /// Makes everything durable that was said so far: what is asked next comes after it.
+    async fn store_said(&mut self, out: &mut Vec<Event>) -> Result<(), Broken> {
+        let text_waits = self.live.as_ref().is_some_and(|live| live.text.waits());
+        if out.is_empty() && !text_waits {
+            return Ok(());
+        }
+        let events = std::mem::take(out);
+        // Boxed, because mostly nothing was said in between.
+        Box::pin(async move {
+            self.show(events).await?;
+            self.append(Vec::new()).await
+        })
+        .await
     }
 
     /// Ends a run whose agent broke the rules of the sequence, after what was admitted; nothing is left to show.
@@ -176,7 +187,8 @@ impl Thread {
         if chunks.is_empty() {
             return Ok(());
         }
-        Ok(self.commit_log(chunks, None, None, Batch::default()).await?)
+        // Boxed, because those who call this mostly have nothing to store.
+        Ok(Box::pin(self.commit_log(chunks, None, None, Batch::default())).await?)
     }
 
     /// Gives positions to `events` and encodes them, after the streamed text before them.
@@ -198,7 +210,7 @@ impl Thread {
     async fn store_steps(&mut self) -> Result<(), Broken> {
         let waits = self.live.as_ref().and_then(|live| live.journal.as_ref()).and_then(Journal::append).is_some();
         if waits {
-            self.commit_log(Vec::new(), None, None, Batch::default()).await?;
+            Box::pin(self.commit_log(Vec::new(), None, None, Batch::default())).await?;
         }
         Ok(())
     }

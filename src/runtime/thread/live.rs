@@ -346,6 +346,11 @@ impl StreamedText {
         self.chunks.push(chunk);
     }
 
+    /// Whether there is some.
+    pub(super) fn waits(&self) -> bool {
+        !self.chunks.is_empty()
+    }
+
     pub(super) fn take(&mut self) -> Vec<Arc<Chunk>> {
         std::mem::take(self).chunks
     }

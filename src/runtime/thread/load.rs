@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Append, Limit, Seq, StoreError};
+use crate::store::{Append, Head, Limit, Seq, StoreError};
 
 use super::super::Services;
 use super::super::clock::now;
@@ -66,7 +66,6 @@ impl From<StoreError> for Broken {
 impl Thread {
     pub(super) async fn load(services: Arc<Services>, name: ThreadRef) -> Result<Self, Broken> {
         let store = Arc::clone(&services.store);
-        let unreadable = |reason: &dyn std::fmt::Display| Broken { reason: format!("thread {}: {reason}", name.id) };
         let (runs, log) = match (store.head(&name.runs()).await?, store.head(&name.log()).await?) {
             (Some(runs), Some(log)) => (runs, log),
             (None, None) => return Ok(Self::new(services, name, Summary::new(), Seq(0), Seq(0))),
@@ -77,6 +76,13 @@ impl Thread {
                 return Ok(Self::new(services, name, Summary::new(), Seq(0), Seq(0)));
             }
         };
+        // Boxed, because most threads are new, and their tasks shall be small.
+        Box::pin(Self::read(services, name, &runs, &log)).await
+    }
+
+    async fn read(services: Arc<Services>, name: ThreadRef, runs: &Head, log: &Head) -> Result<Self, Broken> {
+        let store = Arc::clone(&services.store);
+        let unreadable = |reason: &dyn std::fmt::Display| Broken { reason: format!("thread {}: {reason}", name.id) };
         let summary = runs.summary.as_deref().unwrap_or_default();
         let summary = Summary::decode(summary).map_err(|error| unreadable(&error))?;
         let mut thread = Self::new(services, name.clone(), summary, runs.seq, log.seq);
@@ -106,7 +112,7 @@ impl Thread {
         if let Some(note) = thread.runs.iter_mut().find(|note| note.last_position == heard_to) {
             note.heard = true;
         }
-        thread.take_up_cut_off_run(&log).await?;
+        thread.take_up_cut_off_run(log).await?;
         Ok(thread)
     }
 

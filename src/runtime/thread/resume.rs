@@ -146,7 +146,7 @@ impl Thread {
         let begun = Begun { start, agent, document, snapshot, life, meter, entered };
         let mut live = LiveRun::new(begun, work, Some(journal), story);
         live.is_resumed = true;
-        self.live = Some(live);
+        self.live = Some(Box::new(live));
         Ok(())
     }
 

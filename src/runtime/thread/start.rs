@@ -136,7 +136,7 @@ impl Thread {
         let live = LiveRun::new(begun, work, journal, story);
         let follow = wants_stream
             .then(|| Follow::own_run(&self.services, &self.name, &self.tail, &live, dialect).encoded(encoding));
-        self.live = Some(live);
+        self.live = Some(Box::new(live));
         Ok(follow)
     }
 

@@ -43,11 +43,14 @@ pub(crate) struct Ended<'r> {
 struct Known {
     /// Tells when the agents were swapped, and what is known is old.
     swapped: changes::Receiver<()>,
+    /// Every trigger on documents, looked up with the first commit after a swap.
+    all: Option<Arc<[Watching]>>,
+    /// Those that watch a document.
     of: HashMap<String, Arc<[Watching]>>,
 }
 
 /// One trigger that watches a document.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Watching {
     agent: String,
     id: String,
@@ -62,7 +65,7 @@ impl fmt::Debug for Watchers {
 
 impl Watchers {
     pub(crate) fn new(agents: Arc<Agents>) -> Self {
-        let known = Mutex::new(Known { swapped: agents.swapped(), of: HashMap::new() });
+        let known = Mutex::new(Known { swapped: agents.swapped(), all: None, of: HashMap::new() });
         Self { agents, known, fired: Notify::new() }
     }
 
@@ -103,12 +106,18 @@ impl Watchers {
         let mut known = self.known();
         if known.swapped.has_changed().unwrap_or(false) {
             known.swapped.mark_unchanged();
+            known.all = None;
             known.of.clear();
+        }
+        let all = Arc::clone(known.all.get_or_insert_with(|| self.look_up().into()));
+        if all.is_empty() {
+            return all;
         }
         if let Some(watching) = known.of.get(document) {
             return Arc::clone(watching);
         }
-        let watching: Arc<[Watching]> = self.look_up(document).into();
+        let watching: Arc<[Watching]> =
+            all.iter().filter(|watching| watching.trigger.watches(document)).cloned().collect();
         if known.of.len() >= KNOWN {
             known.of.clear();
         }
@@ -116,13 +125,11 @@ impl Watchers {
         watching
     }
 
-    fn look_up(&self, document: &str) -> Vec<Watching> {
+    fn look_up(&self) -> Vec<Watching> {
         let mut found = Vec::new();
         for agent in self.agents.all() {
             for trigger in agent.triggers() {
-                if let TriggerKind::State(state) = &trigger.kind
-                    && state.watches(document)
-                {
+                if let TriggerKind::State(state) = &trigger.kind {
                     let (agent, id) = (agent.id().to_owned(), trigger.id.clone());
                     found.push(Watching { agent, id, trigger: state.clone() });
                 }
