@@ -6,12 +6,14 @@ mod batch;
 mod clock;
 mod error;
 mod key;
+mod lease;
 mod memory;
 mod record;
 mod sqlite;
 mod work;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,6 +22,7 @@ use tokio::sync::watch;
 pub use batch::{Append, Batch, Committed, NewEntry, Remember};
 pub use error::{CommitError, OpenError, StoreError};
 pub use key::{Kind, Owner, Scope, Seq, StreamKey, Tenant};
+pub use lease::{Fence, Lease};
 pub use memory::Memory;
 pub use record::{Entry, Head, Limit, Listed, Snapshot};
 pub use sqlite::{Options as SqliteOptions, Sqlite};
@@ -33,7 +36,7 @@ pub use work::{Settle, Waiting, WorkCursor, WorkItem, WorkKey};
 ///                        snapshot at 4 ^ replaces everything up to and including 4
 /// ```
 ///
-/// Every engine keeps these promises; each names the test in `tests/suite/store_contract.rs` or
+/// Every engine keeps these promises; each names the test in `tests/suite/store_contract.rs`, `tests/suite/store_leases.rs` or
 /// `tests/suite/store_durability.rs` that checks it.
 ///
 /// 1. A commit is atomic over all its streams: `a_refused_append_takes_the_whole_batch_with_it`,
@@ -82,6 +85,17 @@ pub use work::{Settle, Waiting, WorkCursor, WorkItem, WorkKey};
 /// 17. A queue is listed over all tenants, in the order of time due and then insertion, up to a time, in pages:
 ///     `work_is_listed_when_it_is_due_and_in_order`. A key names work in its tenant and queue only; putting it again replaces
 ///     what waits there and goes to the end: `work_put_again_replaces_what_waits`.
+/// 18. Each lease has a greater fence than every one before it, also after the store was opened anew: `each_lease_has_a_greater_fence`,
+///     `fences_go_on_after_a_restart`.
+/// 19. A batch that [names](Batch::fence) a void lease is refused as a whole, whatever else is wrong with it; one that names
+///     none, or one that is held, expired or not, is taken: `a_batch_of_a_void_lease_is_refused_as_a_whole`,
+///     `every_write_of_a_paused_holder_is_refused`, `a_released_lease_writes_no_more`.
+/// 20. Only a lease whose time is over can be fenced off; after that it is void for good, and everything that was written
+///     under it can be read: `a_lease_is_fenced_off_only_when_its_time_is_over`, `what_a_fence_cuts_off_is_all_there_or_not_at_all`.
+/// 21. An expired lease that nobody has fenced off can be renewed; of a renewal and a fencing off that race, one wins and the
+///     other hears of it: `an_expired_lease_that_nobody_took_goes_on`, `a_renewal_or_a_fencing_off_wins`.
+/// 22. An engine whose store one process has to itself may forget all leases with that process: whoever opens it next finds
+///     their fences void: `leases_end_with_the_process_that_has_the_store_to_itself`.
 #[async_trait]
 pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// Writes the whole batch or nothing, and returns once it is durable: one [`Committed`] per append, in order.
@@ -144,6 +158,25 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// Removes a stream with all it holds; answers whether it existed. Keys remembered with it stay until they expire.
     async fn delete(&self, stream: &StreamKey) -> Result<bool, CommitError>;
+
+    /// A new lease for a process, for so long unless it is renewed. `holder` says who it is, to people.
+    ///
+    /// On a full disk it is given all the same, and its fence stored with the first commit that there is room for: a process that has
+    /// written nothing has left nothing to tell apart.
+    async fn acquire(&self, holder: &str, time: Duration) -> Result<Fence, CommitError>;
+
+    /// The lease lasts so long from now on; [`CommitError::Fenced`] when it is void.
+    async fn renew(&self, fence: Fence, time: Duration) -> Result<(), CommitError>;
+
+    /// Makes a lease void whose holder writes no more; one that is void already stays so.
+    async fn release(&self, fence: Fence) -> Result<(), CommitError>;
+
+    /// Makes a lease void whose time is over; answers whether it is void now. From then on no batch that names it is taken,
+    /// and every batch that was taken before can be read.
+    async fn fence_off(&self, fence: Fence) -> Result<bool, CommitError>;
+
+    /// The leases that are not void, in the order of their fences.
+    async fn leases(&self) -> Result<Vec<Lease>, StoreError>;
 
     /// A counter that moves after every durable change; wait on it instead of polling.
     fn changed(&self) -> watch::Receiver<u64>;

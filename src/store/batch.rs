@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Seq, Settle, StreamKey, Tenant, WorkItem};
+use super::{Fence, Seq, Settle, StreamKey, Tenant, WorkItem};
 
 /// One atomic change of any number of streams. Two appends to one stream are applied in order.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,8 @@ pub struct Batch {
     pub settle: Vec<Settle>,
     /// Streams that go with all they hold, after the appends; one that is absent is no fault.
     pub delete: Vec<StreamKey>,
+    /// The lease of the process that writes it; `None` where nobody else can be writing.
+    pub fence: Option<Fence>,
 }
 
 impl From<Append> for Batch {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::{Seq, StreamKey, WorkKey};
+use super::{Fence, Seq, StreamKey, WorkKey};
 
 /// Why a commit was refused. Nothing of it was written, except perhaps with [`Unavailable`](Self::Unavailable).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +32,12 @@ pub enum CommitError {
     Settled {
         /// The first key of the batch that is gone.
         key: WorkKey,
+    },
+    /// The writer's lease is void: another process took over what it was doing, and it stops.
+    #[error("the lease {fence} is void: another process took over")]
+    Fenced {
+        /// The lease.
+        fence: Fence,
     },
     /// The disk is full: the operator makes room; reads go on, and later commits may succeed.
     #[error("the disk is full: nothing was written; free some space and try again")]

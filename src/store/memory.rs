@@ -5,14 +5,15 @@ mod work;
 
 use std::cmp::Reverse;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{
-    Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, Scope, Seq, Snapshot, Store, StoreError,
-    StreamKey, Tenant, Waiting, WorkCursor, WorkKey, clock::now_ms,
+    Batch, CommitError, Committed, Entry, Fence, Head, Kind, Lease, Limit, Listed, Scope, Seq, Snapshot, Store,
+    StoreError, StreamKey, Tenant, Waiting, WorkCursor, WorkKey, clock::now_ms,
 };
 use shelves::{Shelves, Stream};
 
@@ -54,6 +55,7 @@ impl Store for Memory {
     async fn commit(&self, batch: Batch) -> Result<Vec<Committed>, CommitError> {
         let mut shelves = self.shelves();
         shelves.refuse_closed()?;
+        shelves.leases.refuse_fenced(batch.fence)?;
         shelves.refuse_repeated(&batch.remember)?;
         shelves.work.refuse_settled(&batch.settle)?;
         shelves.refuse_stale(&batch.appends)?;
@@ -163,6 +165,38 @@ impl Store for Memory {
         let existed = shelves.remove(stream);
         self.publish(&mut shelves);
         Ok(existed)
+    }
+
+    async fn acquire(&self, holder: &str, time: Duration) -> Result<Fence, CommitError> {
+        let mut shelves = self.shelves();
+        shelves.refuse_closed()?;
+        shelves.fence += 1;
+        let fence = Fence(shelves.fence);
+        shelves.leases.give(fence, holder, time);
+        Ok(fence)
+    }
+
+    async fn renew(&self, fence: Fence, time: Duration) -> Result<(), CommitError> {
+        let mut shelves = self.shelves();
+        shelves.refuse_closed()?;
+        shelves.leases.renew(fence, time)
+    }
+
+    async fn release(&self, fence: Fence) -> Result<(), CommitError> {
+        let mut shelves = self.shelves();
+        shelves.refuse_closed()?;
+        shelves.leases.release(fence);
+        Ok(())
+    }
+
+    async fn fence_off(&self, fence: Fence) -> Result<bool, CommitError> {
+        let mut shelves = self.shelves();
+        shelves.refuse_closed()?;
+        Ok(shelves.leases.fence_off(fence))
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        Ok(self.shelves().leases.list())
     }
 
     fn changed(&self) -> watch::Receiver<u64> {

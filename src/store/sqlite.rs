@@ -8,6 +8,7 @@
 mod apply;
 mod fault;
 mod file;
+mod leases;
 mod lock;
 mod query;
 mod readers;
@@ -18,15 +19,17 @@ mod writer;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, OpenError, Scope, Seq, Snapshot, Store,
-    StoreError, StreamKey, Tenant, Waiting, WorkCursor, WorkKey,
+    Batch, CommitError, Committed, Entry, Fence, Head, Kind, Lease, Limit, Listed, OpenError, Scope, Seq, Snapshot,
+    Store, StoreError, StreamKey, Tenant, Waiting, WorkCursor, WorkKey,
 };
+use leases::{Ask, Told};
 use readers::Readers;
 use work::{Job, Outcome, Work};
 use writer::Writer;
@@ -86,6 +89,16 @@ impl Sqlite {
         }
         let (reply, answer) = oneshot::channel();
         self.inbox.send(Job::Write { work, reply }).await.map_err(|_| self.stopped())?;
+        answer.await.map_err(|_| self.stopped())?
+    }
+
+    /// Asks the writer, so that what was written under a fence before is durable, and nothing is after.
+    async fn lease(&self, ask: Ask) -> Result<Told, CommitError> {
+        if let Some(reason) = self.failure.get() {
+            return Err(CommitError::Unavailable { reason: reason.clone() });
+        }
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(Job::Lease { ask, reply }).await.map_err(|_| self.stopped())?;
         answer.await.map_err(|_| self.stopped())?
     }
 
@@ -177,6 +190,27 @@ impl Store for Sqlite {
 
     async fn delete(&self, stream: &StreamKey) -> Result<bool, CommitError> {
         Ok(self.write(Work::Delete(stream.clone())).await?.deleted)
+    }
+
+    async fn acquire(&self, holder: &str, time: Duration) -> Result<Fence, CommitError> {
+        Ok(self.lease(Ask::Acquire { holder: holder.into(), time }).await?.fence)
+    }
+
+    async fn renew(&self, fence: Fence, time: Duration) -> Result<(), CommitError> {
+        self.lease(Ask::Renew { fence, time }).await.map(drop)
+    }
+
+    async fn release(&self, fence: Fence) -> Result<(), CommitError> {
+        self.lease(Ask::Release { fence }).await.map(drop)
+    }
+
+    async fn fence_off(&self, fence: Fence) -> Result<bool, CommitError> {
+        Ok(self.lease(Ask::FenceOff { fence }).await?.is_void)
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        let listed = self.lease(Ask::List).await;
+        listed.map(|told| told.leases).map_err(|error| StoreError::Unavailable { reason: error.to_string() })
     }
 
     fn changed(&self) -> watch::Receiver<u64> {

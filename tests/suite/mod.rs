@@ -49,6 +49,7 @@ mod state_types;
 mod state_writes;
 mod store_contract;
 mod store_durability;
+mod store_leases;
 mod strict_deltas;
 mod suggestions;
 mod thread_keeping;

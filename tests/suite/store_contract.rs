@@ -29,6 +29,7 @@ macro_rules! every_engine_promises {
         }
     };
 }
+pub(super) use every_engine_promises;
 
 every_engine_promises! {
     a_refused_append_takes_the_whole_batch_with_it,

@@ -2,12 +2,13 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use coagent_runtime::store::{
-    Append, Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, Memory, NewEntry, Scope, Seq, Snapshot,
-    Store, StoreError, StreamKey, Tenant, Waiting, WorkCursor, WorkKey,
+    Append, Batch, CommitError, Committed, Entry, Fence, Head, Kind, Lease, Limit, Listed, Memory, NewEntry, Scope,
+    Seq, Snapshot, Store, StoreError, StreamKey, Tenant, Waiting, WorkCursor, WorkKey,
 };
 use tokio::sync::watch;
 
@@ -167,6 +168,26 @@ impl Store for Faulty {
 
     async fn delete(&self, stream: &StreamKey) -> Result<bool, CommitError> {
         self.inner.delete(stream).await
+    }
+
+    async fn acquire(&self, holder: &str, time: Duration) -> Result<Fence, CommitError> {
+        self.inner.acquire(holder, time).await
+    }
+
+    async fn renew(&self, fence: Fence, time: Duration) -> Result<(), CommitError> {
+        self.inner.renew(fence, time).await
+    }
+
+    async fn release(&self, fence: Fence) -> Result<(), CommitError> {
+        self.inner.release(fence).await
+    }
+
+    async fn fence_off(&self, fence: Fence) -> Result<bool, CommitError> {
+        self.inner.fence_off(fence).await
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        self.inner.leases().await
     }
 
     fn changed(&self) -> watch::Receiver<u64> {

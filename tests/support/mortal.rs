@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use coagent_runtime::store::{
-    Batch, CommitError, Committed, Entry, Head, Kind, Limit, Listed, Memory, Scope, Seq, Snapshot, Store, StoreError,
-    StreamKey, Tenant, Waiting, WorkCursor, WorkKey,
+    Batch, CommitError, Committed, Entry, Fence, Head, Kind, Lease, Limit, Listed, Memory, Scope, Seq, Snapshot, Store,
+    StoreError, StreamKey, Tenant, Waiting, WorkCursor, WorkKey,
 };
 use tokio::sync::watch;
 
@@ -131,6 +132,32 @@ impl Store for Mortal {
 
     async fn delete(&self, stream: &StreamKey) -> Result<bool, CommitError> {
         self.inner.delete(stream).await
+    }
+
+    async fn acquire(&self, holder: &str, time: Duration) -> Result<Fence, CommitError> {
+        // Its time is always over: whoever comes after its death need not wait for that.
+        let _ = time;
+        self.inner.acquire(holder, Duration::ZERO).await
+    }
+
+    async fn renew(&self, fence: Fence, time: Duration) -> Result<(), CommitError> {
+        let _ = time;
+        if *self.died.borrow() {
+            self.revived.subscribe().wait_for(|revived| *revived).await.expect("this store lives");
+        }
+        self.inner.renew(fence, Duration::ZERO).await
+    }
+
+    async fn release(&self, fence: Fence) -> Result<(), CommitError> {
+        self.inner.release(fence).await
+    }
+
+    async fn fence_off(&self, fence: Fence) -> Result<bool, CommitError> {
+        self.inner.fence_off(fence).await
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        self.inner.leases().await
     }
 
     fn changed(&self) -> watch::Receiver<u64> {

@@ -129,7 +129,8 @@ impl Live {
                     self.take_back(&DocumentError::StorageFull);
                     return Ok(());
                 }
-                Err(CommitError::Unavailable { reason }) => {
+                Err(error @ (CommitError::Unavailable { .. } | CommitError::Fenced { .. })) => {
+                    let reason = error.to_string();
                     self.take_back(&DocumentError::Unavailable { reason: reason.clone() });
                     return Err(Broken { reason });
                 }

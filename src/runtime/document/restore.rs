@@ -64,7 +64,9 @@ impl DocumentHandle {
                 return Ok(false);
             }
             Err(CommitError::Full) => DocumentError::StorageFull,
-            Err(CommitError::Unavailable { reason }) => return Err(DocumentError::Unavailable { reason }),
+            Err(error @ (CommitError::Unavailable { .. } | CommitError::Fenced { .. })) => {
+                return Err(DocumentError::Unavailable { reason: error.to_string() });
+            }
         };
         loan.give_back();
         Err(error)

@@ -143,7 +143,9 @@ impl Live {
                 tracing::warn!(document = %self.name.name, "versions that are over cannot be dropped: the disk is full");
                 Ok(self.horizon.dropped)
             }
-            Err(CommitError::Unavailable { reason }) => Err(Broken { reason }),
+            Err(error @ (CommitError::Unavailable { .. } | CommitError::Fenced { .. })) => {
+                Err(Broken { reason: error.to_string() })
+            }
         }
     }
 

@@ -132,7 +132,9 @@ pub(crate) async fn write_together(
             }
             Err(CommitError::Full) => DocumentError::StorageFull,
             // Whether it was written is unknown: the loans are not given back, so the tasks read what is stored.
-            Err(CommitError::Unavailable { reason }) => return Err(DocumentError::Unavailable { reason }.into()),
+            Err(error @ (CommitError::Unavailable { .. } | CommitError::Fenced { .. })) => {
+                return Err(DocumentError::Unavailable { reason: error.to_string() }.into());
+            }
         };
         loans.values_mut().for_each(|loan| loan.live.take_back(&error));
         loans.into_values().for_each(Loan::give_back);

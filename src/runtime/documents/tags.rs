@@ -66,7 +66,9 @@ async fn name_version(live: &DocumentHandle, tag: Tag, by: String) -> Result<Tag
             Ok(()) => return Ok(tag),
             Err(CommitError::Stale { .. } | CommitError::Repeated { .. } | CommitError::Settled { .. }) => {}
             Err(CommitError::Full) => return Err(DocumentError::StorageFull),
-            Err(CommitError::Unavailable { reason }) => return Err(DocumentError::Unavailable { reason }),
+            Err(error @ (CommitError::Unavailable { .. } | CommitError::Fenced { .. })) => {
+                return Err(DocumentError::Unavailable { reason: error.to_string() });
+            }
         }
     }
     Err(DocumentError::Overloaded)

@@ -175,9 +175,9 @@ impl Runtime {
                 Err(CommitError::Repeated { result, .. }) => stored_before(&result),
                 Err(CommitError::Settled { .. }) => Err(SubmitError::Settled),
                 Err(CommitError::Full) => Err(SubmitError::StorageFull),
-                Err(error @ (CommitError::Stale { .. } | CommitError::Unavailable { .. })) => {
-                    Err(SubmitError::Unavailable { reason: error.to_string() })
-                }
+                Err(
+                    error @ (CommitError::Stale { .. } | CommitError::Fenced { .. } | CommitError::Unavailable { .. }),
+                ) => Err(SubmitError::Unavailable { reason: error.to_string() }),
             }
         });
         kept.await.map_err(|error| SubmitError::Unavailable { reason: error.to_string() })?

@@ -230,7 +230,7 @@ pub(super) fn refused(error: CommitError) -> Result<Submitted, SubmitError> {
         CommitError::Repeated { result, .. } => stored_before(&result),
         CommitError::Settled { .. } => Err(SubmitError::Settled),
         CommitError::Full => Err(SubmitError::StorageFull),
-        CommitError::Stale { .. } | CommitError::Unavailable { .. } => {
+        CommitError::Stale { .. } | CommitError::Fenced { .. } | CommitError::Unavailable { .. } => {
             Err(SubmitError::Unavailable { reason: error.to_string() })
         }
     }

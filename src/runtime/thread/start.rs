@@ -224,6 +224,7 @@ impl Thread {
             CommitError::Stale { .. }
             | CommitError::Repeated { .. }
             | CommitError::Full
+            | CommitError::Fenced { .. }
             | CommitError::Unavailable { .. } => StartFailure::Broken(error.into()),
         })?;
         self.take_start(start);

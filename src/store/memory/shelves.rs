@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::work::Work;
 use crate::store::batch::mint_epoch;
 use crate::store::clock::now_ms;
+use crate::store::lease::Leases;
 use crate::store::{
     Append, CommitError, Committed, Entry, Head, Kind, Limit, Remember, Scope, Seq, Snapshot, StreamKey, Tenant,
 };
@@ -22,6 +23,9 @@ pub(super) struct Shelves {
     remembered: HashMap<(Tenant, String), Remembered>,
     /// The same keys by expiry.
     expiring: BTreeSet<(i64, Tenant, String)>,
+    pub(super) leases: Leases,
+    /// The fence that was given last.
+    pub(super) fence: u64,
     pub(super) touched: u64,
     pub(super) closed: bool,
 }

@@ -6,6 +6,7 @@ use super::row::{self, Remembered, StreamRow};
 use super::settling;
 use super::work::{Outcome, Work};
 use crate::store::batch::mint_epoch;
+use crate::store::lease::Leases;
 use crate::store::{Append, Batch, CommitError, Committed, Head, Remember, Seq, StreamKey};
 
 /// How many expired keys are cleared away with each batch that remembers some.
@@ -35,6 +36,7 @@ pub(super) struct Group<'c> {
     /// The store-wide counter; goes on over work that is undone.
     pub(super) touched: u64,
     pub(super) now_ms: i64,
+    pub(super) leases: &'c Leases,
 }
 
 impl Group<'_> {
@@ -57,6 +59,7 @@ impl Group<'_> {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Outcome, Refused> {
+        self.leases.refuse_fenced(batch.fence).map_err(Refused::Work)?;
         self.remember(&batch.remember)?;
         settling::settle(self.connection, &batch.settle)?;
         let committed = batch.appends.iter().map(|append| self.append(append)).collect::<Result<_, _>>()?;

@@ -24,6 +24,9 @@ const MIGRATIONS: &[&str] = &[
 const TOUCHED: &str = "SELECT max(ifnull((SELECT max(touched) FROM streams), 0), \
                        ifnull((SELECT value FROM counters WHERE name = 'touched'), 0))";
 
+/// The fence that was given last.
+const FENCE: &str = "SELECT ifnull((SELECT value FROM counters WHERE name = 'fence'), 0)";
+
 const STATEMENTS_CACHED: usize = 32;
 
 /// How long to wait for a lock some other program took on the database.
@@ -36,6 +39,8 @@ pub(super) struct Opened {
     pub(super) path: PathBuf,
     /// The store-wide counter so far.
     pub(super) touched: u64,
+    /// The fence that was given last.
+    pub(super) fence: u64,
     pub(super) lock: Lock,
 }
 
@@ -56,9 +61,10 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
     }
     migrate(&mut connection, version).map_err(failed)?;
     let touched: i64 = connection.query_row(TOUCHED, [], |row| row.get(0)).map_err(failed)?;
+    let fence: i64 = connection.query_row(FENCE, [], |row| row.get(0)).map_err(failed)?;
     let synced = path.parent().map_or(Ok(()), sync_directory);
     synced.map_err(|error| OpenError::Failed { path: path.clone(), reason: error.to_string() })?;
-    Ok(Opened { connection, touched: touched.unsigned_abs(), lock, path })
+    Ok(Opened { connection, touched: touched.unsigned_abs(), fence: fence.unsigned_abs(), lock, path })
 }
 
 /// Opens one more connection, which can only read.

@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::leases;
 use crate::store::{Batch, CommitError, Committed, StoreError, StreamKey};
 
 /// The page size of the database.
@@ -16,6 +17,7 @@ pub(super) type Closing = oneshot::Sender<Result<(), StoreError>>;
 #[derive(Debug)]
 pub(super) enum Job {
     Write { work: Work, reply: Reply },
+    Lease { ask: leases::Ask, reply: leases::Reply },
     Close { reply: Closing },
 }
 

@@ -9,6 +9,7 @@ use super::Options;
 use super::apply::{Group, Refused};
 use super::fault::Fault;
 use super::file::Opened;
+use super::leases::{self, Given};
 use super::lock::Lock;
 use super::work::{Closing, Job, Outcome, PAGE_BYTES, Reply, Work};
 use crate::store::clock::now_ms;
@@ -18,6 +19,12 @@ use crate::store::{CommitError, StoreError};
 const CHECKPOINT_BYTES: u64 = 4 << 20;
 /// Log bytes after which the writer waits for the readers, so that the log starts over even under constant reading.
 const TRUNCATE_BYTES: u64 = 16 << 20;
+
+/// What ends a group.
+enum Last {
+    Lease(leases::Ask, leases::Reply),
+    Close(Closing),
+}
 
 type Results = Vec<Result<Outcome, CommitError>>;
 
@@ -32,6 +39,7 @@ pub(super) struct Writer {
     full: bool,
     /// Whether what an earlier process left in the log is in the database.
     settled: bool,
+    given: Given,
     /// Declared last: let go of when the connection is closed.
     _lock: Lock,
 }
@@ -43,9 +51,10 @@ impl Writer {
         changed: watch::Sender<u64>,
         failure: Arc<OnceLock<String>>,
     ) -> Self {
-        let Opened { connection, touched, lock, .. } = opened;
+        let Opened { connection, touched, fence, lock, .. } = opened;
+        let given = Given::up_to(fence);
         let (full, settled) = (false, false);
-        Self { connection, options, touched, changed, failure, log_bytes: 0, full, settled, _lock: lock }
+        Self { connection, options, touched, changed, failure, log_bytes: 0, full, settled, given, _lock: lock }
     }
 
     /// Runs until it is asked to close or nobody can ask any more.
@@ -58,12 +67,14 @@ impl Writer {
             let Some(job) = jobs.blocking_recv() else {
                 break None;
             };
-            let (group, closing) = self.gather(job, &mut jobs);
+            let (group, last) = self.gather(job, &mut jobs);
             if !group.is_empty() {
                 self.write(group);
             }
-            if closing.is_some() {
-                break closing;
+            match last {
+                Some(Last::Close(reply)) => break Some(reply),
+                Some(Last::Lease(ask, reply)) => drop(reply.send(self.lease(ask))),
+                None => {}
             }
         };
         let result = self.finish();
@@ -80,14 +91,15 @@ impl Writer {
         }
     }
 
-    /// Everything that waits behind `first`, up to the bounds of a group or to the end.
-    fn gather(&self, first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<(Work, Reply)>, Option<Closing>) {
+    /// Everything that waits behind `first`, up to the bounds of a group, to what is asked about leases or to the end.
+    fn gather(&self, first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<(Work, Reply)>, Option<Last>) {
         let mut group = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
-                Job::Close { reply } => return (group, Some(reply)),
+                Job::Close { reply } => return (group, Some(Last::Close(reply))),
+                Job::Lease { ask, reply } => return (group, Some(Last::Lease(ask, reply))),
                 Job::Write { work, reply } => {
                     bytes += work.bytes();
                     group.push((work, reply));
@@ -120,6 +132,21 @@ impl Writer {
         }
     }
 
+    /// Between two groups: what was written under a fence is durable, and the next group sees what became of it.
+    fn lease(&mut self, ask: leases::Ask) -> Result<leases::Told, CommitError> {
+        self.refuse_failed()?;
+        if let leases::Ask::Acquire { .. } = &ask {
+            self.given.last += 1;
+            self.given.is_stored = false;
+            match self.settle().and_then(|()| self.transact(&[])) {
+                // The next commit that there is room for brings it.
+                Ok(_) | Err(CommitError::Full) => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        self.given.answer(ask)
+    }
+
     fn refuse_failed(&self) -> Result<(), CommitError> {
         self.failure.get().map_or(Ok(()), |reason| Err(CommitError::Unavailable { reason: reason.clone() }))
     }
@@ -150,7 +177,9 @@ impl Writer {
     fn try_transact(&mut self, group: &[(Work, Reply)]) -> rusqlite::Result<Results> {
         let run = |sql| self.connection.prepare_cached(sql)?.execute([]);
         run("BEGIN IMMEDIATE")?;
-        let mut open = Group { connection: &self.connection, touched: self.touched, now_ms: now_ms() };
+        self.given.store(&self.connection)?;
+        let mut open =
+            Group { connection: &self.connection, touched: self.touched, now_ms: now_ms(), leases: &self.given.leases };
         let mut results = Vec::with_capacity(group.len());
         for (work, _) in group {
             results.push(match open.apply(work) {
@@ -159,10 +188,11 @@ impl Writer {
                 Err(Refused::Engine(error)) => return Err(error),
             });
         }
-        if results.iter().any(Result::is_ok) {
+        if results.iter().any(Result::is_ok) || group.is_empty() {
             // Here is the fsync.
             run("COMMIT")?;
             self.touched = open.touched + 1;
+            self.given.is_stored = true;
         } else {
             run("ROLLBACK")?;
         }
