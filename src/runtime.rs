@@ -10,6 +10,7 @@ mod documents;
 mod frames;
 mod janitor;
 mod keeping;
+mod lease;
 mod live_runs;
 mod presence;
 mod registry;
@@ -65,6 +66,7 @@ pub use view::{ThreadItem, ThreadPage};
 
 use document::{DocumentHandle, DocumentRef, DocumentUnavailable, LiveDocuments};
 use janitor::Janitor;
+use lease::Leased;
 use live_runs::LiveRuns;
 use runs::{Asked, Chains, Ledger, Paused, Queue, Standings};
 use suggestion::{Suggestion, Suggestions};
@@ -84,6 +86,8 @@ pub struct Runtime {
 #[derive(Debug)]
 struct Services {
     store: Arc<dyn Store>,
+    /// The same store: whose lease it writes under.
+    leased: Arc<Leased>,
     documents: Arc<LiveDocuments>,
     threads: Arc<Threads>,
     janitor: Janitor,
@@ -188,9 +192,9 @@ impl Runtime {
         &self.services.sessions
     }
 
-    /// Whether the store answers.
+    /// Whether the store answers, and takes what this process writes.
     pub async fn is_ready(&self) -> bool {
-        self.services.store.ping().await.is_ok()
+        self.services.leased.is_held() && self.services.store.ping().await.is_ok()
     }
 
     /// Starts a run, or answers a suggestion request, which leaves no trace.
@@ -259,6 +263,9 @@ impl Runtime {
         self.services.sessions.close();
         if tokio::time::timeout(GOODBYES, self.services.sessions.wait()).await.is_err() {
             tracing::warn!("some clients did not take their goodbye in time and are cut");
+        }
+        if let Err(error) = self.services.leased.release().await {
+            tracing::warn!(%error, "the lease could not be given back; its time passes by itself");
         }
         self.services.store.close().await
     }

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::FutureExt;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Live owners by key.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(crate) struct Registry<K, H> {
     /// access and a task spawn, never across an await.
     live: Mutex<Live<K, H>>,
     bound: usize,
+    /// A lock, because all owners that are at work are cut off as one; held to clone what is in it.
+    at_work: Mutex<AtWork>,
     /// Asks idle owners to leave before there is no room.
     crowded: Notify,
 }
@@ -29,6 +33,13 @@ struct Live<K, H> {
     last: OwnerId,
 }
 
+/// The tasks of owners that are cut off together.
+#[derive(Debug, Clone, Default)]
+struct AtWork {
+    cut: CancellationToken,
+    tasks: TaskTracker,
+}
+
 /// Tells an owner from the one that comes after it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct OwnerId(u64);
@@ -37,7 +48,7 @@ impl<K: Eq + Hash + Clone, H> Registry<K, H> {
     /// With room for so many.
     pub(crate) fn bounded(bound: usize) -> Self {
         let live = Live { owners: HashMap::new(), last: OwnerId::default() };
-        Self { live: Mutex::new(live), bound, crowded: Notify::new() }
+        Self { live: Mutex::new(live), bound, at_work: Mutex::default(), crowded: Notify::new() }
     }
 
     /// The handle of the live owner of `key`, if there is one.
@@ -86,11 +97,17 @@ impl<K: Eq + Hash + Clone, H> Registry<K, H> {
         H: Send + Sync + 'static,
     {
         let (registry, key) = (Arc::clone(self), key.clone());
-        tokio::spawn(async move {
-            if AssertUnwindSafe(owner).catch_unwind().await.is_err() {
-                tracing::error!("the owner of a thread or document panicked; it starts again from the store");
-                registry.discard(&key, id);
+        let AtWork { cut, tasks } = self.at_work().clone();
+        tasks.spawn(async move {
+            match cut.run_until_cancelled(AssertUnwindSafe(owner).catch_unwind()).await {
+                Some(Ok(())) => return,
+                Some(Err(_)) => {
+                    tracing::error!("the owner of a thread or document panicked; it starts again from the store");
+                }
+                // It was cut off.
+                None => {}
             }
+            registry.discard(&key, id);
         });
     }
 
@@ -110,6 +127,31 @@ impl<K: Eq + Hash + Clone, H> Registry<K, H> {
         if live.owners.get(key).is_some_and(|(owner, _)| *owner == id) {
             live.owners.remove(key);
         }
+    }
+
+    /// Takes an owner out whose memory is of no use any more; it ends when nobody asks it anything.
+    pub(crate) fn forget(&self, key: &K) {
+        self.live().owners.remove(key);
+    }
+
+    /// Cuts off every owner wherever it waits, and drops what it has in memory; answers how many there were. They are gone when
+    /// [`cut_is_over`](Self::cut_is_over).
+    pub(crate) fn cut(&self) -> usize {
+        let owners = std::mem::take(&mut self.live().owners);
+        self.at_work().cut.cancel();
+        owners.len()
+    }
+
+    /// Waits for the owners that are cut off; those that start from now on are others.
+    pub(crate) async fn cut_is_over(&self) {
+        let before = std::mem::take(&mut *self.at_work());
+        before.cut.cancel();
+        before.tasks.close();
+        before.tasks.wait().await;
+    }
+
+    fn at_work(&self) -> MutexGuard<'_, AtWork> {
+        self.at_work.lock().expect("no code panics while it holds this lock")
     }
 
     pub(crate) fn handles(&self) -> Vec<Arc<H>> {

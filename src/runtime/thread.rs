@@ -46,7 +46,7 @@ pub(crate) use follow::Follow;
 pub(crate) use load::Summary;
 pub(crate) use record::RunStart;
 pub(crate) use replay::Replay;
-pub(crate) use resume::definition_of;
+pub(crate) use resume::{definition_of, fence_of};
 
 /// Names a thread. Another tenant's or user's thread of the same id is another thread.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

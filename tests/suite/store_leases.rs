@@ -187,7 +187,8 @@ async fn what_a_fence_cuts_off_is_all_there_or_not_at_all(store: Arc<dyn Store>)
         found.push(store.read(&stream(&format!("s{n}")), Seq::ZERO, all).await.unwrap().len() as u64);
     }
     for (writer, found) in writers.into_iter().zip(found) {
-        assert_eq!(writer.await.unwrap(), found, "what was acknowledged is what was found");
+        let written = tokio::time::timeout(Duration::from_secs(20), writer).await.expect("it is refused");
+        assert_eq!(written.unwrap(), found, "what was acknowledged is what was found");
     }
 }
 

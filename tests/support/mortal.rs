@@ -11,6 +11,7 @@ use coagent_runtime::store::{
     Batch, CommitError, Committed, Entry, Fence, Head, Kind, Lease, Limit, Listed, Memory, Scope, Seq, Snapshot, Store,
     StoreError, StreamKey, Tenant, Waiting, WorkCursor, WorkKey,
 };
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
 #[derive(Debug)]
@@ -50,6 +51,15 @@ impl Mortal {
     }
 }
 
+/// The commit that the store died at, until it is written: who makes it may be cut off on waking, and then nothing is.
+struct Unwritten<'s>(&'s watch::Sender<Option<bool>>);
+
+impl Drop for Unwritten<'_> {
+    fn drop(&mut self) {
+        self.0.send_if_modified(|refused| refused.is_none() && refused.replace(true).is_none());
+    }
+}
+
 #[async_trait]
 impl Store for Mortal {
     async fn commit(&self, batch: Batch) -> Result<Vec<Committed>, CommitError> {
@@ -60,15 +70,26 @@ impl Store for Mortal {
         if lives {
             return self.inner.commit(batch).await;
         }
-        let is_first = !self.died.send_replace(true);
+        let is_first = self.died.send_if_modified(|died| {
+            if *died {
+                return false;
+            }
+            *died = true;
+            // Whoever comes after it need not wait until its time has passed.
+            let fence = batch.fence.expect("a runtime names its lease");
+            self.inner.renew(fence, Duration::ZERO).now_or_never().expect("it waits for nothing").expect("it is held");
+            true
+        });
         if is_first && self.last_is_written {
             self.inner.commit(batch.clone()).await?;
         }
+        let unwritten = is_first.then(|| Unwritten(&self.refused));
         self.revived.subscribe().wait_for(|revived| *revived).await.expect("this store lives");
         let outcome = self.inner.commit(batch).await;
-        if is_first {
-            self.refused.send_replace(Some(outcome.is_err()));
+        if outcome.is_ok() {
+            self.refused.send_if_modified(|refused| is_first && refused.replace(false).is_none());
         }
+        drop(unwritten);
         outcome
     }
 
@@ -135,17 +156,14 @@ impl Store for Mortal {
     }
 
     async fn acquire(&self, holder: &str, time: Duration) -> Result<Fence, CommitError> {
-        // Its time is always over: whoever comes after its death need not wait for that.
-        let _ = time;
-        self.inner.acquire(holder, Duration::ZERO).await
+        self.inner.acquire(holder, time).await
     }
 
     async fn renew(&self, fence: Fence, time: Duration) -> Result<(), CommitError> {
-        let _ = time;
         if *self.died.borrow() {
             self.revived.subscribe().wait_for(|revived| *revived).await.expect("this store lives");
         }
-        self.inner.renew(fence, Duration::ZERO).await
+        self.inner.renew(fence, time).await
     }
 
     async fn release(&self, fence: Fence) -> Result<(), CommitError> {

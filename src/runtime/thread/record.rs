@@ -25,6 +25,9 @@ pub(crate) struct RunStart {
     /// As the client posted it; may repeat within a thread.
     pub(crate) client_run_id: String,
     pub(crate) agent: String,
+    /// The lease of the process that hosts it; 0 is nobody's.
+    #[serde(default)]
+    pub(crate) fence: u64,
     /// The hash of the definition it was started with.
     #[serde(default)]
     pub(crate) definition: String,

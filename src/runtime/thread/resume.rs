@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::agui::{Event, Reading, sse};
-use crate::store::{Batch, CommitError, Head, Seq};
+use crate::store::{Batch, CommitError, Fence, Head, Seq};
 
 use super::super::agents::Hosted;
 use super::actor::{Broken, Thread};
@@ -40,6 +40,11 @@ impl Thread {
     pub(super) async fn take_up_cut_off_run(&mut self, log: &Head) -> Result<(), Broken> {
         let Some(start) = log.summary.as_deref().filter(|summary| !summary.is_empty()) else { return Ok(()) };
         let start: RunStart = serde_json::from_slice(start).map_err(|error| Broken { reason: error.to_string() })?;
+        if self.services.leased.is_held_elsewhere(Fence(start.fence)).await? {
+            return Err(Broken {
+                reason: "its run is live in another process, which answers for the thread".to_owned(),
+            });
+        }
         let resumption = self.resumption(&start).await?;
         let settled_to = resumption.as_ref().map_or(0, |resumption| resumption.found.standing.settled_to);
         let cut_off = self.read_back(start, log.seq, settled_to).await?;
@@ -103,7 +108,7 @@ impl Thread {
 
     /// Goes on with a run: what its last step left open ends, and the agent is asked again.
     async fn go_on(&mut self, cut_off: CutOff, resumption: Resumption) -> Result<(), Broken> {
-        let CutOff { start, mut story, state_version, kept } = cut_off;
+        let CutOff { mut start, mut story, state_version, kept } = cut_off;
         let Resumption { agent, found: Found { asked, past, standing } } = resumption;
         let brought: Vec<_> = start.input.iter().chain(&start.edits).cloned().collect();
         let (input, context) = match asked.again(&self.transcript, &brought) {
@@ -126,7 +131,9 @@ impl Thread {
         let mut journal = Journal::going_on(self.name.journal(), standing, past.spent);
         // Before the agent is asked: what makes the process die again is counted.
         let along = Batch { appends: journal.append().into_iter().collect(), ..Batch::default() };
-        match self.commit_log(chunk.into_iter().collect(), None, None, along).await {
+        start.fence = self.services.leased.fence().0;
+        let summary = serde_json::to_vec(&start).expect("a run's start is plain data");
+        match self.commit_log(chunk.into_iter().collect(), Some(summary.into()), None, along).await {
             Ok(()) => journal.stored(),
             Err(CommitError::Full) => {
                 tracing::error!(thread = %self.name.id, run = %start.run_id, "the disk is full, so a run cannot go on");
@@ -187,6 +194,12 @@ impl Thread {
 pub(crate) fn definition_of(log: &Head) -> Option<String> {
     let start = serde_json::from_slice::<RunStart>(log.summary.as_deref()?).ok()?;
     Some(start.definition)
+}
+
+/// The lease of the process that hosts the run which a log says is live.
+pub(crate) fn fence_of(log: &Head) -> Option<Fence> {
+    let start = serde_json::from_slice::<RunStart>(log.summary.as_deref()?).ok()?;
+    Some(Fence(start.fence))
 }
 
 /// The events of a stored chunk.

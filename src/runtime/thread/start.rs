@@ -95,6 +95,7 @@ impl Thread {
             run_id: from_queue.as_ref().map_or_else(new_run_id, |queued| queued.life.told.run_id.clone()),
             client_run_id: input.run_id.clone(),
             agent: agent.id().to_owned(),
+            fence: self.services.leased.fence().0,
             definition: agent.hash().to_owned(),
             document: document_ref,
             state_sent: snapshot.version,
