@@ -165,7 +165,8 @@ enum Command {
 /// How the rest of the runtime holds a live thread.
 #[derive(Debug)]
 pub(crate) struct ThreadHandle {
-    inbox: mpsc::Sender<Command>,
+    /// Boxed commands: a queue takes room for many of them at once.
+    inbox: mpsc::Sender<Box<Command>>,
 }
 
 pub(crate) type Threads = Registry<ThreadRef, ThreadHandle>;
@@ -189,7 +190,7 @@ impl ThreadHandle {
         let gone = || StartError::Unavailable { reason: "the thread's owner has stopped; try again".to_owned() };
         let (reply, answer) = oneshot::channel();
         let request = Box::new(request);
-        self.inbox.send(Command::Start { request, reply }).await.map_err(|_| gone())?;
+        self.inbox.send(Box::new(Command::Start { request, reply })).await.map_err(|_| gone())?;
         Ok(answer.await.map_err(|_| gone())??.map(FrameStream::follow))
     }
 
@@ -233,7 +234,7 @@ impl ThreadHandle {
     /// Waits until the live run, if any, is suspended or closed, and stored.
     pub(crate) async fn shut_down(&self) {
         let (done, ended) = oneshot::channel();
-        if self.inbox.send(Command::ShutDown { done }).await.is_ok() {
+        if self.inbox.send(Box::new(Command::ShutDown { done })).await.is_ok() {
             // An error means that the task ended without answering: nothing is left to wait for.
             let _ = ended.await;
         }
@@ -245,7 +246,7 @@ impl ThreadHandle {
     ) -> Result<T, E> {
         let gone = || ReadError::Unavailable { reason: "the thread's owner has stopped; try again".to_owned() };
         let (reply, answer) = oneshot::channel();
-        self.inbox.send(command(reply)).await.map_err(|_| gone())?;
+        self.inbox.send(Box::new(command(reply))).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }

@@ -158,7 +158,7 @@ impl Drop for Thread {
 }
 
 /// Runs a thread's task until it is idle, broken or shut down.
-pub(super) async fn run(services: Arc<Services>, name: ThreadRef, id: OwnerId, mut inbox: mpsc::Receiver<Command>) {
+pub(super) async fn run(services: Arc<Services>, name: ThreadRef, id: OwnerId, mut inbox: mpsc::Receiver<Box<Command>>) {
     let mut thread = match Box::pin(Thread::load(Arc::clone(&services), name.clone())).await.map(Box::new) {
         Ok(thread) => thread,
         Err(broken) => return Box::pin(refuse_all(&services, &name, id, inbox, &broken)).await,
@@ -177,7 +177,7 @@ async fn refuse_all(
     services: &Services,
     name: &ThreadRef,
     id: OwnerId,
-    mut inbox: mpsc::Receiver<Command>,
+    mut inbox: mpsc::Receiver<Box<Command>>,
     broken: &Broken,
 ) {
     tracing::error!(thread = %name.id, reason = %broken.reason, "a thread lost its store");
@@ -185,7 +185,7 @@ async fn refuse_all(
     inbox.close();
     while let Some(command) = inbox.recv().await {
         let reason = broken.reason.clone();
-        match command {
+        match *command {
             Command::Start { reply, .. } => drop(reply.send(Err(StartError::Unavailable { reason }))),
             Command::Connect { reply, .. } | Command::Finished { reply } => {
                 drop(reply.send(Err(ReadError::Unavailable { reason })));
@@ -202,7 +202,7 @@ async fn refuse_all(
 
 /// The closed set of things that wake a thread.
 enum Wake {
-    Command(Option<Command>),
+    Command(Option<Box<Command>>),
     Agent(Step),
     TextIsDue,
     /// The live run has used its time, or nothing came of it for too long.
@@ -234,11 +234,11 @@ impl Thread {
         }
     }
 
-    async fn serve(&mut self, id: OwnerId, inbox: &mut mpsc::Receiver<Command>) -> Result<(), Broken> {
+    async fn serve(&mut self, id: OwnerId, inbox: &mut mpsc::Receiver<Box<Command>>) -> Result<(), Broken> {
         loop {
             // Boxed, because a task is as large as the largest thing it ever waits in, and mostly it waits for nothing.
             match self.wake(inbox).await {
-                Wake::Command(Some(command)) => self.obey(command).await?,
+                Wake::Command(Some(command)) => self.obey(*command).await?,
                 Wake::Command(None) => return Ok(()),
                 Wake::Agent(Step::Emissions(emissions)) => Box::pin(self.absorb(emissions)).await?,
                 Wake::Agent(Step::Ended(rest, ended)) => Box::pin(self.agent_ended(rest, ended)).await?,
@@ -258,7 +258,7 @@ impl Thread {
         }
     }
 
-    async fn wake(&mut self, inbox: &mut mpsc::Receiver<Command>) -> Wake {
+    async fn wake(&mut self, inbox: &mut mpsc::Receiver<Box<Command>>) -> Wake {
         let Some(live) = &mut self.live else {
             return tokio::select! {
                 command = inbox.recv() => Wake::Command(command),
