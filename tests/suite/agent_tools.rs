@@ -141,6 +141,26 @@ async fn a_run_that_is_waited_for_goes_on_after_a_restart_as_does_the_one_that_w
 }
 
 #[tokio::test]
+async fn a_run_that_is_waited_for_and_waits_itself_is_not_taken_back_by_a_restart() {
+    let (home, server) = serve(ASK, SAY, SAY);
+    drop(server);
+    let mut server = home.serve();
+    // What is asked of a paused agent waits.
+    server.post_v1("/agents/critic/pause", &json!({}), &[]).await;
+    let mut stream = server.run("boss", &say("t", "u", "go")).await;
+    stream.until("TOOL_CALL_END").await;
+    while runs(&server, "critic").await.first().is_none_or(|asked| asked["status"] != "queued") {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let (code, _) = server.terminate();
+    assert_eq!(code, Some(0));
+    let server = home.serve();
+    assert_eq!(runs(&server, "critic").await[0]["status"], "queued", "the one that waits for it goes on");
+    server.post_v1("/agents/critic/resume", &json!({}), &[]).await;
+    assert_eq!(text(&server.replay("boss", "t").await), "It says: You said: Is it good?");
+}
+
+#[tokio::test]
 async fn a_conversation_is_handed_over_and_goes_on_in_the_same_thread() {
     let hand_over = "turns:\n  - answer: [ { say: \"I pass you on.\" }, { call: { name: handoff_to_booker, args: { message: \"Book Rome.\" } } } ]\n";
     let (_home, server) =
@@ -172,4 +192,21 @@ fn agents_that_are_asked_have_to_exist() {
         let said = Home::with_agents(&[("a.yaml", &agent(rest)), ("b.yaml", &agent(""))]).check();
         assert!(said.contains("a.yaml:2:") && said.contains(refusal), "{rest}: {said}");
     }
+}
+
+#[tokio::test]
+async fn who_hands_its_thread_over_is_not_superseded_by_the_one_that_goes_on() {
+    let hand_over =
+        "turns:\n  - answer: [ { call: { name: handoff_to_booker, args: {} } }, { say: \"I pass you on.\" } ]\n";
+    let (home, server) = serve(hand_over, SAY, SAY);
+    drop(server);
+    let supersedes = "run: { concurrency: { on_conflict: supersede } }\n";
+    home.write_agent("boss/agent.yaml", &format!("{BOSS}{supersedes}"));
+    home.write_agent("booker/agent.yaml", &format!("{OTHER}{supersedes}"));
+    let server = home.serve_in_memory();
+    let events = server.run_to_end("boss", &say("t", "u", "a trip please")).await;
+    assert_eq!(text(&events), "I pass you on.");
+    let next = results(&events)[0]["run_id"].as_str().expect("a run is stored").to_owned();
+    assert_eq!(server.until_over(&next).await["status"], "succeeded");
+    assert_eq!(runs(&server, "boss").await[0]["status"], "succeeded");
 }

@@ -158,7 +158,12 @@ impl Drop for Thread {
 }
 
 /// Runs a thread's task until it is idle, broken or shut down.
-pub(super) async fn run(services: Arc<Services>, name: ThreadRef, id: OwnerId, mut inbox: mpsc::Receiver<Box<Command>>) {
+pub(super) async fn run(
+    services: Arc<Services>,
+    name: ThreadRef,
+    id: OwnerId,
+    mut inbox: mpsc::Receiver<Box<Command>>,
+) {
     let mut thread = match Box::pin(Thread::load(Arc::clone(&services), name.clone())).await.map(Box::new) {
         Ok(thread) => thread,
         Err(broken) => return Box::pin(refuse_all(&services, &name, id, inbox, &broken)).await,
