@@ -332,7 +332,7 @@ async fn more_connections_than_the_server_takes_are_refused_and_told_so() {
         HalfSent::new(&server, "POST", "/agent/demo/run", &say("b", "u", "hello")).await
     }];
     let (status, body) =
-        HalfSent::new(&server, "POST", "/agent/demo/run", &say("c", "u", "hello")).await.answer().await;
+        HalfSent::announced(&server, "POST", "/agent/demo/run", &say("c", "u", "hello")).await.answer().await;
     assert_eq!((status, &body["code"]), (503, &json!("overloaded")));
     for connection in held {
         let (status, _) = connection.finish().await;

@@ -307,7 +307,9 @@ pub(crate) fn with_messages(thread: &str, messages: &[Value]) -> Value {
     })
 }
 
-/// A request whose body has not all been sent.
+const CONTINUE: &[u8; 25] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A request whose body has not all been sent, and for which the server waits.
 pub(crate) struct HalfSent {
     socket: TcpStream,
     rest: Vec<u8>,
@@ -315,17 +317,28 @@ pub(crate) struct HalfSent {
 
 impl HalfSent {
     pub(crate) async fn new(server: &Server, method: &str, path: &str, body: &Value) -> Self {
+        let Self { mut socket, mut rest } = Self::announced(server, method, path, body).await;
+        // The server says that it waits for the body: the request has passed the listener and is not in its queue.
+        let mut goes_on = [0; CONTINUE.len()];
+        socket.read_exact(&mut goes_on).await.expect("it goes on");
+        assert_eq!(goes_on, *CONTINUE);
+        let first: Vec<u8> = rest.drain(..rest.len() / 2).collect();
+        socket.write_all(&first).await.expect("half of the body is taken");
+        Self { socket, rest }
+    }
+
+    /// With nothing but its head sent.
+    pub(crate) async fn announced(server: &Server, method: &str, path: &str, body: &Value) -> Self {
         let address = server.url.strip_prefix("http://").expect("a plain address");
         let mut socket = TcpStream::connect(address).await.expect("a connection");
         let (body, path) = (body.to_string().into_bytes(), format!("/api/copilotkit{path}"));
-        let (first, rest) = body.split_at(body.len() / 2);
         let length = body.len();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nexpect: 100-continue\r\n\
+             content-length: {length}\r\n\r\n"
         );
         socket.write_all(head.as_bytes()).await.expect("the head is taken");
-        socket.write_all(first).await.expect("half of the body is taken");
-        Self { socket, rest: rest.to_vec() }
+        Self { socket, rest: body }
     }
 
     /// Sends the rest; the status and the body of the answer.
