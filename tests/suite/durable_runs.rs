@@ -569,7 +569,7 @@ async fn a_process_that_starts_beside_another_leaves_its_runs_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_process_cannot_open_the_store_of_a_paused_one() {
+async fn a_second_process_cannot_open_the_store_of_a_paused_one_which_goes_on_after_its_lease_too() {
     let home = Home::with_agents(&[DEMO]);
     let server = home.serve();
     let mut stream = server.run("demo", &say("t", "u1", "slow")).await;
@@ -584,8 +584,13 @@ async fn a_second_process_cannot_open_the_store_of_a_paused_one() {
         .output()
         .expect("the binary starts");
     assert_eq!(second.status.code(), Some(2), "{}", String::from_utf8_lossy(&second.stderr));
+    // Longer than a lease is held: nobody could take its place, so it renews it.
+    tokio::time::sleep(std::time::Duration::from_secs(16)).await;
     signal("-CONT");
     stream.until("TEXT_MESSAGE_END").await;
+    assert_eq!(text(&server.run_to_end("demo", &say("t2", "u1", "hello")).await), "You said: hello");
+    server.stop("demo", "t").await;
+    assert_eq!(stream.rest().await.last().expect("a terminal")["type"], "RUN_FINISHED");
 }
 
 #[tokio::test(flavor = "multi_thread")]
