@@ -79,7 +79,6 @@ impl Services {
     /// Takes up or closes every run whose process is gone; answers the definitions that live runs have, by tenant.
     pub(super) async fn take_up(self: &Arc<Self>) -> Result<Definitions, StoreError> {
         let mut definitions = Definitions::new();
-        let held: HashSet<_> = self.store.leases().await?.into_iter().map(|lease| lease.fence).collect();
         for log in self.store.open_streams(Kind::Log).await? {
             let definitions = definitions.entry(log.tenant.to_string()).or_default();
             let Some(head) = self.store.head(&log).await? else { continue };
@@ -89,7 +88,10 @@ impl Services {
                 continue;
             }
             definitions.extend(thread::definition_of(&head));
-            if thread::fence_of(&head).is_some_and(|fence| held.contains(&fence)) {
+            // Asked after the log was read: whoever hosts a run has its lease before the log says so.
+            if let Some(fence) = thread::fence_of(&head)
+                && (fence == self.leased.fence() || self.leased.is_held_elsewhere(fence).await?)
+            {
                 continue;
             }
             // What is known of it here is from before that run.
