@@ -206,7 +206,8 @@ impl RunContext {
         uuid::Uuid::now_v7().to_string()
     }
 
-    /// Emits one event. Waits while the runtime is behind; fails once the run is over.
+    /// Emits one event, at once where there is room, also if what this answers is never awaited; that waits while the
+    /// runtime is behind, and fails once the run is over.
     ///
     /// Terminals are not emitted: they follow from what [`Agent::run`](super::Agent::run) returns.
     pub fn emit(&self, event: Event) -> impl Future<Output = Result<(), AgentError>> + Send + '_ {

@@ -39,6 +39,7 @@ mod queued_runs;
 mod remote_agent;
 mod resume;
 mod runs;
+mod sleeping_processes;
 mod state_durable;
 mod state_events;
 mod state_http;
