@@ -45,6 +45,8 @@ struct Known {
     swapped: changes::Receiver<()>,
     /// Every trigger on documents, looked up with the first commit after a swap.
     all: Option<Arc<[Watching]>>,
+    /// Every trigger on ends of runs, looked up with the first end after a swap.
+    ends: Option<Arc<[Awaiting]>>,
     /// Those that watch a document.
     of: HashMap<String, Arc<[Watching]>>,
 }
@@ -57,6 +59,15 @@ struct Watching {
     trigger: StateTrigger,
 }
 
+/// One trigger that waits for runs of an agent to end.
+#[derive(Debug)]
+struct Awaiting {
+    agent: String,
+    id: String,
+    awaited: String,
+    outcome: Outcome,
+}
+
 impl fmt::Debug for Watchers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watchers").finish_non_exhaustive()
@@ -65,8 +76,13 @@ impl fmt::Debug for Watchers {
 
 impl Watchers {
     pub(crate) fn new(agents: Arc<Agents>) -> Self {
-        let known = Mutex::new(Known { swapped: agents.swapped(), all: None, of: HashMap::new() });
+        let known = Mutex::new(Known { swapped: agents.swapped(), all: None, ends: None, of: HashMap::new() });
         Self { agents, known, fired: Notify::new() }
+    }
+
+    /// Whether any trigger watches a document.
+    pub(crate) fn watch(&self, document: &DocumentRef) -> bool {
+        !self.of(&document.name).is_empty()
     }
 
     /// What a commit sets off, to be stored with it. `body` is the document as the commit left it.
@@ -78,18 +94,10 @@ impl Watchers {
     /// What the end of a run sets off, to be stored with it.
     pub(crate) fn set_off_by_end(&self, ended: Ended<'_>) -> Vec<WorkItem> {
         let Ended { thread, run } = ended;
-        let mut items = Vec::new();
-        for agent in self.agents.all() {
-            for trigger in agent.triggers() {
-                if let TriggerKind::Agent { agent: awaited, outcome } = &trigger.kind
-                    && *awaited == run.agent
-                    && is(*outcome, run.status)
-                {
-                    items.push(Firing::of_end(thread, (agent.id(), &trigger.id), run, now_ms()).item(Duration::ZERO));
-                }
-            }
-        }
-        items
+        let awaiting = self.awaiting();
+        let is_awaited = |it: &&Awaiting| it.awaited == run.agent && is(it.outcome, run.status);
+        let firing = |it: &Awaiting| Firing::of_end(thread, (&it.agent, &it.id), run, now_ms()).item(Duration::ZERO);
+        awaiting.iter().filter(is_awaited).map(firing).collect()
     }
 
     /// What was set off is stored.
@@ -104,11 +112,6 @@ impl Watchers {
 
     fn of(&self, document: &str) -> Arc<[Watching]> {
         let mut known = self.known();
-        if known.swapped.has_changed().unwrap_or(false) {
-            known.swapped.mark_unchanged();
-            known.all = None;
-            known.of.clear();
-        }
         let all = Arc::clone(known.all.get_or_insert_with(|| self.look_up().into()));
         if all.is_empty() {
             return all;
@@ -125,6 +128,23 @@ impl Watchers {
         watching
     }
 
+    fn awaiting(&self) -> Arc<[Awaiting]> {
+        Arc::clone(self.known().ends.get_or_insert_with(|| self.look_up_ends().into()))
+    }
+
+    fn look_up_ends(&self) -> Vec<Awaiting> {
+        let mut found = Vec::new();
+        for agent in self.agents.all() {
+            for trigger in agent.triggers() {
+                if let TriggerKind::Agent { agent: awaited, outcome } = &trigger.kind {
+                    let (agent, id) = (agent.id().to_owned(), trigger.id.clone());
+                    found.push(Awaiting { agent, id, awaited: awaited.clone(), outcome: *outcome });
+                }
+            }
+        }
+        found
+    }
+
     fn look_up(&self) -> Vec<Watching> {
         let mut found = Vec::new();
         for agent in self.agents.all() {
@@ -138,8 +158,15 @@ impl Watchers {
         found
     }
 
+    /// What is known of the agents as they are.
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().expect("no code panics while it holds this lock")
+        let mut known = self.known.lock().expect("no code panics while it holds this lock");
+        if known.swapped.has_changed().unwrap_or(false) {
+            known.swapped.mark_unchanged();
+            (known.all, known.ends) = (None, None);
+            known.of.clear();
+        }
+        known
     }
 }
 
