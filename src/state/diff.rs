@@ -17,8 +17,13 @@ const MANY_OPS: usize = 256;
 ///
 /// Elements of arrays are recognised by a string member `id` or `key` that all have and none share, else by equality.
 pub fn diff(from: &Value, to: &Value) -> Vec<Operation> {
+    diff_at(from, to, &Pointer::root())
+}
+
+/// [`diff`] of what stands at a member.
+pub(crate) fn diff_at(from: &Value, to: &Value, at: &Pointer) -> Vec<Operation> {
     let mut differ = Differ { grain: Grain::Short, ops: Vec::new() };
-    differ.value(from, to, &Pointer::root(), false);
+    differ.value(from, to, at, false);
     differ.ops
 }
 

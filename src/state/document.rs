@@ -8,7 +8,6 @@ mod steps;
 
 use serde_json::Value;
 
-use crate::state::diff::diff;
 use crate::state::intent::Intent;
 use crate::state::later::Later;
 use crate::state::limits::Limits;
@@ -218,18 +217,6 @@ impl Document {
         self.grow(growth);
         let revives = std::mem::replace(&mut self.deleted, true);
         Change { version: self.version, ops: effects, inverse, conflicts: Vec::new(), growth, revives }
-    }
-
-    /// Makes `body` the next version, whatever stands there, also if nothing differs: what the runtime itself keeps, of
-    /// which nobody has to be asked.
-    pub fn succeed(&mut self, body: Value) -> Change {
-        let (ops, inverse) = (diff(&self.body, &body), diff(&body, &self.body));
-        let old = std::mem::replace(&mut self.size, size(&body));
-        self.body = body;
-        self.version += 1;
-        let growth = self.size as i64 - old as i64;
-        let revives = std::mem::replace(&mut self.deleted, false);
-        Change { version: self.version, ops, inverse, conflicts: Vec::new(), growth, revives }
     }
 
     /// Takes back the latest change.

@@ -3,13 +3,14 @@
 //! Whoever hosts the run appends its next version in the batch that makes the run's step true, so no crash can part them.
 //! While somebody looks, the live document is told to read on.
 
+mod version;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use thiserror::Error;
 
-use crate::state::document::{Commit, Document};
-use crate::store::{Append, Batch, Head, NewEntry, Seq, Store, StoreError};
+use crate::store::{Append, Batch, Head, NewEntry, Seq, Store, StoreError, WorkItem};
 
 use super::super::Services;
 use super::super::clock::now;
@@ -17,15 +18,21 @@ use super::super::document::{DocumentRef, Stamp};
 use super::super::thread::ThreadRef;
 use super::super::triggers::Watchers;
 use super::record::Lifecycle;
+use version::Version;
 
 /// Who writes it.
 const ACTOR: &str = "system";
+/// What a summary takes beside the record.
+const STAMP_BYTES: usize = 64;
 
 /// A run's lifecycle document in the hands of whoever hosts the run.
 #[derive(Debug, Clone)]
 pub(crate) struct Life {
     name: DocumentRef,
-    document: Document,
+    /// 0 while nothing is stored.
+    version: u64,
+    /// The body as that version has it.
+    body: Option<Box<RawValue>>,
     pub(crate) told: Lifecycle,
     /// Whether its latest version sets something off.
     sets_off: bool,
@@ -68,7 +75,7 @@ impl Life {
     /// Of a run that nothing is stored of.
     pub(crate) fn new(thread: &ThreadRef, told: Lifecycle) -> Self {
         let name = name_of(&thread.tenant, &thread.owner, &told.run_id);
-        Self { name, document: Document::absent(), told, sets_off: false }
+        Self { name, version: 0, body: None, told, sets_off: false }
     }
 
     /// As it is stored.
@@ -76,10 +83,9 @@ impl Life {
         let Some(head) = store.head(&name.stream()).await? else { return Ok(None) };
         let run_id = name.name.trim_start_matches("lifecycle/").to_owned();
         let Some(told) = of_head(&run_id, &head)? else { return Ok(None) };
-        let text = text_of(&head).expect("the line above read it");
         // As it is written there: this version of the program may write more.
-        let body = serde_json::from_str(text.get()).expect("raw JSON is JSON");
-        Ok(Some(Self { name, document: Document::new(body, head.seq.0), told, sets_off: false }))
+        let body = text_of(&head).map(RawValue::to_owned);
+        Ok(Some(Self { name, version: head.seq.0, body, told, sets_off: false }))
     }
 
     pub(crate) fn tenant(&self) -> &str {
@@ -89,9 +95,9 @@ impl Life {
     /// What `batch` does, with `told` as the document's next version and all that this sets off. Once it is stored,
     /// [`show`](Self::show) it.
     pub(crate) fn next_with(&mut self, mut batch: Batch, watchers: &Watchers) -> Batch {
-        let (append, commit) = self.next();
+        let append = self.next();
+        let set_off = self.set_off(&append, watchers);
         batch.appends.insert(0, append);
-        let set_off = watchers.set_off(&self.name, &commit, self.document.body());
         self.sets_off = !set_off.is_empty();
         batch.put.extend(set_off);
         batch
@@ -99,23 +105,34 @@ impl Life {
 
     /// The same, which sets nothing off.
     pub(crate) fn next_quietly_with(&mut self, mut batch: Batch) -> Batch {
-        batch.appends.insert(0, self.next().0);
+        batch.appends.insert(0, self.next());
         batch
     }
 
-    fn next(&mut self) -> (Append, Commit) {
-        let text = to_raw_value(&self.told).expect("a record is plain data");
-        let body = serde_json::to_value(&self.told).expect("a record is plain data");
-        let expected = Seq(self.document.version());
-        let mut append = Append::to(self.name.stream(), expected);
-        let mut commit = Commit::of(self.document.succeed(body), ACTOR.to_owned(), now());
-        commit.run_id = Some(self.told.run_id.clone());
-        let stamp = Stamp { at: commit.at.clone(), by: commit.actor.clone(), deleted: false };
-        let summary = Summary { stamp, run: &text };
-        append.entries = vec![NewEntry::one(serde_json::to_vec(&commit).expect("a commit is plain data"))];
-        append.summary = Some(Bytes::from(serde_json::to_vec(&summary).expect("a summary is plain data")));
+    /// The append that makes `told` the next version, also if nothing differs.
+    fn next(&mut self) -> Append {
+        let body = to_raw_value(&self.told).expect("a record is plain data");
+        let mut append = Append::to(self.name.stream(), Seq(self.version));
+        self.version += 1;
+        let at = now();
+        let commit = Version::new(self.version, (self.body.as_deref(), &body), (ACTOR, &self.told.run_id, &at));
+        append.entries = vec![NewEntry::one(commit.encode())];
+        append.summary = Some(summary(at, &body));
         append.open = Some(!self.told.status.is_over());
-        (append, commit)
+        self.body = Some(body);
+        append
+    }
+
+    /// What the version in this append sets off. Mostly nothing watches such a document, and nothing is read for it.
+    fn set_off(&self, append: &Append, watchers: &Watchers) -> Vec<WorkItem> {
+        if !watchers.watch(&self.name) {
+            return Vec::new();
+        }
+        let [NewEntry { body: commit, .. }] = append.entries.as_slice() else { return Vec::new() };
+        let commit = serde_json::from_slice(commit).expect("it was written as a commit");
+        let body = self.body.as_ref().expect("a version was made");
+        let body = serde_json::from_str(body.get()).expect("raw JSON is JSON");
+        watchers.set_off(&self.name, &commit, &body)
     }
 
     /// What was appended is stored: those who look at the document see it, and what it set off happens.
@@ -127,4 +144,11 @@ impl Life {
             services.watchers.ring();
         }
     }
+}
+
+fn summary(at: String, run: &RawValue) -> Bytes {
+    let stamp = Stamp { at, by: ACTOR.to_owned(), deleted: false };
+    let mut bytes = Vec::with_capacity(run.get().len() + STAMP_BYTES);
+    serde_json::to_writer(&mut bytes, &Summary { stamp, run }).expect("a summary is plain data");
+    bytes.into()
 }
