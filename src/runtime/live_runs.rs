@@ -15,7 +15,7 @@ use super::thread::{RunStart, ThreadRef};
 pub(crate) struct LiveRuns {
     /// A lock, because threads' tasks enter and any request asks; it is held for a few map accesses.
     live: Mutex<Live>,
-    /// Wakes whoever waits for room when a run begins or ends.
+    /// Wakes whoever waits for room when a run has ended.
     changed: Notify,
     /// Tells everybody else who waits for runs to end.
     ended: watch::Sender<()>,
@@ -63,7 +63,6 @@ impl LiveRuns {
         live.unattended += usize::from(run.is_unattended());
         live.runs.insert(run_id.clone(), run);
         drop(live);
-        self.changed.notify_one();
         Entered { runs: Arc::clone(self), run_id }
     }
 
@@ -105,7 +104,7 @@ impl LiveRuns {
         self.live().unattended
     }
 
-    /// Waits until a run has begun or ended; for one who asks at a time, who misses nothing between two questions.
+    /// Waits until a run has ended; for one who asks at a time, who misses nothing between two questions.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -115,7 +114,7 @@ impl LiveRuns {
         self.ended.subscribe()
     }
 
-    /// Wakes whoever waits, though nothing began or ended.
+    /// Wakes whoever waits for room, though no run has ended.
     pub(crate) fn wake(&self) {
         self.changed.notify_one();
     }

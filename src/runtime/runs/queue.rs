@@ -32,6 +32,8 @@ pub(crate) struct Queue {
     /// A lock, because submissions, cancellations and the task that starts runs all come here; held for map accesses.
     inner: Mutex<Inner>,
     live: Arc<LiveRuns>,
+    /// Wakes the task that starts runs when the line is another one.
+    changed: Notify,
     /// Wakes those who wait for a run that is just being started.
     attempted: Notify,
 }
@@ -63,7 +65,7 @@ pub(crate) struct Client {
 
 impl Queue {
     pub(crate) fn new(live: Arc<LiveRuns>) -> Self {
-        Self { inner: Mutex::default(), live, attempted: Notify::new() }
+        Self { inner: Mutex::default(), live, changed: Notify::new(), attempted: Notify::new() }
     }
 
     /// Takes everything that waits in the store.
@@ -109,7 +111,7 @@ impl Queue {
         clients.extend(client);
         inner.held.insert(ticket.run_id.clone(), Held { ticket, life, clients });
         drop(inner);
-        self.live.wake();
+        self.changed.notify_one();
     }
 
     /// The first run that waits for a thread.
@@ -198,7 +200,7 @@ impl Queue {
         };
         drop(inner);
         self.attempted.notify_waiters();
-        self.live.wake();
+        self.changed.notify_one();
         clients.unwrap_or_default()
     }
 
@@ -206,12 +208,17 @@ impl Queue {
     pub(super) fn put_back(&self, taken: &Taken, due_at_ms: i64) {
         self.inner().line.put_back(taken, due_at_ms);
         self.attempted.notify_waiters();
-        self.live.wake();
+        self.changed.notify_one();
     }
 
     /// Waits until some run that was being started is at work, or waits again.
     pub(super) fn attempted(&self) -> &Notify {
         &self.attempted
+    }
+
+    /// Whether some run waits, and would be started if there were room.
+    fn has_waiting(&self) -> bool {
+        self.inner().line.waiting().next().is_some()
     }
 
     fn next(&self, allowed: &dyn Allowed) -> Next {
@@ -280,7 +287,9 @@ pub(crate) async fn serve(services: Arc<Services>, agents: Arc<Agents>) {
                 tokio::spawn(start(Arc::clone(&services), Arc::clone(&agents), turn));
             }
             Next::Wait(due_at_ms) => tokio::select! {
-                () = services.live_runs.changed() => {}
+                () = queue.changed.notified() => {}
+                // Runs end all the time, and mostly nobody waits for the room they leave.
+                () = services.live_runs.changed(), if queue.has_waiting() => {}
                 Ok(()) = swapped.changed() => {}
                 () = until(due_at_ms), if due_at_ms.is_some() => {}
                 () = services.stopping.cancelled() => return,
