@@ -114,22 +114,18 @@ impl Live {
         let unreadable = |error: serde_json::Error| Broken { reason: format!("{stream} cannot be read: {error}") };
         let stored = store.head(stream).await?;
         let (head, dropped) = stored.as_ref().map_or((0, 0), |head| (head.seq.0, head.trimmed.0));
-        self.document = match store.snapshot(stream).await?.filter(|snapshot| snapshot.seq.0 >= dropped) {
-            Some(snapshot) => {
-                Document::new(serde_json::from_slice(&snapshot.body).map_err(unreadable)?, snapshot.seq.0)
-            }
-            None => match self.log.base().await? {
-                Some(base) => Document::new(base.body, base.version),
-                None => Document::absent(),
-            },
+        // Of a document that was never written nothing is stored elsewhere either.
+        let (document, checkpoints) = match stored {
+            Some(_) => (self.stored_body(dropped).await?, self.log.checkpoints().await?),
+            None => (Document::absent(), Vec::new()),
         };
+        (self.document, self.checkpoints) = (document, checkpoints);
         self.horizon = Horizon::after(dropped);
         if let Some(stored) = stored {
             let stamp = stored.summary.as_deref().map(serde_json::from_slice).transpose().map_err(unreadable)?;
             self.latest = stamp.unwrap_or_default();
             self.epoch = Some(stored.epoch);
         }
-        self.checkpoints = self.log.checkpoints().await?;
         self.deltas.clear();
         self.clients.clear();
         (self.log_bytes, self.json, self.snapshot) = (0, None, None);
@@ -137,6 +133,21 @@ impl Live {
         self.horizon.bytes = self.log_bytes;
         self.deltas.publish(head, []);
         self.note_first().await
+    }
+
+    /// The document at the newest version of which a body is stored.
+    async fn stored_body(&self, dropped: u64) -> Result<Document, Broken> {
+        let Log { store, stream } = &self.log;
+        let unreadable = |error: serde_json::Error| Broken { reason: format!("{stream} cannot be read: {error}") };
+        Ok(match store.snapshot(stream).await?.filter(|snapshot| snapshot.seq.0 >= dropped) {
+            Some(snapshot) => {
+                Document::new(serde_json::from_slice(&snapshot.body).map_err(unreadable)?, snapshot.seq.0)
+            }
+            None => match self.log.base().await? {
+                Some(base) => Document::new(base.body, base.version),
+                None => Document::absent(),
+            },
+        })
     }
 
     /// Takes and shows what somebody else has stored since.
