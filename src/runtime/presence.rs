@@ -117,6 +117,10 @@ impl Drop for Presence {
             let mut peers = self.room.peers();
             peers.seats.remove(&self.seat);
             peers.encoded = None;
+            // A map keeps the room of its first entries, and most rooms are empty for good when a run has ended.
+            if peers.seats.is_empty() {
+                peers.seats = BTreeMap::new();
+            }
         }
         self.room.changes.send_modify(|changes| *changes += 1);
     }
