@@ -15,7 +15,7 @@ mod tagged;
 mod together;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::agent::context::{StateRequest, Versioned};
 use crate::agui::{Encoding, append_as_protobuf};
@@ -68,6 +69,11 @@ impl DocumentRef {
             kind: Kind::Document,
             id: self.name.as_str().into(),
         }
+    }
+
+    pub(crate) fn of(stream: &StreamKey) -> Self {
+        let StreamKey { tenant, owner, id, .. } = stream;
+        Self { tenant: tenant.to_string(), owner: owner.to_string(), name: id.to_string() }
     }
 
     /// Its type.
@@ -253,10 +259,14 @@ pub(crate) struct Reader {
 /// How the rest of the runtime holds a live document.
 #[derive(Debug)]
 pub(crate) struct DocumentHandle {
-    /// Boxed, because a channel takes room for many at once.
-    inbox: mpsc::Sender<Box<Command>>,
+    /// Of the document's task, which starts when somebody finds the seat taken: a document that only its thread asks never
+    /// has one. Boxed commands, because a channel takes room for many at once.
+    inbox: OnceLock<mpsc::Sender<Box<Command>>>,
     seat: Arc<Seat>,
     room: Arc<Room>,
+    id: OwnerId,
+    /// Where the document is listed, as long as anybody lists it.
+    documents: Weak<LiveDocuments>,
 }
 
 pub(crate) type LiveDocuments = Registry<DocumentRef, DocumentHandle>;
@@ -267,9 +277,25 @@ const INBOX: usize = 256;
 pub(crate) const LIVE: usize = 65_536;
 /// A writer that finds the inbox full waits this long, and is then refused instead of queued without end.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A document without a task that nobody asked anything for this long leaves memory.
+const IDLE: Duration = Duration::from_secs(60);
+/// How often such documents are looked for.
+const SWEEP: Duration = Duration::from_secs(15);
+
+/// Lets idle documents go that have no task which does that by itself, until the process begins to end.
+pub(crate) async fn sweep(documents: Arc<LiveDocuments>, stopping: CancellationToken) {
+    loop {
+        let time = tokio::select! {
+            () = tokio::time::sleep(SWEEP) => IDLE,
+            () = documents.crowded() => Duration::ZERO,
+            () = stopping.cancelled() => return,
+        };
+        documents.retire_those(|document| document.inbox.get().is_none() && document.seat.is_idle(time));
+    }
+}
 
 impl DocumentHandle {
-    /// The live document, its task started now if need be.
+    /// The live document.
     pub(crate) fn open(
         documents: &Arc<LiveDocuments>,
         store: &Arc<dyn Store>,
@@ -296,12 +322,23 @@ impl DocumentHandle {
         name: &DocumentRef,
         id: OwnerId,
     ) -> Self {
-        let (inbox, commands) = mpsc::channel(INBOX);
         let log = Log { store: Arc::clone(store), stream: name.stream() };
         let seat = Arc::new(Seat::new(name.clone(), log, Arc::clone(types), Arc::clone(watchers)));
-        let owner = actor::Owner { documents: Arc::clone(documents), name: name.clone(), id };
-        documents.spawn_owner(name, id, actor::run(owner, Arc::clone(&seat), commands));
-        Self { inbox, seat, room: Arc::default() }
+        Self { inbox: OnceLock::new(), seat, room: Arc::default(), id, documents: Arc::downgrade(documents) }
+    }
+
+    /// The queue of the document's task, which is started now if need be.
+    fn inbox(&self) -> &mpsc::Sender<Box<Command>> {
+        self.inbox.get_or_init(|| {
+            let (inbox, commands) = mpsc::channel(INBOX);
+            // Nobody lists documents any more when the runtime is gone: then nobody takes what is sent.
+            if let Some(documents) = self.documents.upgrade() {
+                let name = DocumentRef::of(&self.log().stream);
+                let owner = actor::Owner { documents: Arc::clone(&documents), name: name.clone(), id: self.id };
+                documents.spawn_owner(&name, self.id, actor::run(owner, Arc::clone(&self.seat), commands));
+            }
+            inbox
+        })
     }
 
     pub(crate) fn deltas(&self) -> &DeltaTail {
@@ -338,7 +375,7 @@ impl DocumentHandle {
     pub(crate) async fn write(&self, write: Write, author: Author) -> Result<Accepted, DocumentError> {
         let (reply, answer) = oneshot::channel();
         let command = Box::new(Command::Write { write: Box::new(write), author, reply });
-        self.enqueue(self.inbox.send_timeout(command, PATIENCE)).await.map_err(|error| match error {
+        self.enqueue(self.inbox().send_timeout(command, PATIENCE)).await.map_err(|error| match error {
             mpsc::error::SendTimeoutError::Timeout(_) => DocumentError::Overloaded,
             mpsc::error::SendTimeoutError::Closed(_) => gone().into(),
         })?;
@@ -421,7 +458,7 @@ impl DocumentHandle {
 
     /// Queues a command for the document's task.
     async fn send(&self, command: Box<Command>) -> Result<(), Box<Command>> {
-        self.enqueue(self.inbox.send(command)).await.map_err(|mpsc::error::SendError(command)| command)
+        self.enqueue(self.inbox().send(command)).await.map_err(|mpsc::error::SendError(command)| command)
     }
 
     async fn enqueue<E>(&self, sending: impl Future<Output = Result<(), E>>) -> Result<(), E> {
@@ -455,6 +492,8 @@ mod tests {
     #[tokio::test]
     async fn live_documents_have_a_bound_and_idle_ones_make_room() {
         let documents = Arc::new(LiveDocuments::bounded(4));
+        tokio::spawn(sweep(Arc::clone(&documents), CancellationToken::new()));
+        tokio::task::yield_now().await;
         let store: Arc<dyn Store> = Arc::new(Memory::default());
         let agents = Arc::new(Agents::load(std::path::Path::new("agents")));
         let types = Arc::new(DocumentTypes::new(Arc::clone(&agents)));

@@ -121,6 +121,11 @@ impl<K: Eq + Hash + Clone, H> Registry<K, H> {
         idle
     }
 
+    /// Takes those out that nobody holds and that are idle as `is_idle` has it; for owners that have no task to leave by.
+    pub(crate) fn retire_those(&self, is_idle: impl Fn(&H) -> bool) {
+        self.live().owners.retain(|_, (_, handle)| Arc::strong_count(handle) > 1 || !is_idle(handle));
+    }
+
     /// Takes an owner out that failed, so that the next caller starts a new one; one that has started already stays.
     pub(crate) fn discard(&self, key: &K, id: OwnerId) {
         let mut live = self.live();

@@ -69,6 +69,7 @@ impl Runtime {
         tokio::spawn(runs::keep(Arc::clone(&services), Arc::clone(&agents)));
         tokio::spawn(lease::keep(Arc::downgrade(&services), Arc::clone(&services.leased), others));
         tokio::spawn(retention::serve(Arc::clone(&services)));
+        tokio::spawn(document::sweep(Arc::clone(&services.documents), services.stopping.clone()));
         let runtime = Self { services, agents, suggestions: Arc::default(), transcriber: None };
         tokio::spawn(runs::serve_asked(runtime.share(), requests));
         Ok(runtime)
