@@ -18,7 +18,7 @@ use super::cause::Cause;
 use super::emissions::Outbox;
 use super::error::{AgentError, StateError};
 use super::meter::Meter;
-use super::steps::{Past, Scope, StepNote};
+use super::steps::{Past, Scope, StepNote, is_in_step};
 
 /// What a run was asked, with its history already resolved against the stored transcript.
 #[derive(Debug, Clone)]
@@ -118,24 +118,32 @@ pub struct AgentRefusal {
     pub message: String,
 }
 
-/// What an agent asks of a document. A request is served after every event emitted before it is durable.
+/// What an agent asks of a document. A request is served after everything emitted before it is durable; what is part of a
+/// step may be one commit with it.
 #[derive(Debug)]
 pub enum StateRequest {
-    /// The value at a pointer (`""` = the whole document); `None` when nothing is there.
-    Read { path: Pointer, reply: oneshot::Sender<Result<Versioned<Option<Value>>, StateError>> },
-    /// RFC 6902 operations at the head, all or nothing; answers the new version.
-    ///
-    /// Its own state is made by the first write; another document only if `creates`.
-    /// The mark tells a write that a run makes again after a crash from a new one.
-    Patch {
-        ops: Vec<Operation>,
-        if_version: Option<u64>,
-        creates: bool,
-        mark: Option<String>,
-        reply: oneshot::Sender<Result<u64, StateError>>,
-    },
+    /// The value at a pointer (`""` = the whole document); `None` when nothing is there. Within a step it may show what the
+    /// step has written and what is not durable yet.
+    Read { path: Pointer, in_step: bool, reply: oneshot::Sender<Result<Versioned<Option<Value>>, StateError>> },
+    /// Answers the new version.
+    Patch { write: StateWrite, reply: oneshot::Sender<Result<u64, StateError>> },
     /// A whole state made from the version `seen`: merged three-way, never an overwrite; answers the new version.
     Propose { state: Value, seen: u64, reply: oneshot::Sender<Result<u64, StateError>> },
+}
+
+/// RFC 6902 operations at the head of a document, all or nothing.
+#[derive(Debug)]
+pub struct StateWrite {
+    pub ops: Vec<Operation>,
+    /// Only when the document is at this version.
+    pub if_version: Option<u64>,
+    /// Whether another document than the agent's own is made by this write; its own always is.
+    pub creates: bool,
+    /// Tells a write that a run makes again after a crash from a new one.
+    pub mark: Option<String>,
+    /// Whether it is part of a step: then it may be answered before it is durable, and becomes so together with what the
+    /// agent does next.
+    pub in_step: bool,
 }
 
 /// On which terms operations are committed.
@@ -244,10 +252,11 @@ impl RunContext {
 
     /// The value at `path` of the agent's state, `None` when nothing is there.
     pub async fn read_state(&self, path: &Pointer) -> Result<Versioned<Option<Value>>, StateError> {
-        self.ask(|reply| StateRequest::Read { path: path.clone(), reply }).await
+        self.read_document(None, path).await
     }
 
-    /// Commits operations to the agent's state and answers the version that holds them.
+    /// Commits operations to the agent's state and answers the version that holds them. That is durable then; inside of a
+    /// [`step`](Self::step) it is so when the agent waits for anything next, and at the latest when the step is done.
     pub async fn patch_state(&self, ops: Vec<Operation>) -> Result<u64, StateError> {
         self.write_document(None, ops, Terms { creates: true, ..Terms::default() }).await
     }
@@ -268,7 +277,7 @@ impl RunContext {
         name: Option<&str>,
         path: &Pointer,
     ) -> Result<Versioned<Option<Value>>, StateError> {
-        self.ask_of(name, |reply| StateRequest::Read { path: path.clone(), reply }).await
+        self.ask_of(name, |reply| StateRequest::Read { path: path.clone(), in_step: is_in_step(), reply }).await
     }
 
     /// Commits operations to another document (`None` = the agent's own state) and answers the version that holds them.
@@ -279,8 +288,8 @@ impl RunContext {
         terms: Terms,
     ) -> Result<u64, StateError> {
         let Terms { if_version, creates } = terms;
-        let mark = Some(self.next_mark());
-        let written = self.ask_of(name, |reply| StateRequest::Patch { ops, if_version, creates, mark, reply }).await?;
+        let write = StateWrite { ops, if_version, creates, mark: Some(self.next_mark()), in_step: is_in_step() };
+        let written = self.ask_of(name, |reply| StateRequest::Patch { write, reply }).await?;
         self.written();
         Ok(written)
     }

@@ -133,12 +133,17 @@ impl<'c> Step<'c> {
     }
 }
 
+/// Whether this is work of a step.
+pub(super) fn is_in_step() -> bool {
+    CURRENT.try_with(|_| ()).is_ok()
+}
+
 impl RunContext {
     /// Does a piece of work once, bracketed in `STEP_STARTED` and `STEP_FINISHED`. What it came to is journaled: when the
     /// run goes on after a crash, a step that was done answers that and is not done again.
     ///
     /// A step that was cut off is done again, so what it does to the world has to bear that; its writes of state and its
-    /// inner steps are done once anyhow. Work in tasks of its own ([`tokio::spawn`]) does not count as the step's.
+    /// inner steps are done once anyhow. What it does without waiting for anything, its end included, is one commit. Work in tasks of its own ([`tokio::spawn`]) does not count as the step's.
     pub async fn step<T: Serialize + DeserializeOwned>(
         &self,
         key: &str,

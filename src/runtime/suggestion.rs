@@ -162,7 +162,7 @@ impl Suggestion {
                 // Nothing of a suggestion is kept, so there is nothing to wait for.
                 let _ = durable.map(|durable| durable.send(()));
             }
-            Emission::State(StateRequest::Read { path, reply }) => {
+            Emission::State(StateRequest::Read { path, reply, .. }) => {
                 let value = path.get(&self.state).cloned();
                 let _ = reply.send(Ok(Versioned { version: 0, value }));
             }

@@ -5,6 +5,7 @@
 mod actor;
 mod append;
 mod audience;
+mod burst;
 mod chunk;
 mod elsewhere;
 mod finish;

@@ -71,6 +71,21 @@ impl Work {
         .await
     }
 
+    /// Lets the agent work until it has to wait for something, and answers what it did; nothing when it waits or has ended.
+    pub(super) async fn at_once(&mut self) -> VecDeque<Emission> {
+        // Unconstrained, so that an agent waits for nothing but what it has to.
+        tokio::task::unconstrained(poll_fn(|cx| {
+            self.poll_agent(cx);
+            Poll::Ready(self.emissions.rest())
+        }))
+        .await
+    }
+
+    /// How the agent ended, if it has and nobody was told yet.
+    pub(super) fn take_ended(&mut self) -> Option<Ended> {
+        self.ended.take()
+    }
+
     /// Waits for `other`; the agent works on meanwhile.
     pub(super) async fn alongside<T>(&mut self, other: impl Future<Output = T>) -> T {
         let mut other = std::pin::pin!(other);

@@ -48,6 +48,7 @@ mod state_refusals;
 mod state_retention;
 mod state_types;
 mod state_writes;
+mod step_commits;
 mod store_contract;
 mod store_durability;
 mod store_leases;

@@ -15,7 +15,7 @@ use crate::support::steps::Steps;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_was_only_paused_writes_nothing_more() {
-    for commits in 3..12 {
+    for commits in 3..8 {
         let model = Steps::start(answers(), None).await;
         let home = home(&model);
         let kept = Arc::new(Memory::new());
@@ -41,7 +41,7 @@ async fn who_sleeps_past_its_lease_finds_its_run_taken_over_and_writes_nothing_o
     let model = Steps::start(answers(), None).await;
     let home = home(&model);
     let kept = Arc::new(Memory::new());
-    let store = Mortal::new(&kept, 7, false);
+    let store = Mortal::new(&kept, 5, false);
     let sleeper = Arc::new(home.serve_here(store.clone()).await);
     let other = home.serve_here(kept.clone()).await;
     let running = start(&sleeper, "helper", "go");

@@ -32,6 +32,7 @@ pub(crate) struct Faulty {
     reads: AtomicUsize,
     bytes: AtomicUsize,
     snapshots: AtomicUsize,
+    commits: Mutex<Vec<Vec<StreamKey>>>,
 }
 
 impl Faulty {
@@ -42,6 +43,7 @@ impl Faulty {
             reads: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             snapshots: AtomicUsize::new(0),
+            commits: Mutex::default(),
         }
     }
 
@@ -57,6 +59,11 @@ impl Faulty {
     /// Snapshots of threads that were stored.
     pub(crate) fn thread_snapshots(&self) -> usize {
         self.snapshots.load(Ordering::SeqCst)
+    }
+
+    /// The streams that each commit so far brought entries.
+    pub(crate) fn commits(&self) -> Vec<Vec<StreamKey>> {
+        self.commits.lock().unwrap().clone()
     }
 
     /// Bytes of entries and snapshots that were read since it was asked last.
@@ -97,7 +104,11 @@ impl Store for Faulty {
         }
         let remembers = |append: &&Append| append.stream.kind == Kind::Thread && append.snapshot.is_some();
         self.snapshots.fetch_add(batch.appends.iter().filter(remembers).count(), Ordering::SeqCst);
-        self.inner.commit(batch).await
+        let brought = batch.appends.iter().filter(|append| !append.entries.is_empty());
+        let brought = brought.map(|append| append.stream.clone()).collect();
+        let committed = self.inner.commit(batch).await?;
+        self.commits.lock().unwrap().push(brought);
+        Ok(committed)
     }
 
     async fn head(&self, stream: &StreamKey) -> Result<Option<Head>, StoreError> {

@@ -66,7 +66,7 @@ impl Shape {
         tried: u32,
     ) -> Result<Judged, AgentError> {
         let complaint = match self.read(text) {
-            Ok(value) => match self.write(cx, scope, &value).await? {
+            Ok(value) => match cx.open_step("output").within(self.write(cx, scope, &value)).await? {
                 Ok(()) => {
                     cx.say(&shown(text)).await?;
                     return Ok(Judged::Fits(to_json(&value)));

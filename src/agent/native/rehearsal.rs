@@ -150,11 +150,11 @@ pub(crate) async fn play_on(
 
 fn serve(request: StateRequest, document: &mut Value, version: &mut u64) {
     match request {
-        StateRequest::Read { path, reply } => {
+        StateRequest::Read { path, reply, .. } => {
             drop(reply.send(Ok(Versioned { version: *version, value: path.get(document).cloned() })));
         }
-        StateRequest::Patch { ops, reply, .. } => {
-            let patched = patch::apply(document, &ops, &Limits::default());
+        StateRequest::Patch { write, reply } => {
+            let patched = patch::apply(document, &write.ops, &Limits::default());
             drop(reply.send(match patched {
                 Ok(_) => {
                     *version += 1;

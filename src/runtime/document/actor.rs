@@ -14,6 +14,7 @@ use crate::agent::context::{StateRequest, Versioned};
 use crate::agent::types::Put;
 use crate::agui::sse;
 use crate::state::document::Document;
+use crate::state::pointer::Pointer;
 use crate::state::schema::View;
 
 use super::super::registry::OwnerId;
@@ -138,14 +139,13 @@ impl Live {
                     self.take(write, author, Reply::Caller(reply)).await?;
                     continue;
                 }
-                Command::Agent { request: StateRequest::Patch { ops, if_version, mark, reply, .. }, author } => {
-                    let write = Write { expects: if_version.into(), mark, ..bound(Proposal::Patch(ops)) };
-                    self.take(Box::new(write), author, Reply::Agent(reply)).await?;
+                Command::Agent { request: StateRequest::Patch { write, reply }, author } => {
+                    self.take(Box::new(Write::of_agent(write)), author, Reply::Agent(reply)).await?;
                     continue;
                 }
                 Command::Agent { request: StateRequest::Propose { state, seen, reply }, author } => {
                     let proposal = Proposal::Posted { state, evidence: Evidence::Exact(seen) };
-                    self.take(Box::new(bound(proposal)), author, Reply::Agent(reply)).await?;
+                    self.take(Box::new(Write::bound(proposal)), author, Reply::Agent(reply)).await?;
                     continue;
                 }
                 command => command,
@@ -172,13 +172,8 @@ impl Live {
             Command::Lend { .. } => {
                 unreachable!("who owns the document lends it")
             }
-            Command::Agent { request: StateRequest::Read { path, reply }, author } => {
-                let there = self.document.exists().then(|| path.get(self.document.body())).flatten();
-                let value = match self.view(&author.actor) {
-                    None => there.cloned(),
-                    Some(view) => there.and_then(|there| view.value_at(&path, there).map(Cow::into_owned)),
-                };
-                drop(reply.send(Ok(Versioned { version: self.document.version(), value })));
+            Command::Agent { request: StateRequest::Read { path, reply, .. }, author } => {
+                drop(reply.send(Ok(self.value_at(&path, &author.actor))));
                 Ok(())
             }
             Command::Begin { initial, posted, author, reply } => {
@@ -247,7 +242,7 @@ impl Live {
     }
 
     async fn begin_with(&mut self, proposal: Proposal, author: &Author) -> Result<Option<Refused>, Broken> {
-        match self.write(Box::new(bound(proposal)), author.clone()).await? {
+        match self.write(Box::new(Write::bound(proposal)), author.clone()).await? {
             Ok(_) => Ok(None),
             Err(error @ (DocumentError::Unavailable { .. } | DocumentError::StorageFull)) => {
                 Err(Broken { reason: error.to_string() })
@@ -287,6 +282,16 @@ impl Live {
             self.last_read.clear();
         }
         self.last_read.insert(actor, self.document.version());
+    }
+
+    /// The value at a path as `actor` sees it, `None` when nothing is there.
+    pub(super) fn value_at(&self, path: &Pointer, actor: &str) -> Versioned<Option<Value>> {
+        let there = self.document.exists().then(|| path.get(self.document.body())).flatten();
+        let value = match self.view(actor) {
+            None => there.cloned(),
+            Some(view) => there.and_then(|there| view.value_at(path, there).map(Cow::into_owned)),
+        };
+        Versioned { version: self.document.version(), value }
     }
 
     pub(super) fn view(&self, actor: &str) -> Option<Arc<View>> {
@@ -367,11 +372,6 @@ fn seen<'b>(view: Option<&View>, body: &'b Value) -> Option<Cow<'b, Value>> {
 /// The same, where what is hidden as a whole is an empty object.
 fn shown<'b>(view: Option<&View>, body: &'b Value) -> Cow<'b, Value> {
     seen(view, body).unwrap_or_else(|| Cow::Owned(Document::absent().into_body()))
-}
-
-/// A write by one whose state the document is.
-fn bound(proposal: Proposal) -> Write {
-    Write { creates: true, is_bound: true, ..Write::new(proposal) }
 }
 
 /// `size` is about how many bytes the body takes, 0 where nobody counted.

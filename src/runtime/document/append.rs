@@ -75,6 +75,8 @@ impl Decision {
 
 /// Whom to tell when everything decided before is durable.
 pub(super) enum Reply {
+    /// Nobody: it was told when it was decided.
+    Told,
     Agent(oneshot::Sender<Result<u64, StateError>>),
     Caller(oneshot::Sender<Result<Accepted, DocumentError>>),
 }
@@ -86,6 +88,7 @@ impl Reply {
 
     fn answer(self, result: Result<Accepted, DocumentError>) {
         match self {
+            Self::Told => {}
             Self::Agent(reply) => drop(reply.send(result.map(|accepted| accepted.version).map_err(StateError::from))),
             Self::Caller(reply) => drop(reply.send(result)),
         }
@@ -198,6 +201,7 @@ impl Live {
                 Decision::Changed { .. } | Decision::Unchanged => Ok(self.accepted(&pending)),
             };
             match pending.reply {
+                Reply::Told => {}
                 Reply::Caller(_) => pending.reply.answer(answer),
                 Reply::Agent(_) => agents.push((pending.reply, answer)),
             }
@@ -209,6 +213,16 @@ impl Live {
         agents.into_iter().for_each(|(reply, answer)| reply.answer(answer));
         if has_fired {
             self.watchers.ring();
+        }
+    }
+
+    /// What the latest decision comes to, as an agent is told.
+    pub(super) fn told(&self) -> Result<u64, StateError> {
+        let pending = self.pending.last().expect("it was decided just now");
+        match &pending.decided {
+            Decision::Refused(error) => Err(error.clone().into()),
+            Decision::Before(accepted) | Decision::Dry(accepted) => Ok(accepted.version),
+            Decision::Changed { .. } | Decision::Unchanged => Ok(pending.version),
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::state::schema::View;
 
@@ -31,14 +31,22 @@ pub(super) struct Seat {
     /// Commands that are queued and not obeyed yet; those who come later may not overtake them.
     queued: AtomicUsize,
     /// A lock, because there is one owner at a time; an asynchronous one, because an owner waits for the store.
-    owner: Mutex<Owner>,
+    /// Shared, because whoever sits for longer than a batch takes the lock along.
+    owner: Arc<Mutex<Owner>>,
 }
 
-struct Owner {
+pub(super) struct Owner {
     /// `None` when the document was not read yet, after a fault of the store, and after an owner that was cut off: the
     /// store knows what it is.
     live: Option<Box<Live>>,
     last_used: Instant,
+}
+
+impl Owner {
+    pub(super) fn take_back(&mut self, live: Box<Live>) {
+        self.live = Some(live);
+        self.last_used = Instant::now();
+    }
 }
 
 impl std::fmt::Debug for Seat {
@@ -49,7 +57,7 @@ impl std::fmt::Debug for Seat {
 
 impl Seat {
     pub(super) fn new(name: DocumentRef, log: Log, types: Arc<DocumentTypes>, watchers: Arc<Watchers>) -> Self {
-        let owner = Mutex::new(Owner { live: None, last_used: Instant::now() });
+        let owner = Arc::new(Mutex::new(Owner { live: None, last_used: Instant::now() }));
         let (deltas, queued) = (Arc::new(DeltaTail::new()), AtomicUsize::new(0));
         Self { name, log, deltas, types, watchers, queued, owner }
     }
@@ -71,8 +79,7 @@ impl Seat {
     ///
     /// A caller must not be cancelled meanwhile: a commit might stand that nobody is shown before the next one.
     pub(super) async fn obey(&self, command: Command) -> Result<(), Box<Command>> {
-        let free = (self.queued.load(Ordering::Acquire) == 0).then(|| self.owner.try_lock().ok()).flatten();
-        let Some(owner) = free else { return Err(Box::new(command)) };
+        let Some(owner) = self.if_free() else { return Err(Box::new(command)) };
         // Boxed, so that the caller's task stays small.
         Box::pin(async move { self.sit(owner, &mut VecDeque::from([command])).await }).await;
         Ok(())
@@ -80,7 +87,7 @@ impl Seat {
 
     /// Obeys commands that were queued.
     pub(super) async fn obey_queued(&self, commands: &mut VecDeque<Command>) {
-        let owner = self.owner.lock().await;
+        let owner = Arc::clone(&self.owner).lock_owned().await;
         let count = commands.len();
         self.sit(owner, commands).await;
         self.queued.fetch_sub(count, Ordering::AcqRel);
@@ -90,29 +97,51 @@ impl Seat {
         self.owner.try_lock().is_ok_and(|owner| owner.last_used.elapsed() >= time)
     }
 
+    /// Takes the document out of the seat and keeps the seat; `None` when it is taken or others wait for it.
+    pub(super) async fn take(&self) -> Option<Result<(Box<Live>, OwnedMutexGuard<Owner>), Broken>> {
+        let mut owner = self.if_free()?;
+        let live = self.live(&mut owner).await;
+        if let Err(broken) = &live {
+            self.is_lost(broken);
+        }
+        Some(live.map(|live| (live, owner)))
+    }
+
+    fn if_free(&self) -> Option<OwnedMutexGuard<Owner>> {
+        let nobody_waits = self.queued.load(Ordering::Acquire) == 0;
+        nobody_waits.then(|| Arc::clone(&self.owner).try_lock_owned().ok()).flatten()
+    }
+
     /// The document is taken out of the seat meanwhile: whatever cuts this off, the next owner asks the store. After a
     /// fault of the store too, so that whoever holds the handle need not know.
-    async fn sit(&self, mut owner: MutexGuard<'_, Owner>, commands: &mut VecDeque<Command>) {
-        let loaded = match owner.live.take() {
+    async fn sit(&self, mut owner: OwnedMutexGuard<Owner>, commands: &mut VecDeque<Command>) {
+        let served = match self.live(&mut owner).await {
+            Ok(live) => self.serve(live, commands).await,
+            Err(broken) => Err(broken),
+        };
+        match served {
+            Ok(live) => owner.take_back(live),
+            Err(broken) => {
+                self.is_lost(&broken);
+                commands.drain(..).for_each(|command| refuse(command, &broken.reason));
+            }
+        }
+    }
+
+    async fn live(&self, owner: &mut Owner) -> Result<Box<Live>, Broken> {
+        owner.last_used = Instant::now();
+        match owner.live.take() {
             Some(live) => Ok(live),
             None => {
                 let rules = (Arc::clone(&self.types), Arc::clone(&self.watchers));
                 let loading = Live::load(self.name.clone(), self.log.clone(), rules, Arc::clone(&self.deltas));
                 Box::pin(loading).await.map(Box::new)
             }
-        };
-        let served = match loaded {
-            Ok(live) => self.serve(live, commands).await,
-            Err(broken) => Err(broken),
-        };
-        owner.last_used = Instant::now();
-        match served {
-            Ok(live) => owner.live = Some(live),
-            Err(broken) => {
-                tracing::error!(document = %self.name.name, reason = %broken.reason, "a document lost its store");
-                commands.drain(..).for_each(|command| refuse(command, &broken.reason));
-            }
         }
+    }
+
+    fn is_lost(&self, broken: &Broken) {
+        tracing::error!(document = %self.name.name, reason = %broken.reason, "a document lost its store");
     }
 
     async fn serve(&self, mut live: Box<Live>, commands: &mut VecDeque<Command>) -> Result<Box<Live>, Broken> {

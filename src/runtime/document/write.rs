@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::agent::StateError;
+use crate::agent::context::StateWrite;
 use crate::state::document::{Commit, Conflict, Refusal};
 use crate::state::history::Skipped;
 use crate::state::intent::Intent;
@@ -59,6 +60,17 @@ impl Write {
             once: None,
             is_bound: false,
         }
+    }
+
+    /// A change by one whose state the document is.
+    pub(crate) fn bound(proposal: Proposal) -> Self {
+        Self { creates: true, is_bound: true, ..Self::new(proposal) }
+    }
+
+    /// What an agent writes to its own state.
+    pub(crate) fn of_agent(write: StateWrite) -> Self {
+        let StateWrite { ops, if_version, mark, .. } = write;
+        Self { expects: if_version.into(), mark, ..Self::bound(Proposal::Patch(ops)) }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::agent::StateError;
-use crate::agent::context::{StateRequest, Versioned};
+use crate::agent::context::{StateRequest, StateWrite, Versioned};
 use crate::agent::definition::{DocumentPlace, Documents};
 use crate::state::parts::only;
 use crate::state::pointer::Pointer;
@@ -32,7 +32,7 @@ impl Elsewhere<'_> {
             Err(error) => return refuse(request, error.into()),
         };
         match request {
-            StateRequest::Read { path, reply } => {
+            StateRequest::Read { path, reply, .. } => {
                 let readable = self.allowed.readable(name);
                 let answer = if readable.is_empty() {
                     Err(forbidden("forbidden", name, "read", &self.allowed.read))
@@ -41,30 +41,45 @@ impl Elsewhere<'_> {
                 };
                 drop(reply.send(answer));
             }
-            StateRequest::Patch { ops, if_version, creates, mark, reply } => {
-                let writable = self.allowed.writable(name);
-                let refusal = if writable.is_empty() {
-                    Some(forbidden("forbidden", name, "write", &self.allowed.write))
-                } else if name.starts_with("lifecycle/") {
-                    Some(DocumentError::ReadOnly.into())
-                } else if creates && !is_everything(&writable) {
-                    Some(forbidden("forbidden", name, "create", &self.allowed.write))
-                } else {
-                    None
+            StateRequest::Patch { write, reply } => {
+                let written = match self.terms(name, write) {
+                    Ok((write, author)) => document.write(write, author).await.map_err(StateError::from),
+                    Err(refusal) => Err(refusal),
                 };
-                if let Some(refusal) = refusal {
-                    return drop(reply.send(Err(refusal)));
-                }
-                let author = Author { may_write: Some(writable.into()), ..self.author };
-                let write = Write { expects: if_version.into(), creates, mark, ..Write::new(Proposal::Patch(ops)) };
-                let written = document.write(write, author).await;
-                drop(reply.send(written.map(|accepted| accepted.version).map_err(StateError::from)));
+                drop(reply.send(written.map(|accepted| accepted.version)));
             }
             StateRequest::Propose { reply, .. } => {
                 let message = "a whole state is proposed to the agent's own document only".to_owned();
                 drop(reply.send(Err(StateError::Refused { code: "forbidden", message, version: 0 })));
             }
         }
+    }
+
+    /// The document and the terms of a write that the definition allows.
+    pub(super) fn allow(
+        self,
+        name: &str,
+        write: StateWrite,
+    ) -> Result<(Arc<DocumentHandle>, Write, Author), StateError> {
+        let document = self.find(name)?;
+        let (write, author) = self.terms(name, write)?;
+        Ok((document, write, author))
+    }
+
+    fn terms(self, name: &str, write: StateWrite) -> Result<(Write, Author), StateError> {
+        let StateWrite { ops, if_version, creates, mark, .. } = write;
+        let writable = self.allowed.writable(name);
+        if writable.is_empty() {
+            return Err(forbidden("forbidden", name, "write", &self.allowed.write));
+        }
+        if name.starts_with("lifecycle/") {
+            return Err(DocumentError::ReadOnly.into());
+        }
+        if creates && !is_everything(&writable) {
+            return Err(forbidden("forbidden", name, "create", &self.allowed.write));
+        }
+        let author = Author { may_write: Some(writable.into()), ..self.author };
+        Ok((Write { expects: if_version.into(), creates, mark, ..Write::new(Proposal::Patch(ops)) }, author))
     }
 
     /// What an agent keeps for one thread is that of the thread's owner; everything else is the tenant's.
@@ -89,7 +104,7 @@ async fn read(
     let is_shown = readable.iter().any(|place| path.starts_with(place));
     let asked = if is_shown { path.clone() } else { Pointer::root() };
     let (reply, answer) = oneshot::channel();
-    document.serve(StateRequest::Read { path: asked, reply }, author).await;
+    document.serve(StateRequest::Read { path: asked, in_step: false, reply }, author).await;
     let unavailable = |_| StateError::Unavailable { reason: "the document's owner has stopped; try again".to_owned() };
     let Versioned { version, value } = answer.await.map_err(unavailable)??;
     if is_shown {

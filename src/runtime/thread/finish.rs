@@ -6,7 +6,10 @@ use crate::agent::AgentError;
 use crate::agui::Event;
 use crate::store::CommitError;
 
+use super::super::document::Sitting;
 use super::actor::{Broken, Owed, RunNote, Thread};
+use super::append::Logged;
+use super::burst::Burst;
 use super::chunk::Chunk;
 use super::lifecycle::AlongWith;
 use super::live::Ending;
@@ -16,11 +19,16 @@ use super::record::{RunFacts, RunRecord, RunStart};
 impl Thread {
     /// Ends the live run: closers and terminal, the stored record, the transcript.
     pub(super) async fn finish(&mut self, ending: Ending) -> Result<(), Broken> {
-        self.finish_after(Vec::new(), ending).await
+        self.finish_after(Vec::new(), ending, None).await
     }
 
-    /// As [`finish`](Self::finish), after events that were admitted and not shown yet: all of it is one commit.
-    pub(super) async fn finish_after(&mut self, mut out: Vec<Event>, ending: Ending) -> Result<(), Broken> {
+    /// As [`finish`](Self::finish), after events that were admitted and not shown yet, and a burst: all of it is one commit.
+    pub(super) async fn finish_after(
+        &mut self,
+        mut out: Vec<Event>,
+        ending: Ending,
+        burst: Option<Box<Burst>>,
+    ) -> Result<(), Broken> {
         let Some(live) = &mut self.live else { return Ok(()) };
         live.work.stop();
         let status = match live.story().end(ending, &mut out) {
@@ -32,7 +40,8 @@ impl Thread {
                     .map_err(|error| Broken { reason: error.to_string() })?
             }
         };
-        let chunks = self.number(out);
+        let (mut chunks, sitting) = burst.map_or((Vec::new(), None), |burst| (burst.chunks, Some(burst.sitting)));
+        chunks.extend(self.number(out));
         let mut live = self.live.take().expect("it was there at the start of this function");
         let audience = Arc::clone(&live.audience);
         let ghosts = live.predictor.take_ghosts();
@@ -48,7 +57,7 @@ impl Thread {
         // Memory that the store does not follow is dropped with the thread.
         self.remember(&record.facts);
         self.runs.last_mut().expect("the line above remembers it").audience = Some(audience);
-        let stored = self.store_run(chunks, &record, &along).await.map_err(Broken::from);
+        let stored = self.store_run((chunks, sitting), &record, &along).await.map_err(Broken::from);
         if let Err(broken) = &stored {
             self.ending = None;
             self.show_lost(broken);
@@ -73,7 +82,7 @@ impl Thread {
     pub(super) async fn settle(&mut self) -> Result<(), CommitError> {
         let Some(owed) = &self.owed else { return Ok(()) };
         let (chunk, record, along) = (Arc::clone(&owed.chunk), Arc::clone(&owed.record), owed.along.clone());
-        self.store_run(vec![chunk], &record, &along).await?;
+        self.store_run((vec![chunk], None), &record, &along).await?;
         self.owed = None;
         Ok(())
     }
@@ -81,7 +90,7 @@ impl Thread {
     /// Stores a run that is remembered already.
     async fn store_run(
         &mut self,
-        chunks: Vec<Arc<Chunk>>,
+        (chunks, sitting): (Vec<Arc<Chunk>>, Option<Sitting>),
         record: &RunRecord,
         along: &AlongWith,
     ) -> Result<(), CommitError> {
@@ -97,7 +106,8 @@ impl Thread {
         };
         let mut batch = along.batch.clone();
         batch.delete.push(self.name.journal());
-        self.commit_log(chunks, Some(bytes::Bytes::new()), Some(runs), batch).await?;
+        let live_summary = Some(bytes::Bytes::new());
+        self.commit_log(Logged { chunks, live_summary, runs: Some(runs), along: batch, sitting }).await?;
         along.show(&self.services);
         self.growth = growth;
         self.services.janitor.trim_later(self.name.clone(), Arc::clone(&self.log_lineage), self.position);

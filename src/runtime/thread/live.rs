@@ -100,6 +100,15 @@ pub(super) struct Begun {
     pub(super) entered: Entered,
 }
 
+impl From<Result<RunOutcome, AgentError>> for Ending {
+    fn from(ended: Result<RunOutcome, AgentError>) -> Self {
+        match ended {
+            Ok(outcome) => Self::Returned(outcome),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
 impl LiveRun {
     pub(super) fn new(begun: Begun, work: Work, journal: Option<Journal>, story: Story) -> Self {
         let Begun { start, agent, document, snapshot, life, meter, entered } = begun;

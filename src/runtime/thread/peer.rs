@@ -29,7 +29,7 @@ impl Peer {
     /// Says where the agent writes, if that is another place than before.
     pub(super) fn works_at(&mut self, request: &StateRequest) {
         let path = match request {
-            StateRequest::Patch { ops, .. } => common(ops),
+            StateRequest::Patch { write, .. } => common(&write.ops),
             StateRequest::Propose { .. } => Pointer::root(),
             StateRequest::Read { .. } => return,
         };

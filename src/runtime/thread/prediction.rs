@@ -71,14 +71,15 @@ impl Predictor {
         self.board.subscribe()
     }
 
-    /// Shows these values at their places, or nothing any more. What cannot be shown is not: the truth comes with the
+    /// Shows nothing any more.
+    pub(super) fn clear(&mut self) {
+        (self.base, self.values) = (None, Vec::new());
+        self.board.send_if_modified(|shown| shown.take().is_some());
+    }
+
+    /// Shows these values at their places. What cannot be shown is not: the truth comes with the
     /// commit.
     pub(super) async fn predict(&mut self, values: Vec<(Pointer, Value)>, document: &DocumentHandle) {
-        if values.is_empty() {
-            (self.base, self.values) = (None, Vec::new());
-            self.board.send_if_modified(|shown| shown.take().is_some());
-            return;
-        }
         if self.board.receiver_count() == 0 {
             return;
         }

@@ -8,6 +8,7 @@ use crate::store::{Batch, CommitError, Fence, Head, Seq};
 
 use super::super::agents::Hosted;
 use super::actor::{Broken, Thread};
+use super::append::Logged;
 use super::chunk::Chunk;
 use super::journal::{self, Found, Journal, MOST_CRASHES};
 use super::lifecycle::AlongWith;
@@ -133,7 +134,15 @@ impl Thread {
         let along = Batch { appends: journal.append().into_iter().collect(), ..Batch::default() };
         start.fence = self.services.leased.fence().0;
         let summary = serde_json::to_vec(&start).expect("a run's start is plain data");
-        match self.commit_log(chunk.into_iter().collect(), Some(summary.into()), None, along).await {
+        match self
+            .commit_log(Logged {
+                chunks: chunk.into_iter().collect(),
+                live_summary: Some(summary.into()),
+                along,
+                ..Logged::default()
+            })
+            .await
+        {
             Ok(()) => journal.stored(),
             Err(CommitError::Full) => {
                 tracing::error!(thread = %self.name.id, run = %start.run_id, "the disk is full, so a run cannot go on");
@@ -164,7 +173,7 @@ impl Thread {
         live.work.stop();
         live.journal.iter_mut().for_each(Journal::suspend);
         let chunks = self.number(Vec::new());
-        self.commit_log(chunks, None, None, Batch::default()).await?;
+        self.commit_log(Logged { chunks, ..Logged::default() }).await?;
         self.live = None;
         self.tail.suspend();
         Ok(())

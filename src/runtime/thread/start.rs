@@ -22,6 +22,7 @@ use super::super::runs::{RetryPlan, Starting, Unreadable, new_run_id};
 use super::super::work::Work;
 use super::super::{StartError, StartRun};
 use super::actor::{Broken, Thread};
+use super::append::Logged;
 use super::chunk::Chunk;
 use super::follow::Follow;
 use super::journal::{Asked, Journal};
@@ -219,7 +220,14 @@ impl Thread {
         self.summary.updated_at.clone_from(&start.started_at);
         let summary = serde_json::to_vec(start).expect("a run's start is plain data");
         let runs = self.summary_append();
-        let stored = self.commit_log(vec![Arc::new(chunk)], Some(summary.into()), Some(runs), along).await;
+        let logged = Logged {
+            chunks: vec![Arc::new(chunk)],
+            live_summary: Some(summary.into()),
+            runs: Some(runs),
+            along,
+            sitting: None,
+        };
+        let stored = self.commit_log(logged).await;
         stored.map_err(|error| match error {
             CommitError::Settled { .. } => StartFailure::Settled(error.into()),
             CommitError::Stale { .. }

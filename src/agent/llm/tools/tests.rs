@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::agent::context::{Emission, StateRequest, Versioned};
+use crate::agent::context::{Emission, StateRequest, StateWrite, Versioned};
 use crate::agent::emissions::emissions;
 use crate::agent::error::StateError;
 use crate::agent::folder::Folder;
@@ -53,10 +53,10 @@ async fn call_with(
         while let Some(taken) = requests.take().await {
             for request in taken.into_iter().filter_map(asked) {
                 match request {
-                    StateRequest::Read { path, reply } => {
+                    StateRequest::Read { path, reply, .. } => {
                         drop(reply.send(Ok(Versioned { version, value: path.get(&document).cloned() })));
                     }
-                    StateRequest::Patch { ops, if_version, reply, .. } => {
+                    StateRequest::Patch { write: StateWrite { ops, if_version, .. }, reply } => {
                         meddle(&mut document, &mut version);
                         let refused = |code, message| Err(StateError::Refused { code, message, version });
                         let written = match if_version {

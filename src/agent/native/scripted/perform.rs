@@ -61,7 +61,7 @@ impl Stage<'_> {
             Act::Reason(text) => self.voice.reason(&self.asked.fill(cx, text).await?).await?,
             Act::Step { name, acts } => return self.step(name, acts).await,
             Act::Patch(ops) => {
-                cx.patch_state(ops.clone()).await.map_err(refused)?;
+                cx.open_step("patch").within(cx.patch_state(ops.clone())).await.map_err(refused)?;
             }
             Act::Tool { name, args, result } => {
                 let id = self.voice.call(name, args).await?;

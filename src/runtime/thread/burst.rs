@@ -1,0 +1,158 @@
+//! What an agent does at one go inside of its steps: its writes of a document, what it says and the steps it ends are one
+//! commit.
+//!
+//! A write of a step is decided and answered at once, and the agent goes on for as long as it need not wait. Nobody else
+//! sees any of it before all of it is durable, and a crash leaves all of it or nothing.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::agent::StateError;
+use crate::agent::context::{StateRequest, StateWrite};
+use crate::agui::Event;
+
+use super::super::document::{Author, DocumentHandle, Sitting, Write};
+use super::actor::{Broken, Thread};
+use super::append::Logged;
+use super::chunk::Chunk;
+use super::elsewhere::Elsewhere;
+
+/// A burst of more emissions than this is stored although the agent goes on.
+const LONGEST: usize = 256;
+
+/// What is decided, said and not stored yet.
+pub(super) struct Burst {
+    /// The name of the document that is written.
+    document: String,
+    pub(super) sitting: Sitting,
+    /// What was said up to the latest write.
+    pub(super) chunks: Vec<Arc<Chunk>>,
+    /// How many emissions it holds.
+    taken: usize,
+    /// Whether what is predicted is over when it is stored.
+    pub(super) ends_prediction: bool,
+}
+
+/// A write that may happen as far as the agent's definition goes.
+struct Allowed {
+    name: String,
+    document: Arc<DocumentHandle>,
+    write: Write,
+    author: Author,
+}
+
+impl Burst {
+    fn new(document: String, sitting: Sitting) -> Box<Self> {
+        Box::new(Self { document, sitting, chunks: Vec::new(), taken: 0, ends_prediction: false })
+    }
+
+    /// Takes so many emissions more; whether it should be stored now.
+    pub(super) fn is_long_with(&mut self, more: usize) -> bool {
+        self.taken += more;
+        self.taken > LONGEST
+    }
+}
+
+impl Thread {
+    /// Passes on what the agent wants of a document (`None` = its own state). What is not a matter of the burst comes after
+    /// everything before it is durable.
+    pub(super) async fn ask_document(
+        &mut self,
+        name: Option<String>,
+        request: StateRequest,
+        out: &mut Vec<Event>,
+        burst: &mut Option<Box<Burst>>,
+    ) -> Result<(), Broken> {
+        let Some(live) = &mut self.live else { return Ok(()) };
+        let name = name.filter(|name| *name != live.start.document.name);
+        if name.is_none() {
+            live.works_at(&request);
+        }
+        match (request, burst.as_deref()) {
+            (StateRequest::Patch { write, reply }, _) if write.in_step => {
+                Box::pin(self.write_in_burst(name, write, reply, out, burst)).await
+            }
+            (StateRequest::Read { path, in_step: true, reply }, Some(burst))
+                if name.is_none() && burst.document == live.start.document.name =>
+            {
+                drop(reply.send(Ok(burst.sitting.read(&path, &live.author().actor))));
+                Ok(())
+            }
+            (request, _) => {
+                self.store_said(out, burst).await?;
+                self.pass_on(name, request).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Decides a write, after what was said before it, and answers it.
+    async fn write_in_burst(
+        &mut self,
+        name: Option<String>,
+        write: StateWrite,
+        reply: oneshot::Sender<Result<u64, StateError>>,
+        out: &mut Vec<Event>,
+        burst: &mut Option<Box<Burst>>,
+    ) -> Result<(), Broken> {
+        let allowed = match self.allow(name, write) {
+            Ok(allowed) => allowed,
+            Err(refusal) => {
+                drop(reply.send(Err(refusal)));
+                return Ok(());
+            }
+        };
+        let Allowed { name, document, write, author } = allowed;
+        // Who sits at one document must not wait for another one.
+        if burst.as_ref().is_some_and(|burst| burst.document != name) {
+            self.store_said(out, burst).await?;
+        }
+        if burst.is_none() {
+            let Some(live) = &mut self.live else { return Ok(()) };
+            match live.work.alongside(document.sit()).await {
+                Ok(sitting) => *burst = Some(Burst::new(name, sitting)),
+                Err(unavailable) => {
+                    drop(reply.send(Err(StateError::Unavailable { reason: unavailable.reason })));
+                    return Ok(());
+                }
+            }
+        }
+        let burst = burst.as_deref_mut().expect("it was begun above");
+        burst.chunks.extend(self.number(std::mem::take(out)));
+        let told = burst.sitting.write(write, author).await.map_err(|lost| Broken { reason: lost.reason })?;
+        if self.is_own(&burst.document) {
+            self.state_version = self.state_version.max(burst.sitting.version());
+        }
+        // An error means that the agent has stopped waiting.
+        drop(reply.send(told));
+        Ok(())
+    }
+
+    fn allow(&self, name: Option<String>, write: StateWrite) -> Result<Allowed, StateError> {
+        let live = self.live.as_deref().ok_or(StateError::RunIsOver)?;
+        let Some(name) = name else {
+            let (name, document) = (live.start.document.name.clone(), Arc::clone(&live.document));
+            return Ok(Allowed { name, document, write: Write::of_agent(write), author: live.author() });
+        };
+        let (services, thread) = (&self.services, &self.name);
+        let elsewhere = Elsewhere { services, thread, allowed: live.agent.documents(), author: live.author() };
+        let (document, write, author) = elsewhere.allow(&name, write)?;
+        Ok(Allowed { name, document, write, author })
+    }
+
+    fn is_own(&self, document: &str) -> bool {
+        self.live.as_ref().is_some_and(|live| live.start.document.name == document)
+    }
+
+    /// Makes a burst durable, with what was said after its latest write, and shows it.
+    pub(super) async fn store_burst(&mut self, burst: Box<Burst>, rest: Vec<Event>) -> Result<(), Broken> {
+        let Burst { sitting, mut chunks, ends_prediction, .. } = *burst;
+        chunks.extend(self.number(rest));
+        Box::pin(self.commit_log(Logged { chunks, sitting: Some(sitting), ..Logged::default() })).await?;
+        if ends_prediction && let Some(live) = self.live.as_deref_mut() {
+            live.predictor.clear();
+        }
+        Ok(())
+    }
+}
