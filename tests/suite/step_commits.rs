@@ -6,10 +6,10 @@ use coagent_runtime::store::{Kind, StreamKey};
 use serde_json::{Value, json};
 
 use crate::support::events::{results, types};
-use crate::support::faulty::Faulty;
+use crate::support::faulty::{Fault, Faulty};
 use crate::support::model::{called, said};
 use crate::support::server::{Home, say};
-use crate::support::steps::Steps;
+use crate::support::steps::{Steps, Stop};
 
 /// Of the commits that brought this document a version, what else each brought entries.
 fn with_document(store: &Faulty, document: &str) -> Vec<Vec<Kind>> {
@@ -85,6 +85,33 @@ async fn the_last_write_of_a_native_step_is_one_commit_with_its_end() {
     let commits = with_document(&store, "agent/planner:t");
     let journaled = commits.iter().filter(|commit| commit.contains(&Kind::Log) && commit.contains(&Kind::Journal));
     assert!(journaled.count() >= steps, "{commits:?}");
+}
+
+/// A store that fails when a burst is to be stored: what the agent was told is forgotten with the run, which goes on from what
+/// is stored, whether the burst is or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_step_was_not_stored_goes_on_before_it_and_one_whose_step_was_after_it() {
+    for written in [false, true] {
+        let append = json!({ "ops": [{ "op": "add", "path": "/log/-", "value": "one" }] }).to_string();
+        let answers = vec![vec![called(0, "c1", "state_patch", &append)], vec![said("Done.")]];
+        let model = Steps::start(answers, Some(Stop::Unfinished(0))).await;
+        let home = Home::with_agents(&[("helper.md", &model.agent("state: { initial: { log: [] } }"))]);
+        let store = Arc::new(Faulty::new());
+        let server = home.serve_here(store.clone()).await;
+        let mut stream = server.run("helper", &say("t", "u", "go")).await;
+        model.has_stopped().await;
+        store.fails(Fault::Down { written });
+        model.goes_on();
+        assert_eq!(stream.until("RUN_ERROR").await["code"], "internal", "its readers hear that it is lost here");
+        store.works();
+        let events = server.replay("helper", "t").await;
+        assert_eq!(types(&events).last(), Some(&"RUN_FINISHED"), "{events:#?}");
+        let results = results(&events);
+        assert!(results.len() == 1 && results[0]["ok"] == true, "{results:?}");
+        let head = server.get_v1("/state/agent/helper:t").await;
+        assert_eq!((&head.body["data"], &head.body["version"]), (&json!({ "log": ["one"] }), &json!(2)));
+        assert_eq!(model.asked(), [0, 1], "the answer is journaled before its call is made");
+    }
 }
 
 /// Whoever sits at a document keeps others waiting, never out, and loses nothing of theirs.

@@ -73,6 +73,11 @@ impl Steps {
         *self.fake.stop.lock().expect("the stop") = Some(stop);
     }
 
+    /// Says the rest of an answer in which it stopped.
+    pub(crate) fn goes_on(&self) {
+        self.fake.stopped.send_replace(false);
+    }
+
     /// Counts anew.
     pub(crate) fn forget(&self) {
         self.fake.asked.lock().expect("requests").clear();
@@ -112,8 +117,10 @@ async fn answer(State(fake): State<Arc<Fake>>, body: Bytes) -> Response {
     };
     let half = futures_util::stream::iter([Ok::<_, std::io::Error>(frames[..said].concat())]);
     let then = futures_util::stream::once(async move {
+        let mut stopped = fake.stopped.subscribe();
         fake.stopped.send_replace(true);
-        std::future::pending().await
+        stopped.wait_for(|stopped| !stopped).await.expect("the fake lives");
+        Ok(frames[said..].concat())
     });
     ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(half.chain(then))).into_response()
 }
