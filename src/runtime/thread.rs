@@ -3,6 +3,7 @@
 //! One task owns each live thread; it decides, appends to the store, and only then shows.
 
 mod actor;
+mod admit;
 mod append;
 mod audience;
 mod burst;

@@ -19,7 +19,8 @@ pub(crate) enum Fault {
     Full(Option<Kind>),
     /// Reads of entries after so many of them.
     ReadsAfter(usize),
-    /// Commits that touch a document, as by a database that has gone away; some of them are written all the same.
+    /// Commits that touch a document other than the records of runs, as by a database that has gone away; some of them are
+    /// written all the same.
     Down { written: bool },
     /// The next commit that touches a document is late by one that another process makes.
     Overtaken,
@@ -84,7 +85,8 @@ impl Store for Faulty {
         {
             return Err(CommitError::Full);
         }
-        let is_of_document = batch.appends.iter().any(|append| append.stream.kind == Kind::Document);
+        let is_document = |stream: &StreamKey| stream.kind == Kind::Document && !stream.id.starts_with("lifecycle/");
+        let is_of_document = batch.appends.iter().any(|append| is_document(&append.stream));
         if let Some(Fault::Down { written }) = self.fault().filter(|_| is_of_document) {
             if written {
                 self.inner.commit(batch).await?;

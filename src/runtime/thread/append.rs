@@ -1,36 +1,21 @@
-//! What an agent does on its way to the log: admitted, numbered, encoded, stored, and only then shown.
+//! What goes to the log: numbered, encoded, stored, and only then shown.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::access::Principal;
-use crate::agent::context::{AgentRefusal, AgentRequest, Emission, StateRequest};
-use crate::agent::steps::StepNote;
-use crate::agent::{AgentError, RunOutcome};
-use crate::agui::{Event, SequenceError};
-use crate::state::pointer::Pointer;
+use crate::agui::Event;
 use crate::store::{Append, Batch, CommitError, Seq};
 
 use super::super::document::Sitting;
-use super::super::runs::Asked;
-use super::super::types::Names;
 use super::actor::{Broken, Thread};
-use super::burst::Burst;
+use super::admit::Unstored;
 use super::chunk::Chunk;
-use super::elsewhere::Elsewhere;
 use super::journal::Journal;
-use super::live::{Ending, LiveRun};
 
 /// Streamed text is stored when it has grown to this, if it is not stored for its age before.
 const TEXT_BYTES: usize = 4096;
 /// Streamed text is stored at this age, if it is not stored for its size before.
 pub(super) const TEXT_DELAY: Duration = Duration::from_millis(100);
-
-/// Events that are admitted and not shown yet, and the burst that they are stored with.
-type Unstored = (Vec<Event>, Option<Box<Burst>>);
 
 /// What is one commit with the log.
 #[derive(Default)]
@@ -46,195 +31,21 @@ pub(super) struct Logged {
 }
 
 impl Thread {
-    /// Takes what the agent emitted, in order.
-    pub(super) async fn absorb(&mut self, emissions: VecDeque<Emission>) -> Result<(), Broken> {
-        let (rest, burst) = self.admit(emissions).await?;
-        let Some(burst) = burst else { return self.show(rest).await };
-        match self.live.as_mut().and_then(|live| live.work.take_ended()) {
-            Some(ended) => Box::pin(self.finish_after(rest, ended.into(), Some(burst))).await,
-            None => Box::pin(self.store_burst(burst, rest)).await,
-        }
-    }
-
-    /// The last of what the agent emitted, and how it ended: what can share a commit does.
-    pub(super) async fn agent_ended(
-        &mut self,
-        rest: VecDeque<Emission>,
-        ended: Result<RunOutcome, AgentError>,
-    ) -> Result<(), Broken> {
-        let (rest, burst) = self.admit(rest).await?;
-        self.finish_after(rest, ended.into(), burst).await
-    }
-
-    /// Admits emissions, and what the agent does at once after a write of a step; answers the events that are still to be
-    /// shown, and what they are stored with.
-    async fn admit(&mut self, mut emissions: VecDeque<Emission>) -> Result<Unstored, Broken> {
-        let mut out = Vec::with_capacity(emissions.len());
-        let mut burst = None;
-        loop {
-            let taken = emissions.len();
-            for emission in emissions {
-                let Some(live) = &mut self.live else { return Ok((Vec::new(), None)) };
-                match emission {
-                    Emission::Event(event) => {
-                        if let Err(error) = live.story().admit(event, &self.transcript, &mut out) {
-                            return Box::pin(self.finish_out_of_sequence(out, &error, burst)).await;
-                        }
-                    }
-                    Emission::Step(step) => {
-                        if let Err(error) = self.end_step(*step, &mut out, &mut burst).await? {
-                            return Box::pin(self.finish_out_of_sequence(out, &error, burst)).await;
-                        }
-                    }
-                    Emission::State(request) => self.ask_document(None, request, &mut out, &mut burst).await?,
-                    Emission::Document { name, request } => {
-                        self.ask_document(Some(name), request, &mut out, &mut burst).await?;
-                    }
-                    Emission::Agent(request) => {
-                        self.store_said(&mut out, &mut burst).await?;
-                        self.ask(request);
-                    }
-                    Emission::Predict(values) => Box::pin(self.predict(values, &mut out, &mut burst)).await?,
-                }
-            }
-            let (Some(live), Some(unstored)) = (&mut self.live, &mut burst) else { return Ok((out, burst)) };
-            if unstored.is_long_with(taken) {
-                self.store_said(&mut out, &mut burst).await?;
-                return Ok((out, None));
-            }
-            emissions = live.work.at_once().await;
-            if emissions.is_empty() {
-                return Ok((out, burst));
-            }
-        }
-    }
-
-    /// Takes what a step came to, with its last events, and stores both if somebody waits for that.
-    async fn end_step(
-        &mut self,
-        step: StepNote,
-        out: &mut Vec<Event>,
-        burst: &mut Option<Box<Burst>>,
-    ) -> Result<Result<(), SequenceError>, Broken> {
-        let Some(live) = &mut self.live else { return Ok(Ok(())) };
-        let StepNote { path, value, events, durable } = step;
-        for event in events {
-            if let Err(error) = live.story().admit(event, &self.transcript, out) {
-                return Ok(Err(error));
-            }
-        }
-        let position = self.position + out.len() as u64;
-        let is_full = live.journal.as_mut().is_some_and(|journal| {
-            journal.note(path, value, position);
-            journal.is_full()
-        });
-        if is_full || durable.is_some() {
-            self.store_said(out, burst).await?;
-            self.store_steps().await?;
-        }
-        // An error means that the agent has stopped waiting.
-        let _ = durable.map(|durable| durable.send(()));
-        Ok(Ok(()))
-    }
-
-    /// Shows what will probably stand in the agent's state, or nothing any more.
-    async fn predict(
-        &mut self,
-        values: Vec<(Pointer, Value)>,
-        out: &mut Vec<Event>,
-        burst: &mut Option<Box<Burst>>,
-    ) -> Result<(), Broken> {
-        if values.is_empty()
-            && let Some(burst) = burst
-        {
-            burst.ends_prediction = true;
-            return Ok(());
-        }
-        match burst.take() {
-            Some(burst) => self.store_burst(burst, std::mem::take(out)).await?,
-            None => self.show(std::mem::take(out)).await?,
-        }
-        let Some(LiveRun { work, predictor, document, agent, .. }) = self.live.as_deref_mut() else { return Ok(()) };
-        let view = document.view(&Names::of_actor(&format!("agent:{}", agent.id())));
-        // What is hidden from the agent, it cannot take back.
-        match values.is_empty() || view.is_some_and(|view| !view.sees_all()) {
-            true => predictor.clear(),
-            false => work.alongside(Box::pin(predictor.predict(values, document))).await,
-        }
-        Ok(())
-    }
-
-    /// Passes on what the agent wants of a document (`None` = its own state); that answers the agent itself.
-    pub(super) async fn pass_on(&mut self, name: Option<String>, request: StateRequest) {
-        let Some(live) = &mut self.live else { return };
-        let author = live.author();
-        let Some(name) = name else {
-            return live.work.alongside(live.document.serve(request, author)).await;
-        };
-        let (services, thread) = (&self.services, &self.name);
-        let elsewhere = Elsewhere { services, thread, allowed: live.agent.documents(), author };
-        live.work.alongside(Box::pin(elsewhere.serve(&name, request))).await;
-    }
-
     /// Makes everything durable that was done so far: what is asked next comes after it.
-    pub(super) async fn store_said(
-        &mut self,
-        out: &mut Vec<Event>,
-        burst: &mut Option<Box<Burst>>,
-    ) -> Result<(), Broken> {
+    pub(super) async fn store(&mut self, unstored: &mut Unstored) -> Result<(), Broken> {
+        let Unstored { events, burst } = unstored;
         if let Some(burst) = burst.take() {
-            return Box::pin(self.store_burst(burst, std::mem::take(out))).await;
+            return Box::pin(self.store_burst(burst, std::mem::take(events))).await;
         }
         let text_waits = self.live.as_ref().is_some_and(|live| live.text.waits());
-        if out.is_empty() && !text_waits {
-            return Ok(());
-        }
-        let events = std::mem::take(out);
-        // Boxed, because mostly nothing was said in between.
-        Box::pin(async move {
-            self.show(events).await?;
-            self.append(Vec::new()).await
-        })
-        .await
-    }
-
-    /// Ends a run whose agent broke the rules of the sequence, after what was admitted; nothing is left to show.
-    async fn finish_out_of_sequence(
-        &mut self,
-        out: Vec<Event>,
-        error: &SequenceError,
-        burst: Option<Box<Burst>>,
-    ) -> Result<Unstored, Broken> {
-        let failed = AgentError::new("invalid_sequence", error.to_string());
-        self.finish_after(out, Ending::Failed(failed), burst).await?;
-        Ok((Vec::new(), None))
-    }
-
-    /// Passes on what the agent wants of another one; whoever serves it answers the agent itself.
-    fn ask(&self, request: AgentRequest) {
-        let Some(live) = &self.live else { return };
-        let refused = |request: AgentRequest, message: String| {
-            drop(request.reply.send(Err(AgentRefusal { code: "forbidden".to_owned(), message })));
-        };
-        if !live.agent.may_ask(&request.agent) {
-            let message = format!("agent `{}` is not among those that this one may ask", request.agent);
-            return refused(request, message);
-        }
-        let asked = Asked {
-            principal: Principal { tenant: self.name.tenant.clone(), subject: self.name.owner.clone() },
-            agent: live.start.agent.clone(),
-            run_id: live.start.run_id.clone(),
-            cause: live.start.cause.clone(),
-            thread_id: self.name.id.clone(),
-            request,
-        };
-        if let Err(error) = self.services.asked.try_send(asked) {
-            refused(error.into_inner().request, "too many agents are asked at this moment: try again".to_owned());
+        match events.is_empty() && !text_waits {
+            true => Ok(()),
+            false => self.append(std::mem::take(events)).await,
         }
     }
 
     /// Shows admitted events: streamed text at once, everything else when it is durable.
-    async fn show(&mut self, events: Vec<Event>) -> Result<(), Broken> {
+    pub(super) async fn show(&mut self, events: Vec<Event>) -> Result<(), Broken> {
         if events.is_empty() {
             return Ok(());
         }
@@ -281,7 +92,7 @@ impl Thread {
     }
 
     /// Makes durable what the run's journal has to take, if it did not go with events.
-    async fn store_steps(&mut self) -> Result<(), Broken> {
+    pub(super) async fn store_steps(&mut self) -> Result<(), Broken> {
         let waits = self.live.as_ref().and_then(|live| live.journal.as_ref()).and_then(Journal::append).is_some();
         if waits {
             Box::pin(self.commit_log(Logged::default())).await?;

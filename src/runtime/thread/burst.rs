@@ -14,6 +14,7 @@ use crate::agui::Event;
 
 use super::super::document::{Author, DocumentHandle, Sitting, Write};
 use super::actor::{Broken, Thread};
+use super::admit::Unstored;
 use super::append::Logged;
 use super::chunk::Chunk;
 use super::elsewhere::Elsewhere;
@@ -61,17 +62,16 @@ impl Thread {
         &mut self,
         name: Option<String>,
         request: StateRequest,
-        out: &mut Vec<Event>,
-        burst: &mut Option<Box<Burst>>,
+        unstored: &mut Unstored,
     ) -> Result<(), Broken> {
         let Some(live) = &mut self.live else { return Ok(()) };
         let name = name.filter(|name| *name != live.start.document.name);
         if name.is_none() {
             live.works_at(&request);
         }
-        match (request, burst.as_deref()) {
+        match (request, unstored.burst.as_deref()) {
             (StateRequest::Patch { write, reply }, _) if write.in_step => {
-                Box::pin(self.write_in_burst(name, write, reply, out, burst)).await
+                Box::pin(self.write_in_burst(name, write, reply, unstored)).await
             }
             (StateRequest::Read { path, in_step: true, reply }, Some(burst))
                 if name.is_none() && burst.document == live.start.document.name =>
@@ -80,7 +80,7 @@ impl Thread {
                 Ok(())
             }
             (request, _) => {
-                self.store_said(out, burst).await?;
+                self.store(unstored).await?;
                 self.pass_on(name, request).await;
                 Ok(())
             }
@@ -93,8 +93,7 @@ impl Thread {
         name: Option<String>,
         write: StateWrite,
         reply: oneshot::Sender<Result<u64, StateError>>,
-        out: &mut Vec<Event>,
-        burst: &mut Option<Box<Burst>>,
+        unstored: &mut Unstored,
     ) -> Result<(), Broken> {
         let allowed = match self.allow(name, write) {
             Ok(allowed) => allowed,
@@ -105,21 +104,21 @@ impl Thread {
         };
         let Allowed { name, document, write, author } = allowed;
         // Who sits at one document must not wait for another one.
-        if burst.as_ref().is_some_and(|burst| burst.document != name) {
-            self.store_said(out, burst).await?;
+        if unstored.burst.as_ref().is_some_and(|burst| burst.document != name) {
+            self.store(unstored).await?;
         }
-        if burst.is_none() {
+        if unstored.burst.is_none() {
             let Some(live) = &mut self.live else { return Ok(()) };
             match live.work.alongside(document.sit()).await {
-                Ok(sitting) => *burst = Some(Burst::new(name, sitting)),
+                Ok(sitting) => unstored.burst = Some(Burst::new(name, sitting)),
                 Err(unavailable) => {
                     drop(reply.send(Err(StateError::Unavailable { reason: unavailable.reason })));
                     return Ok(());
                 }
             }
         }
-        let burst = burst.as_deref_mut().expect("it was begun above");
-        burst.chunks.extend(self.number(std::mem::take(out)));
+        let burst = unstored.burst.as_deref_mut().expect("it was begun above");
+        burst.chunks.extend(self.number(std::mem::take(&mut unstored.events)));
         let told = burst.sitting.write(write, author).await.map_err(|lost| Broken { reason: lost.reason })?;
         if self.is_own(&burst.document) {
             self.state_version = self.state_version.max(burst.sitting.version());

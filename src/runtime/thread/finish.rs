@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use crate::agent::AgentError;
-use crate::agui::Event;
 use crate::store::CommitError;
 
 use super::super::document::Sitting;
 use super::actor::{Broken, Owed, RunNote, Thread};
+use super::admit::Unstored;
 use super::append::Logged;
-use super::burst::Burst;
 use super::chunk::Chunk;
 use super::lifecycle::AlongWith;
 use super::live::Ending;
@@ -19,16 +18,12 @@ use super::record::{RunFacts, RunRecord, RunStart};
 impl Thread {
     /// Ends the live run: closers and terminal, the stored record, the transcript.
     pub(super) async fn finish(&mut self, ending: Ending) -> Result<(), Broken> {
-        self.finish_after(Vec::new(), ending, None).await
+        self.finish_after(Unstored::default(), ending).await
     }
 
-    /// As [`finish`](Self::finish), after events that were admitted and not shown yet, and a burst: all of it is one commit.
-    pub(super) async fn finish_after(
-        &mut self,
-        mut out: Vec<Event>,
-        ending: Ending,
-        burst: Option<Box<Burst>>,
-    ) -> Result<(), Broken> {
+    /// As [`finish`](Self::finish), after what is not stored yet: all of it is one commit.
+    pub(super) async fn finish_after(&mut self, unstored: Unstored, ending: Ending) -> Result<(), Broken> {
+        let Unstored { events: mut out, burst } = unstored;
         let Some(live) = &mut self.live else { return Ok(()) };
         live.work.stop();
         let status = match live.story().end(ending, &mut out) {
