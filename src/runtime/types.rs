@@ -34,7 +34,7 @@ struct Views {
 /// Who looks, in the words of `x-access`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Names {
-    names: Vec<String>,
+    actor: String,
     secrets: bool,
 }
 
@@ -43,18 +43,20 @@ impl Names {
         Self::of_actor(&principal.actor())
     }
 
-    /// As commits name the one who wrote. The local principal of a server without authentication has `role:local`.
+    /// As commits name the one who wrote.
     pub(crate) fn of_actor(actor: &str) -> Self {
-        let mut names = vec![actor.to_owned()];
-        if actor == Principal::local().actor() {
-            names.push("role:local".to_owned());
-        }
-        Self { names, secrets: false }
+        Self { actor: actor.to_owned(), secrets: false }
     }
 
     /// With what is secret, for those with the right `admin`.
     pub(crate) fn with_secrets(self) -> Self {
         Self { secrets: true, ..self }
+    }
+
+    /// All of them. The local principal of a server without authentication has `role:local`.
+    fn all(&self) -> Vec<&str> {
+        let is_local = self.actor == Principal::local().actor();
+        std::iter::once(self.actor.as_str()).chain(is_local.then_some("role:local")).collect()
     }
 }
 
@@ -95,8 +97,7 @@ impl DocumentTypes {
         if views.made.len() >= VIEWS {
             views.made.clear();
         }
-        let borrowed: Vec<&str> = names.names.iter().map(String::as_str).collect();
-        let view = Arc::new(schema.view(&Reader { names: &borrowed, secrets: names.secrets }));
+        let view = Arc::new(schema.view(&Reader { names: &names.all(), secrets: names.secrets }));
         views.made.insert(key, Arc::clone(&view));
         Some(view)
     }

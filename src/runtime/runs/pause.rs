@@ -37,7 +37,8 @@ impl Paused {
     }
 
     pub(crate) fn has(&self, tenant: &str, agent: &str) -> bool {
-        self.agents().contains(&(tenant.to_owned(), agent.to_owned()))
+        let agents = self.agents();
+        !agents.is_empty() && agents.contains(&(tenant.to_owned(), agent.to_owned()))
     }
 
     /// Wakes when an agent was resumed.
