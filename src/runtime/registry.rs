@@ -58,14 +58,15 @@ impl<K: Eq + Hash + Clone, H> Registry<K, H> {
 
     /// As [`get_or_start`](Self::get_or_start), unless that would be one owner too many.
     pub(crate) fn get_or_start_within(&self, key: &K, start: impl FnOnce(OwnerId) -> H) -> Result<Arc<H>, NoRoom> {
-        let live = self.live();
-        let (count, is_new) = (live.owners.len(), !live.owners.contains_key(key));
-        drop(live);
-        if is_new && count >= self.bound / 4 * 3 {
+        let mut live = self.live();
+        if let Some((_, handle)) = live.owners.get(key) {
+            return Ok(Arc::clone(handle));
+        }
+        let count = live.owners.len();
+        if count >= self.bound / 4 * 3 {
             self.crowded.notify_waiters();
         }
-        // Callers that race here may pass the bound by as many as they are.
-        if is_new && count >= self.bound { Err(NoRoom) } else { Ok(self.get_or_start(key, start)) }
+        if count >= self.bound { Err(NoRoom) } else { Ok(live.start(key, start)) }
     }
 
     /// Waits until room becomes scarce; an owner that is idle then had better leave.
@@ -79,11 +80,7 @@ impl<K: Eq + Hash + Clone, H> Registry<K, H> {
         if let Some((_, handle)) = live.owners.get(key) {
             return Arc::clone(handle);
         }
-        live.last.0 += 1;
-        let owner = live.last;
-        let handle = Arc::new(start(owner));
-        live.owners.insert(key.clone(), (owner, Arc::clone(&handle)));
-        handle
+        live.start(key, start)
     }
 
     fn live(&self) -> MutexGuard<'_, Live<K, H>> {
@@ -161,6 +158,17 @@ impl<K: Eq + Hash + Clone, H> Registry<K, H> {
 
     pub(crate) fn handles(&self) -> Vec<Arc<H>> {
         self.live().owners.values().map(|(_, handle)| Arc::clone(handle)).collect()
+    }
+}
+
+impl<K: Eq + Hash + Clone, H> Live<K, H> {
+    /// Starts the owner of a key that has none.
+    fn start(&mut self, key: &K, start: impl FnOnce(OwnerId) -> H) -> Arc<H> {
+        self.last.0 += 1;
+        let owner = self.last;
+        let handle = Arc::new(start(owner));
+        self.owners.insert(key.clone(), (owner, Arc::clone(&handle)));
+        handle
     }
 }
 
