@@ -1,7 +1,7 @@
 //! Who is at a document right now. It is told to those who ask and never stored.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -13,12 +13,13 @@ use tokio::sync::watch;
 const SEATS: usize = 1000;
 
 /// The peers at one document.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Room {
     /// A lock, because any number of sessions come and go while others read; held for a map access or one encoding,
     /// never across an await.
     peers: Mutex<Peers>,
-    changes: watch::Sender<u64>,
+    /// Made for the first one who looks; who comes later than a change finds it among the peers.
+    changes: OnceLock<watch::Sender<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -46,12 +47,6 @@ pub struct Presence {
     seat: String,
 }
 
-impl Default for Room {
-    fn default() -> Self {
-        Self { peers: Mutex::default(), changes: watch::Sender::new(0) }
-    }
-}
-
 impl Room {
     /// Sits down. The first seat of a connection is called as the connection, a further one, on another of its channels,
     /// `<connection>/<channel>`.
@@ -73,13 +68,19 @@ impl Room {
             peers.encoded = None;
             seat
         };
-        self.changes.send_modify(|changes| *changes += 1);
+        self.changed();
         Ok(Presence { room: Arc::clone(self), seat })
     }
 
     /// Wakes at every change.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.changes.get_or_init(|| watch::Sender::new(0)).subscribe()
+    }
+
+    fn changed(&self) {
+        if let Some(changes) = self.changes.get() {
+            changes.send_modify(|changes| *changes += 1);
+        }
     }
 
     /// `{seat: {"principal","data"}}` of everybody here.
@@ -107,7 +108,7 @@ impl Presence {
             peer.data = data;
             peers.encoded = None;
         }
-        self.room.changes.send_modify(|changes| *changes += 1);
+        self.room.changed();
     }
 }
 
@@ -122,6 +123,6 @@ impl Drop for Presence {
                 peers.seats = BTreeMap::new();
             }
         }
-        self.room.changes.send_modify(|changes| *changes += 1);
+        self.room.changed();
     }
 }
