@@ -150,6 +150,11 @@ impl Services {
     /// Keeps an agent's definition for runs that may outlive this process, once.
     pub(in crate::runtime) async fn keep(&self, agent: &Hosted, tenant: &str) -> Result<(), CommitError> {
         let Some(files) = agent.to_be_kept(tenant) else { return Ok(()) };
+        // Boxed, because mostly it was kept with an earlier run.
+        Box::pin(self.keep_files(agent, tenant, files)).await
+    }
+
+    async fn keep_files(&self, agent: &Hosted, tenant: &str, files: &Files) -> Result<(), CommitError> {
         let mut append = Append::to(stream(tenant, agent.hash()), Seq::ZERO);
         append.entries = vec![NewEntry::one(serde_json::to_vec(files).expect("texts are JSON"))];
         match self.store.commit(append.into()).await {

@@ -28,7 +28,7 @@ impl Runtime {
         match request.agent.run_spec().concurrency.on_conflict {
             OnConflict::Reject => self.start_now(request, thread).await,
             OnConflict::Supersede => {
-                self.supersede(thread).await?;
+                Box::pin(self.supersede(thread)).await?;
                 self.start_now(request, thread).await
             }
             OnConflict::Enqueue | OnConflict::Coalesce => {
@@ -45,7 +45,8 @@ impl Runtime {
                 }
                 let (stream, begun) = oneshot::channel();
                 let (posted_id, thread_id) = (ticket.posted_id(), thread.id.clone());
-                self.wait(&agent, ticket, Client { headers, encoding, stream }).await?;
+                // Boxed, because mostly the thread is free.
+                Box::pin(self.wait(&agent, ticket, Client { headers, encoding, stream })).await?;
                 Ok(FrameStream::later(async move {
                     match begun.await {
                         Ok(Ok(stream)) => Ok(stream),

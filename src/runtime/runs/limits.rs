@@ -121,7 +121,9 @@ impl Runtime {
         if !daily.is_limited() {
             return Ok(None);
         }
-        let (ended, used) = self.services.ledger.today_of(self.services.store.as_ref(), tenant, agent.id()).await?;
+        // Boxed, because most agents have no such limit.
+        let today = Box::pin(self.services.ledger.today_of(self.services.store.as_ref(), tenant, agent.id()));
+        let (ended, used) = today.await?;
         let begun = self.services.live_runs.of_agent(agent.id()) + self.services.queue.waiting_of(agent.id());
         if let Some(most) = daily.runs.filter(|most| ended + begun as u64 >= *most) {
             return Ok(Some(format!("agent `{}` has had the {most} runs that it may have in a day", agent.id())));

@@ -224,7 +224,8 @@ impl Thread {
             name,
             summary,
             transcript: Transcript::default(),
-            runs: Vec::new(),
+            // Most threads have one run, and a vector that grows takes room for four.
+            runs: Vec::with_capacity(1),
             runs_seq,
             log_seq,
             log_lineage: Arc::from(""),

@@ -20,9 +20,10 @@ use super::{StopReason, ThreadRef};
 #[derive(Debug, Clone)]
 pub(super) struct AlongWith {
     pub(super) batch: Batch,
-    pub(super) life: Life,
+    /// Boxed, as the rest is: all of this is moved and kept with threads that have no use for it.
+    pub(super) life: Box<Life>,
     /// What waits again afterwards, and from when on.
-    again: Option<(Ticket, i64)>,
+    again: Option<Box<(Ticket, i64)>>,
     /// Whether its end sets triggers off.
     sets_off: bool,
 }
@@ -38,7 +39,7 @@ impl AlongWith {
     pub(super) fn start_of(begins: Begins, watchers: &Watchers) -> Self {
         let Begins { mut life, settle } = begins;
         let batch = life.next_with(Batch { settle, ..Batch::default() }, watchers);
-        Self { batch, life, again: None, sets_off: false }
+        Self { batch, life: Box::new(life), again: None, sets_off: false }
     }
 
     /// With the end of a run on `thread` that told this, and what that sets off; what it did is counted from what it told
@@ -77,7 +78,7 @@ impl AlongWith {
                 Verdict::Again(wait) => {
                     let due_at_ms = now_ms() + i64::try_from(wait.as_millis()).unwrap_or(i64::MAX / 2);
                     put.push(plan.ticket.item(due_at_ms));
-                    again = Some((plan.ticket.clone(), due_at_ms));
+                    again = Some(Box::new((plan.ticket.clone(), due_at_ms)));
                     (record.status, record.finished_at) = (RunStatus::Queued, None);
                     record.attempt += 1;
                 }
@@ -93,7 +94,7 @@ impl AlongWith {
         let sets_off = !set_off.is_empty();
         put.extend(set_off);
         let batch = life.next_with(Batch { put, ..Batch::default() }, watchers);
-        Self { batch, life, again, sets_off }
+        Self { batch, life: Box::new(life), again, sets_off }
     }
 
     /// It is stored.
@@ -101,8 +102,9 @@ impl AlongWith {
         if self.sets_off {
             services.watchers.ring();
         }
-        if let Some((ticket, due_at_ms)) = &self.again {
-            return services.wait_again(ticket.clone(), self.life.clone(), *due_at_ms);
+        if let Some(again) = &self.again {
+            let (ticket, due_at_ms) = again.as_ref();
+            return services.wait_again(ticket.clone(), Life::clone(&self.life), *due_at_ms);
         }
         self.life.show(services);
         services.standings.saw(self.life.tenant(), &self.life.told);

@@ -56,10 +56,13 @@ impl Thread {
         if let Some(live) = self.live_start() {
             return Err(StartFailure::Refused(StartError::Busy { run_id: live.run_id.clone() }));
         }
-        match self.settle().await {
-            Ok(()) => {}
-            Err(error @ CommitError::Stale { .. }) => return Err(Broken::from(error).into()),
-            Err(error) => return Err(StartFailure::Refused(StartError::Unavailable { reason: error.to_string() })),
+        // Boxed, as all is that seldom happens here: a start is as large as the largest thing that it may wait for.
+        if self.owed.is_some() {
+            match Box::pin(self.settle()).await {
+                Ok(()) => {}
+                Err(error @ CommitError::Stale { .. }) => return Err(Broken::from(error).into()),
+                Err(error) => return Err(StartFailure::Refused(StartError::Unavailable { reason: error.to_string() })),
+            }
         }
         let Starting { request, cause, wants_stream, from_queue } = request;
         let StartRun { principal, agent, mut input, headers, encoding } = request;
@@ -76,7 +79,7 @@ impl Thread {
         let resolved = self.transcript.resolve(std::mem::take(&mut input.messages), terms);
         let followed = if from_queue.is_none() { self.follows(&resolved) } else { None };
         let too_long = match &followed {
-            Some(cause) => self.chain_is_over(cause, &agent).await?,
+            Some(cause) => Box::pin(self.chain_is_over(cause, &agent)).await?,
             None => None,
         };
         let cause = followed.unwrap_or(cause);
@@ -86,7 +89,9 @@ impl Thread {
         let author = Author { actor: principal.actor(), run_id: None, is_resumed: false, may_write: None };
         let (posted, unreadable) = posted_state(&input);
         let posted = match (&self.ghosts, posted) {
-            (Some((of, ghosts)), Some(state)) if *of == document_ref => Some(ghosts.laid(state, &document).await),
+            (Some((of, ghosts)), Some(state)) if *of == document_ref => {
+                Some(Box::pin(ghosts.laid(state, &document)).await)
+            }
             (_, posted) => posted,
         };
         let begun = document.begin(agent.initial_state(), posted.map(|state| (state, evidence)), author).await;
@@ -126,7 +131,8 @@ impl Thread {
             .is_durable()
             .then(|| Journal::new(self.name.journal(), Asked::new(&input, &resolved, &self.transcript)));
         along.batch.appends.extend(journal.as_ref().and_then(Journal::append));
-        self.open_log(&mut story, &start, &input, unreadable.or(rejected), along.batch.clone()).await?;
+        let batch = std::mem::take(&mut along.batch);
+        self.open_log(&mut story, &start, &input, unreadable.or(rejected), batch).await?;
         journal.iter_mut().for_each(Journal::stored);
         along.show(&self.services);
 
@@ -134,7 +140,7 @@ impl Thread {
         let entered = self.services.live_runs.enter(&start, &self.name);
         let meter = Arc::default();
         let work = self.work(&agent, asked, Past::default(), &meter, too_long);
-        let begun = LiveBegun { start, agent, document, snapshot, life: along.life, meter, entered };
+        let begun = LiveBegun { start, agent, document, snapshot, life: *along.life, meter, entered };
         let live = LiveRun::new(begun, work, journal, story);
         let follow = wants_stream
             .then(|| Follow::own_run(&self.services, &self.name, &self.tail, &live, dialect).encoded(encoding));
