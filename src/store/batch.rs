@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use uuid::Uuid;
+use uuid::fmt::Simple;
 
 use super::{Fence, Seq, Settle, StreamKey, Tenant, WorkItem};
 
@@ -98,6 +100,7 @@ pub struct Committed {
 
 /// A new lineage: 62 random bits, so that it stays short in the ids clients resume by.
 pub(super) fn mint_epoch() -> Arc<str> {
-    let (_, random) = uuid::Uuid::now_v7().as_u64_pair();
-    format!("{random:016x}").into()
+    let mut text = [0; Simple::LENGTH];
+    let random: &str = &Uuid::now_v7().simple().encode_lower(&mut text)[16..];
+    Arc::from(random)
 }

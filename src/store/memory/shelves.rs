@@ -97,7 +97,8 @@ impl Shelves {
 
     pub(super) fn refuse_stale(&self, appends: &[Append]) -> Result<(), CommitError> {
         // Where earlier appends of the batch will have left their streams; a lone append needs no book.
-        let mut ahead: HashMap<&StreamKey, Seq> = HashMap::new();
+        let book = if appends.len() > 1 { appends.len() } else { 0 };
+        let mut ahead: HashMap<&StreamKey, Seq> = HashMap::with_capacity(book);
         for append in appends {
             let stored = || self.stream(&append.stream).map_or(Seq::ZERO, |stream| stream.seq);
             let actual = ahead.get(&append.stream).copied().unwrap_or_else(stored);
