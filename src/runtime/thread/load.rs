@@ -117,10 +117,13 @@ impl Thread {
     }
 
     /// The append to the stream of runs that updates what lists show.
-    pub(super) fn summary_append(&self) -> Append {
+    pub(super) fn summary_append(&mut self) -> Append {
         let mut append = Append::to(self.name.runs(), self.runs_seq);
-        let summary = Summary { heard_to: self.heard_to(), ..self.summary.clone() };
-        append.summary = Some(summary.encode());
+        // Only written here: what was heard counts as kept when it is stored.
+        let heard_to = self.heard_to();
+        let kept = std::mem::replace(&mut self.summary.heard_to, heard_to);
+        append.summary = Some(self.summary.encode());
+        self.summary.heard_to = kept;
         append
     }
 }

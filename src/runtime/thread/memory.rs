@@ -57,7 +57,8 @@ impl Thread {
         if heard_to == self.summary.heard_to {
             return;
         }
-        match self.services.store.commit(self.summary_append().into()).await {
+        let append = self.summary_append();
+        match self.services.store.commit(append.into()).await {
             Ok(_) => self.summary.heard_to = heard_to,
             Err(error) => {
                 tracing::debug!(thread = %self.name.id, %error, "the next post counts as one that may have missed an end")
