@@ -2,7 +2,7 @@
 //!
 //! It follows from the runs and is written after them, at most a few times a second; a restart writes it anew.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -28,10 +28,14 @@ pub(crate) struct Standings {
     changed: Notify,
 }
 
+/// Of agents, by tenant and then by id: a run of one that is known makes no new keys.
 #[derive(Debug, Default)]
-struct News {
-    touched: BTreeSet<(String, String)>,
-    last: HashMap<(String, String), LastRun>,
+struct News(BTreeMap<String, BTreeMap<String, OfAgent>>);
+
+#[derive(Debug, Default)]
+struct OfAgent {
+    is_touched: bool,
+    last: Option<LastRun>,
 }
 
 /// The run of an agent that began or ended last.
@@ -70,25 +74,46 @@ struct Today {
 impl Standings {
     /// Something about an agent changed.
     pub(crate) fn touch(&self, tenant: &str, agent: &str) {
-        self.news().touched.insert((tenant.to_owned(), agent.to_owned()));
+        self.news().of(tenant, agent).is_touched = true;
         self.changed.notify_one();
     }
 
     /// A run began, waits or ended.
     pub(crate) fn saw(&self, tenant: &str, run: &Lifecycle) {
-        let key = (tenant.to_owned(), run.agent.clone());
         let (run_id, status, finished_at) = (run.run_id.clone(), run.status, run.finished_at.clone());
         let mut news = self.news();
+        let of_agent = news.of(tenant, &run.agent);
+        of_agent.is_touched = true;
         if status != RunStatus::Queued {
-            news.last.insert(key.clone(), LastRun { run_id, status, finished_at });
+            of_agent.last = Some(LastRun { run_id, status, finished_at });
         }
-        news.touched.insert(key);
         drop(news);
         self.changed.notify_one();
     }
 
     fn news(&self) -> MutexGuard<'_, News> {
         self.news.lock().expect("no code panics while it holds this lock")
+    }
+}
+
+impl News {
+    fn of(&mut self, tenant: &str, agent: &str) -> &mut OfAgent {
+        if !self.0.get(tenant).is_some_and(|agents| agents.contains_key(agent)) {
+            self.0.entry(tenant.to_owned()).or_default().entry(agent.to_owned()).or_default();
+        }
+        let agents = self.0.get_mut(tenant).expect("the lines above put it there");
+        agents.get_mut(agent).expect("the lines above put it there")
+    }
+
+    /// The agents of which there is something new, in order; it is no longer new.
+    fn take_touched(&mut self) -> Vec<(String, String)> {
+        let mut touched = Vec::new();
+        for (tenant, agents) in &mut self.0 {
+            let new =
+                agents.iter_mut().filter_map(|(agent, news)| std::mem::take(&mut news.is_touched).then_some(agent));
+            touched.extend(new.map(|agent| (tenant.clone(), agent.clone())));
+        }
+        touched
     }
 }
 
@@ -120,7 +145,7 @@ fn touch_all(services: &Services, agents: &Agents) {
 }
 
 async fn write_news(services: &Arc<Services>, agents: &Agents) {
-    let touched = std::mem::take(&mut services.standings.news().touched);
+    let touched = services.standings.news().take_touched();
     for (tenant, agent) in touched {
         if let Err(error) = write(services, agents, &tenant, &agent).await {
             tracing::warn!(%agent, %error, "the lifecycle document of an agent could not be written");
@@ -136,7 +161,7 @@ async fn write(services: &Arc<Services>, agents: &Agents, tenant: &str, agent: &
         Some(entry) => entry.status(),
         None => "absent",
     };
-    let last_run = services.standings.news().last.get(&(tenant.to_owned(), agent.to_owned())).cloned();
+    let last_run = services.standings.news().of(tenant, agent).last.clone();
     let standing = Standing {
         agent,
         status,
