@@ -266,15 +266,18 @@ impl Thread {
 
     async fn wake(&mut self, inbox: &mut mpsc::Receiver<Box<Command>>) -> Wake {
         let Some(live) = &mut self.live else {
+            // One timer here and one below, because a timer is a good part of an idle thread's task. What is owed is tried
+            // again long before the thread counts as idle.
+            let time = if self.owed.is_some() { RETRY } else { IDLE };
             return tokio::select! {
                 command = inbox.recv() => Wake::Command(command),
-                () = tokio::time::sleep(RETRY), if self.owed.is_some() => Wake::DebtIsDue,
-                () = tokio::time::sleep(IDLE) => Wake::Idle,
+                () = tokio::time::sleep(time) => if self.owed.is_some() { Wake::DebtIsDue } else { Wake::Idle },
                 () = self.services.threads.crowded() => Wake::Idle,
             };
         };
         let text_is_due = live.text.since.map(|since| since + TEXT_DELAY);
         let time_is_up = live.time.ends();
+        let due = [text_is_due, time_is_up].into_iter().flatten().min();
         tokio::select! {
             biased;
             command = inbox.recv() => Wake::Command(command),
@@ -282,8 +285,10 @@ impl Thread {
                 live.time.progress();
                 Wake::Agent(step)
             }
-            () = until(text_is_due), if text_is_due.is_some() => Wake::TextIsDue,
-            () = until(time_is_up), if time_is_up.is_some() => Wake::TimeIsUp(live.time.why()),
+            () = until(due), if due.is_some() => match text_is_due == due {
+                true => Wake::TextIsDue,
+                false => Wake::TimeIsUp(live.time.why()),
+            },
         }
     }
 
