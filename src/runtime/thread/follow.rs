@@ -163,7 +163,8 @@ impl Follow {
                 }
                 return Ok(None);
             }
-            if let Some(sent) = self.last_sent {
+            // Nothing more is to be gathered when the run is over.
+            if let Some(sent) = self.last_sent.filter(|_| !self.tail.ends_after(self.position)) {
                 tokio::time::sleep_until(sent + GATHER).await;
             }
             self.new_entries.mark_unchanged();

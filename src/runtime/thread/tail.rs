@@ -81,6 +81,12 @@ impl Tail {
         }
     }
 
+    /// Whether the last position after a cursor is the terminal of a run.
+    pub(crate) fn ends_after(&self, position: u64) -> bool {
+        let ring = self.ring.lock().expect("no code panics while it holds this lock");
+        ring.chunks.back().is_some_and(|chunk| chunk.terminal && chunk.last() > position)
+    }
+
     /// Shows durable chunks. They take the place of provisional ones that covered the same positions.
     pub(crate) fn publish(&self, chunks: impl IntoIterator<Item = Arc<Chunk>>) {
         self.append(chunks, true);
