@@ -95,9 +95,21 @@ pub struct Change {
     pub inverse: Vec<Operation>,
     /// Places that others wrote since the writer looked, with what is lost there.
     pub conflicts: Vec<Conflict>,
+    trace: Trace,
+}
+
+/// What a change did beside its operations: with its inverse it can be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trace {
     growth: i64,
     /// Whether the version before was a tombstone.
     revives: bool,
+}
+
+impl Change {
+    pub fn trace(&self) -> Trace {
+        self.trace
+    }
 }
 
 /// Why nothing was changed.
@@ -216,16 +228,25 @@ impl Document {
         self.version += 1;
         self.grow(growth);
         let revives = std::mem::replace(&mut self.deleted, true);
-        Change { version: self.version, ops: effects, inverse, conflicts: Vec::new(), growth, revives }
+        Change { version: self.version, ops: effects, inverse, conflicts: Vec::new(), trace: Trace { growth, revives } }
     }
 
     /// Takes back the latest change.
     pub fn revert(&mut self, change: &Change) {
-        assert_eq!(self.version, change.version, "only the latest change can be taken back");
-        patch::replay(&mut self.body, &change.inverse).expect("an inverse applies to the body that its change made");
+        self.take_back((change.version, &change.inverse), change.trace);
+    }
+
+    /// Takes back the latest change by its record.
+    pub fn revert_commit(&mut self, commit: &Commit, trace: Trace) {
+        self.take_back((commit.version, &commit.inverse), trace);
+    }
+
+    fn take_back(&mut self, (version, inverse): (u64, &[Operation]), trace: Trace) {
+        assert_eq!(self.version, version, "only the latest change can be taken back");
+        patch::replay(&mut self.body, inverse).expect("an inverse applies to the body that its change made");
         self.version -= 1;
-        self.deleted = change.revives;
-        self.grow(-change.growth);
+        self.deleted = trace.revives;
+        self.grow(-trace.growth);
     }
 
     /// Applies a commit of the log, which must be the next version.

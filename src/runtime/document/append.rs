@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use crate::agent::StateError;
-use crate::state::document::{Change, Commit};
+use crate::state::document::{Commit, Trace};
 use crate::state::history::Skipped;
 use crate::store::{Append, Batch, CommitError, Committed, NewEntry, Seq, WorkItem};
 
@@ -43,7 +43,8 @@ pub(super) struct Pending {
 pub(super) enum Decision {
     Changed {
         commit: Arc<Commit>,
-        change: Change,
+        /// To take it back.
+        trace: Trace,
         /// Who had made the version before.
         before: Stamp,
         /// What it sets off.
@@ -262,8 +263,8 @@ impl Live {
     pub(super) fn take_back(&mut self, error: &DocumentError) {
         self.clients.clear();
         for Pending { reply, decided, .. } in self.pending.drain(..).rev() {
-            if let Decision::Changed { change, before, .. } = decided {
-                self.document.revert(&change);
+            if let Decision::Changed { commit, trace, before, .. } = decided {
+                self.document.revert_commit(&commit, trace);
                 self.latest = before;
             }
             reply.refuse(error.clone());

@@ -92,8 +92,8 @@ impl Live {
         let pending = self.pending.last().expect("it was decided just now");
         let accepted = self.accepted(pending);
         let pending = self.pending.last_mut().expect("it was decided just now");
-        if let Decision::Changed { change, before, .. } = &mut pending.decided {
-            self.document.revert(change);
+        if let Decision::Changed { commit, trace, before, .. } = &mut pending.decided {
+            self.document.revert_commit(commit, *trace);
             self.latest = std::mem::take(before);
             pending.decided = Decision::Dry(Box::new(accepted));
         }
@@ -137,7 +137,8 @@ impl Live {
             self.document.revert(&change);
             return Ok(Err(DocumentError::NotAnObject { head }));
         }
-        let mut commit = Commit::of(change.clone(), author.actor.clone(), now());
+        let trace = change.trace();
+        let mut commit = Commit::of(change, author.actor.clone(), now());
         commit.base = write.base;
         commit.run_id = write.run_id.clone().or_else(|| author.run_id.clone());
         commit.mark.clone_from(&write.mark);
@@ -149,7 +150,7 @@ impl Live {
         }
         let before = std::mem::replace(&mut self.latest, Stamp::of(&commit));
         let fired = self.watchers.set_off(&self.name, &commit, self.document.body());
-        Ok(Ok(Decision::Changed { commit: Arc::new(commit), change, before, fired }))
+        Ok(Ok(Decision::Changed { commit: Arc::new(commit), trace, before, fired }))
     }
 
     fn expected(&self, write: &Write, existed: bool) -> Result<(), DocumentError> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::agent::AgentError;
 use crate::store::CommitError;
 
-use super::super::document::Sitting;
 use super::actor::{Broken, Owed, RunNote, Thread};
 use super::admit::Unstored;
 use super::append::Logged;
@@ -47,12 +46,14 @@ impl Thread {
         let told = story.told();
         let facts = RunFacts::new(start, status, self.state_version, self.position, &told);
         let counted = (&facts, &told, Some(meter.as_ref()));
-        let along = AlongWith::end_of(life, counted, (&self.services.watchers, &self.name));
+        let mut along = AlongWith::end_of(life, counted, (&self.services.watchers, &self.name));
         let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);
+        let batch = std::mem::take(&mut along.batch);
+        let logged = Logged { chunks, along: batch, sitting, ..Logged::default() };
         // Memory that the store does not follow is dropped with the thread.
         self.remember(&record.facts);
         self.runs.last_mut().expect("the line above remembers it").audience = Some(audience);
-        let stored = self.store_run((chunks, sitting), &record, &along).await.map_err(Broken::from);
+        let stored = self.store_run(logged, &record, &along).await.map_err(Broken::from);
         if let Err(broken) = &stored {
             self.ending = None;
             self.show_lost(broken);
@@ -76,19 +77,16 @@ impl Thread {
     /// Stores the end of a cut-off run, if that is still to be done.
     pub(super) async fn settle(&mut self) -> Result<(), CommitError> {
         let Some(owed) = &self.owed else { return Ok(()) };
-        let (chunk, record, along) = (Arc::clone(&owed.chunk), Arc::clone(&owed.record), owed.along.clone());
-        self.store_run((vec![chunk], None), &record, &along).await?;
+        let (chunk, record, mut along) = (Arc::clone(&owed.chunk), Arc::clone(&owed.record), owed.along.clone());
+        let batch = std::mem::take(&mut along.batch);
+        let logged = Logged { chunks: vec![chunk], along: batch, ..Logged::default() };
+        self.store_run(logged, &record, &along).await?;
         self.owed = None;
         Ok(())
     }
 
     /// Stores a run that is remembered already.
-    async fn store_run(
-        &mut self,
-        (chunks, sitting): (Vec<Arc<Chunk>>, Option<Sitting>),
-        record: &RunRecord,
-        along: &AlongWith,
-    ) -> Result<(), CommitError> {
+    async fn store_run(&mut self, logged: Logged, record: &RunRecord, along: &AlongWith) -> Result<(), CommitError> {
         self.summary.updated_at.clone_from(&record.facts.finished_at);
         let mut runs = self.summary_append();
         let entry = record.to_entry();
@@ -99,10 +97,9 @@ impl Thread {
             Some(memory) => Growth { since: 0, last: memory.len() },
             None => Growth { since, ..self.growth },
         };
-        let mut batch = along.batch.clone();
-        batch.delete.push(self.name.journal());
-        let live_summary = Some(bytes::Bytes::new());
-        self.commit_log(Logged { chunks, live_summary, runs: Some(runs), along: batch, sitting }).await?;
+        let mut logged = Logged { live_summary: Some(bytes::Bytes::new()), runs: Some(runs), ..logged };
+        logged.along.delete.push(self.name.journal());
+        self.commit_log(logged).await?;
         along.show(&self.services);
         self.growth = growth;
         self.services.janitor.trim_later(self.name.clone(), Arc::clone(&self.log_lineage), self.position);

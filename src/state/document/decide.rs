@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::gate::Gate;
 use super::steps::{Plan, Step, plan};
-use super::{Change, Conflict, Decided, Document, Mutation, Refusal, Terms};
+use super::{Change, Conflict, Decided, Document, Mutation, Refusal, Terms, Trace};
 use crate::state::later::{Later, last_writer};
 use crate::state::limits::Limits;
 use crate::state::patch::{self, Applied, Editor, Operation, Parents};
@@ -47,7 +47,13 @@ pub(super) fn decide(document: &mut Document, mutation: Mutation<'_>, terms: &Te
     document.version += 1;
     document.grow(growth);
     let revives = std::mem::replace(&mut document.deleted, false);
-    Ok(Decided::Changed(Change { version: document.version, ops: effects, inverse, conflicts, growth, revives }))
+    Ok(Decided::Changed(Change {
+        version: document.version,
+        ops: effects,
+        inverse,
+        conflicts,
+        trace: Trace { growth, revives },
+    }))
 }
 
 fn carry_out(
