@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::str::Utf8Error;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::agui::event::{Event, EventType};
@@ -21,6 +22,13 @@ pub fn write_frame(out: &mut Vec<u8>, event: &Event, id: Option<(&str, u64)>) {
 pub fn write_state_snapshot(out: &mut Vec<u8>, snapshot: &Value) {
     out.extend_from_slice(br#"data: {"type":"STATE_SNAPSHOT","snapshot":"#);
     serde_json::to_writer(&mut *out, snapshot).expect("a value is JSON, and memory takes it");
+    out.extend_from_slice(b"}\n\n");
+}
+
+/// As [`write_frame`] for a `STATE_DELTA` without id, of operations that are written as RFC 6902 has them.
+pub fn write_state_delta(out: &mut Vec<u8>, delta: &impl Serialize) {
+    out.extend_from_slice(br#"data: {"type":"STATE_DELTA","delta":"#);
+    serde_json::to_writer(&mut *out, delta).expect("operations are JSON, and memory takes it");
     out.extend_from_slice(b"}\n\n");
 }
 
@@ -286,6 +294,7 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agui::PatchOperation;
 
     #[test]
     fn a_state_snapshot_is_written_as_its_event_is() {
@@ -293,6 +302,20 @@ mod tests {
         let (mut as_event, mut short) = (Vec::new(), Vec::new());
         write_frame(&mut as_event, &Event::state_snapshot(crate::agui::to_json(&snapshot)), None);
         write_state_snapshot(&mut short, &snapshot);
+        assert_eq!(short, as_event);
+    }
+
+    #[test]
+    fn a_state_delta_is_written_as_its_event_is() {
+        let (path, value) = ("/a~1b", serde_json::json!("two\n"));
+        let (mut as_event, mut short) = (Vec::new(), Vec::new());
+        let ops = vec![
+            PatchOperation::add(path.to_owned(), crate::agui::to_json(&value)),
+            PatchOperation::remove("/c".to_owned()),
+        ];
+        write_frame(&mut as_event, &Event::state_delta(ops), None);
+        let ops = serde_json::json!([{"op": "add", "path": path, "value": value}, {"op": "remove", "path": "/c"}]);
+        write_state_delta(&mut short, &ops);
         assert_eq!(short, as_event);
     }
 

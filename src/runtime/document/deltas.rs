@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use crate::agui::{Encoding, Event, PatchOperation, to_json};
+use crate::agui::{Encoding, Event, PatchOperation, sse, to_json};
 use crate::state::document::Commit;
 use crate::state::history::squash;
 use crate::state::patch::Operation;
@@ -91,7 +91,10 @@ impl Delta {
 /// Safe operations as a `STATE_DELTA`.
 pub(crate) fn frame(ops: &[Operation], encoding: Encoding) -> Bytes {
     let mut bytes = Vec::with_capacity(128);
-    encoding.write_frame(&mut bytes, &Event::state_delta(ops.iter().map(told).collect()));
+    match encoding {
+        Encoding::Sse => sse::write_state_delta(&mut bytes, &ops),
+        Encoding::Protobuf => encoding.write_frame(&mut bytes, &Event::state_delta(ops.iter().map(told).collect())),
+    }
     bytes.into()
 }
 

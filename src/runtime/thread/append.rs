@@ -79,6 +79,9 @@ impl Thread {
     /// Gives positions to `events` and encodes them, after the streamed text before them.
     pub(super) fn number(&mut self, events: Vec<Event>) -> Vec<Arc<Chunk>> {
         let Some(live) = &mut self.live else { return Vec::new() };
+        if events.is_empty() && !live.text.waits() {
+            return Vec::new();
+        }
         let mut chunks = Vec::with_capacity(2);
         chunks.extend(Chunk::joined(&live.text.take()).map(Arc::new));
         if !events.is_empty() {

@@ -24,8 +24,8 @@ const LONGEST: usize = 256;
 
 /// What is decided, said and not stored yet.
 pub(super) struct Burst {
-    /// The name of the document that is written.
-    document: String,
+    /// The document that is written; `None` is the run's own state.
+    document: Option<String>,
     pub(super) sitting: Sitting,
     /// What was said up to the latest write.
     pub(super) chunks: Vec<Arc<Chunk>>,
@@ -37,14 +37,13 @@ pub(super) struct Burst {
 
 /// A write that may happen as far as the agent's definition goes.
 struct Allowed {
-    name: String,
     document: Arc<DocumentHandle>,
     write: Write,
     author: Author,
 }
 
 impl Burst {
-    fn new(document: String, sitting: Sitting) -> Box<Self> {
+    fn new(document: Option<String>, sitting: Sitting) -> Box<Self> {
         Box::new(Self { document, sitting, chunks: Vec::new(), taken: 0, ends_prediction: false })
     }
 
@@ -74,7 +73,7 @@ impl Thread {
                 Box::pin(self.write_in_burst(name, write, reply, unstored)).await
             }
             (StateRequest::Read { path, in_step: true, reply }, Some(burst))
-                if name.is_none() && burst.document == live.start.document.name =>
+                if name.is_none() && burst.document.is_none() =>
             {
                 drop(reply.send(Ok(burst.sitting.read(&path, &live.author().actor))));
                 Ok(())
@@ -95,14 +94,14 @@ impl Thread {
         reply: oneshot::Sender<Result<u64, StateError>>,
         unstored: &mut Unstored,
     ) -> Result<(), Broken> {
-        let allowed = match self.allow(name, write) {
+        let allowed = match self.allow(name.as_deref(), write) {
             Ok(allowed) => allowed,
             Err(refusal) => {
                 drop(reply.send(Err(refusal)));
                 return Ok(());
             }
         };
-        let Allowed { name, document, write, author } = allowed;
+        let Allowed { document, write, author } = allowed;
         // Who sits at one document must not wait for another one.
         if unstored.burst.as_ref().is_some_and(|burst| burst.document != name) {
             self.store(unstored).await?;
@@ -120,7 +119,7 @@ impl Thread {
         let burst = unstored.burst.as_deref_mut().expect("it was begun above");
         burst.chunks.extend(self.number(std::mem::take(&mut unstored.events)));
         let told = burst.sitting.write(write, author).await.map_err(|lost| Broken { reason: lost.reason })?;
-        if self.is_own(&burst.document) {
+        if burst.document.is_none() {
             self.state_version = self.state_version.max(burst.sitting.version());
         }
         // An error means that the agent has stopped waiting.
@@ -128,20 +127,16 @@ impl Thread {
         Ok(())
     }
 
-    fn allow(&self, name: Option<String>, write: StateWrite) -> Result<Allowed, StateError> {
+    fn allow(&self, name: Option<&str>, write: StateWrite) -> Result<Allowed, StateError> {
         let live = self.live.as_deref().ok_or(StateError::RunIsOver)?;
         let Some(name) = name else {
-            let (name, document) = (live.start.document.name.clone(), Arc::clone(&live.document));
-            return Ok(Allowed { name, document, write: Write::of_agent(write), author: live.author() });
+            let document = Arc::clone(&live.document);
+            return Ok(Allowed { document, write: Write::of_agent(write), author: live.author() });
         };
         let (services, thread) = (&self.services, &self.name);
         let elsewhere = Elsewhere { services, thread, allowed: live.agent.documents(), author: live.author() };
-        let (document, write, author) = elsewhere.allow(&name, write)?;
-        Ok(Allowed { name, document, write, author })
-    }
-
-    fn is_own(&self, document: &str) -> bool {
-        self.live.as_ref().is_some_and(|live| live.start.document.name == document)
+        let (document, write, author) = elsewhere.allow(name, write)?;
+        Ok(Allowed { document, write, author })
     }
 
     /// Makes a burst durable, with what was said after its latest write, and shows it.

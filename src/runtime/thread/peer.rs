@@ -29,6 +29,7 @@ impl Peer {
     /// Says where the agent writes, if that is another place than before.
     pub(super) fn works_at(&mut self, request: &StateRequest) {
         let path = match request {
+            StateRequest::Patch { write, .. } if self.is_at(&write.ops) => return,
             StateRequest::Patch { write, .. } => common(&write.ops),
             StateRequest::Propose { .. } => Pointer::root(),
             StateRequest::Read { .. } => return,
@@ -37,6 +38,11 @@ impl Peer {
             self.seat.update(data(&self.run_id, Some(&path)));
             self.path = Some(path);
         }
+    }
+
+    /// Whether all of these write where it is.
+    fn is_at(&self, ops: &[Operation]) -> bool {
+        !ops.is_empty() && ops.iter().all(|op| Some(op.path()) == self.path.as_ref())
     }
 }
 

@@ -8,6 +8,7 @@ use crate::agent::RunOutcome;
 use crate::agent::context::RunContext;
 use crate::agent::error::{AgentError, StateError};
 use crate::agent::native::voice::Voice;
+use crate::agent::steps::Step;
 use crate::agui::{Event, Interrupt, Object, Outcome};
 
 /// Performs the acts and answers how the run ended.
@@ -17,7 +18,8 @@ pub(super) async fn perform(
     asked: &Asked,
     acts: &[Act],
 ) -> Result<RunOutcome, AgentError> {
-    let mut stage = Stage { voice: Voice::new(cx, script.pace), asked, called: false, interrupts: Vec::new() };
+    let (voice, hand) = (Voice::new(cx, script.pace), cx.open_step("hand"));
+    let mut stage = Stage { voice, hand, asked, called: false, interrupts: Vec::new() };
     stage.all(acts).await?;
     Ok(RunOutcome { outcome: Outcome::interrupt(stage.interrupts), ..RunOutcome::default() })
 }
@@ -33,6 +35,8 @@ type Performing<'a> = Pin<Box<dyn Future<Output = Result<Flow, AgentError>> + Se
 
 struct Stage<'r> {
     voice: Voice<'r>,
+    /// What all its writes are part of; never done before the run is.
+    hand: Step<'r>,
     asked: &'r Asked,
     /// The browser has been called: only further calls may follow.
     called: bool,
@@ -61,7 +65,7 @@ impl Stage<'_> {
             Act::Reason(text) => self.voice.reason(&self.asked.fill(cx, text).await?).await?,
             Act::Step { name, acts } => return self.step(name, acts).await,
             Act::Patch(ops) => {
-                cx.open_step("patch").within(cx.patch_state(ops.clone())).await.map_err(refused)?;
+                self.hand.within(cx.patch_state(ops.clone())).await.map_err(refused)?;
             }
             Act::Tool { name, args, result } => {
                 let id = self.voice.call(name, args).await?;
