@@ -1,7 +1,10 @@
 //! JSON Pointer (RFC 6901) as a parsed path; knows values only to look one up.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,9 +14,12 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 /// A path to a place in a JSON value. As text: `""` is the root, `/a/0` the first element of member `a`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Copies share their steps: a path stands in an operation, in what takes it back, and in what is told of both.
+#[derive(Debug, Clone, Default)]
 pub struct Pointer {
-    tokens: Vec<String>,
+    /// `None` is the root, which takes no memory.
+    tokens: Option<Arc<Vec<String>>>,
 }
 
 /// The text is not a JSON Pointer.
@@ -28,7 +34,7 @@ pub enum PointerError {
 impl Pointer {
     /// The pointer to the whole value.
     pub const fn root() -> Self {
-        Self { tokens: Vec::new() }
+        Self { tokens: None }
     }
 
     pub fn parse(text: &str) -> Result<Self, PointerError> {
@@ -41,41 +47,45 @@ impl Pointer {
         let tokens = rest
             .split('/')
             .map(|token| unescape(token).ok_or_else(|| PointerError::BadEscape(text.to_owned())))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { tokens })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::of(tokens))
     }
 
     pub fn from_tokens<T: Into<String>>(tokens: impl IntoIterator<Item = T>) -> Self {
-        Self { tokens: tokens.into_iter().map(Into::into).collect() }
+        Self::of(tokens.into_iter().map(Into::into).collect())
+    }
+
+    fn of(tokens: Vec<String>) -> Self {
+        Self { tokens: (!tokens.is_empty()).then(|| Arc::new(tokens)) }
     }
 
     /// The unescaped steps from the root.
     pub fn tokens(&self) -> &[String] {
-        &self.tokens
+        self.tokens.as_ref().map_or(&[], |tokens| tokens)
     }
 
     pub(crate) fn tokens_mut(&mut self) -> &mut Vec<String> {
-        &mut self.tokens
+        Arc::make_mut(self.tokens.get_or_insert_default())
     }
 
     pub fn is_root(&self) -> bool {
-        self.tokens.is_empty()
+        self.tokens().is_empty()
     }
 
     /// The last step; `None` for the root.
     pub fn last(&self) -> Option<&str> {
-        self.tokens.last().map(String::as_str)
+        self.tokens().last().map(String::as_str)
     }
 
     /// The pointer to the containing value; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
-        let (_, parents) = self.tokens.split_last()?;
-        Some(Self { tokens: parents.to_vec() })
+        let (_, parents) = self.tokens().split_last()?;
+        Some(Self::of(parents.to_vec()))
     }
 
     /// Whether `self` is `prefix` or lies below it.
     pub fn starts_with(&self, prefix: &Self) -> bool {
-        self.tokens.starts_with(&prefix.tokens)
+        self.tokens().starts_with(prefix.tokens())
     }
 
     /// Whether one of the two contains the other, or they are the same.
@@ -86,15 +96,15 @@ impl Pointer {
     /// The pointer to member or element `token` of what `self` points to.
     #[must_use]
     pub fn join(&self, token: impl Into<String>) -> Self {
-        let mut tokens = Vec::with_capacity(self.tokens.len() + 1);
-        tokens.extend_from_slice(&self.tokens);
+        let mut tokens = Vec::with_capacity(self.tokens().len() + 1);
+        tokens.extend_from_slice(self.tokens());
         tokens.push(token.into());
-        Self { tokens }
+        Self::of(tokens)
     }
 
     /// The value at this place, if there is one.
     pub fn get<'v>(&self, value: &'v Value) -> Option<&'v Value> {
-        self.tokens.iter().try_fold(value, |value, token| match value {
+        self.tokens().iter().try_fold(value, |value, token| match value {
             Value::Object(members) => members.get(token),
             Value::Array(elements) => elements.get(array_index(token)?),
             _ => None,
@@ -104,7 +114,7 @@ impl Pointer {
     /// Whether a step would reach a JavaScript prototype: `__proto__`, or `prototype` directly under `constructor`.
     pub fn reaches_prototype(&self) -> bool {
         let mut under = None;
-        self.tokens.iter().any(|token| {
+        self.tokens().iter().any(|token| {
             let reaches = is_prototype_key(token, under);
             under = Some(token.as_str());
             reaches
@@ -138,10 +148,40 @@ fn unescape(token: &str) -> Option<String> {
     Some(text)
 }
 
+impl PartialEq for Pointer {
+    fn eq(&self, other: &Self) -> bool {
+        self.tokens() == other.tokens()
+    }
+}
+
+impl Eq for Pointer {}
+
+impl PartialOrd for Pointer {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Pointer {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.tokens().cmp(other.tokens())
+    }
+}
+
+impl Hash for Pointer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tokens().hash(state);
+    }
+}
+
 impl fmt::Display for Pointer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for token in &self.tokens {
+        for token in self.tokens() {
             out.write_str("/")?;
+            if !token.contains(['~', '/']) {
+                out.write_str(token)?;
+                continue;
+            }
             for part in token.split_inclusive(['~', '/']) {
                 if let Some(plain) = part.strip_suffix('~') {
                     write!(out, "{plain}~0")?;

@@ -49,7 +49,9 @@ pub(in crate::state) struct Editor<'d> {
 impl<'d> Editor<'d> {
     /// `limits.max_bytes` is what all operations together may add; their number is the caller's to bound.
     pub(in crate::state) fn begin(doc: &'d mut Value, limits: Limits, parents: Parents) -> Self {
-        Self { doc, limits, parents, index: 0, copied: 0, moved: 0, done: Applied::default() }
+        // Most changes are one operation, and a vector that grows takes room for four.
+        let done = Applied { effects: Vec::with_capacity(1), inverse: Vec::with_capacity(1), growth: 0 };
+        Self { doc, limits, parents, index: 0, copied: 0, moved: 0, done }
     }
 
     /// The value as the operations so far left it.
@@ -148,7 +150,8 @@ impl Editor<'_> {
     }
 
     fn write(&mut self, path: &Pointer, value: Value, write: Write) -> Result<(), PatchError> {
-        let gone = PatchError::TargetGone { index: self.index, path: path.clone() };
+        let index = self.index;
+        let gone = || PatchError::TargetGone { index, path: path.clone() };
         let Some((last, parents)) = path.tokens().split_last() else {
             if !same(self.doc, &value) {
                 let grown = size(&value) as i64 - size(self.doc) as i64;
@@ -167,17 +170,23 @@ impl Editor<'_> {
                 let grown = match members.get(last) {
                     Some(old) if same(old, &value) => return Ok(()),
                     Some(old) => size(&value) as i64 - size(old) as i64,
-                    None if write == Write::Replace => return Err(gone),
+                    None if write == Write::Replace => return Err(gone()),
                     None => (size(&value) + text_size(last) + 1 + usize::from(!members.is_empty())) as i64,
                 };
-                let inverse = match members.insert(last.clone(), value.clone()) {
-                    Some(old) => Operation::Add { path: path.clone(), value: old },
-                    None => Operation::Remove { path: path.clone() },
+                let inverse = match members.get_mut(last) {
+                    Some(place) => {
+                        let old = std::mem::replace(place, value.clone());
+                        Operation::Add { path: path.clone(), value: old }
+                    }
+                    None => {
+                        members.insert(last.clone(), value.clone());
+                        Operation::Remove { path: path.clone() }
+                    }
                 };
                 self.note(Operation::Add { path: path.clone(), value }, inverse, grown);
             }
             Some(Value::Array(elements)) if write == Write::Replace => {
-                let place = array_index(last).and_then(|index| elements.get_mut(index)).ok_or(gone)?;
+                let place = array_index(last).and_then(|index| elements.get_mut(index)).ok_or_else(gone)?;
                 if !same(place, &value) {
                     let grown = size(&value) as i64 - size(place) as i64;
                     let old = std::mem::replace(place, value.clone());
@@ -187,7 +196,7 @@ impl Editor<'_> {
             }
             Some(Value::Array(elements)) => {
                 let index = if last == "-" { Some(elements.len()) } else { array_index(last) };
-                let index = index.filter(|&index| index <= elements.len()).ok_or(gone)?;
+                let index = index.filter(|&index| index <= elements.len()).ok_or_else(gone)?;
                 let grown = (size(&value) + usize::from(!elements.is_empty())) as i64;
                 elements.insert(index, value.clone());
                 let mut path = path.clone();
@@ -196,29 +205,30 @@ impl Editor<'_> {
                 }
                 self.note(Operation::Add { path: path.clone(), value }, Operation::Remove { path }, grown);
             }
-            _ => return Err(gone),
+            _ => return Err(gone()),
         }
         Ok(())
     }
 
     /// The root leaves null.
     fn remove(&mut self, path: &Pointer) -> Result<(), PatchError> {
-        let gone = PatchError::TargetGone { index: self.index, path: path.clone() };
+        let index = self.index;
+        let gone = || PatchError::TargetGone { index, path: path.clone() };
         let Some((last, parents)) = path.tokens().split_last() else {
             return self.write(path, Value::Null, Write::Replace);
         };
         let (old, shrunk) = match find(self.doc, parents) {
             Some(Value::Object(members)) => {
-                let old = members.remove(last).ok_or(gone)?;
+                let old = members.remove(last).ok_or_else(gone)?;
                 let separators = text_size(last) + 1 + usize::from(!members.is_empty());
                 (old, separators)
             }
             Some(Value::Array(elements)) => {
-                let index = array_index(last).filter(|&index| index < elements.len()).ok_or(gone)?;
+                let index = array_index(last).filter(|&index| index < elements.len()).ok_or_else(gone)?;
                 let old = elements.remove(index);
                 (old, usize::from(!elements.is_empty()))
             }
-            _ => return Err(gone),
+            _ => return Err(gone()),
         };
         let grown = -((size(&old) + shrunk) as i64);
         let inverse = Operation::Add { path: path.clone(), value: old };
