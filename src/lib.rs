@@ -2,6 +2,9 @@
 //!
 //! The layers, lowest first; arrows point down only, which a test holds (ARCHITECTURE.md).
 
+/// Values as JSON text, for every layer.
+mod json_text;
+
 /// AG-UI 1.0: events, messages, input, sequence rules, compaction, SSE. Pure.
 pub mod agui;
 /// Documents: pointers, patches, diffs, three-way merge, limits. Pure.

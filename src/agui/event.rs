@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use crate::agui::json::{Json, Object};
 use crate::agui::read::{Reader, Time, read_text};
 use crate::agui::record::words;
+use crate::json_text;
 
 pub use fields::*;
 pub use reading::{ReadError, Reading};
@@ -150,7 +151,7 @@ events! {
 impl Event {
     /// Appends the event as JSON: `type` first, nothing absent as null.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        serde_json::to_writer(out, self).expect("events have string keys and memory takes every write");
+        json_text::write(out, self);
     }
 
     /// The event as JSON text.

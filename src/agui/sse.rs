@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::agui::event::{Event, EventType};
+use crate::json_text;
 
 /// A comment frame: keeps an idle connection open, ignored by every client.
 pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
@@ -21,14 +22,14 @@ pub fn write_frame(out: &mut Vec<u8>, event: &Event, id: Option<(&str, u64)>) {
 /// As [`write_frame`] for a `STATE_SNAPSHOT` without id; a state can be large, and is written straight from its tree.
 pub fn write_state_snapshot(out: &mut Vec<u8>, snapshot: &Value) {
     out.extend_from_slice(br#"data: {"type":"STATE_SNAPSHOT","snapshot":"#);
-    serde_json::to_writer(&mut *out, snapshot).expect("a value is JSON, and memory takes it");
+    json_text::write(out, snapshot);
     out.extend_from_slice(b"}\n\n");
 }
 
 /// As [`write_frame`] for a `STATE_DELTA` without id, of operations that are written as RFC 6902 has them.
 pub fn write_state_delta(out: &mut Vec<u8>, delta: &impl Serialize) {
     out.extend_from_slice(br#"data: {"type":"STATE_DELTA","delta":"#);
-    serde_json::to_writer(&mut *out, delta).expect("operations are JSON, and memory takes it");
+    json_text::write(out, delta);
     out.extend_from_slice(b"}\n\n");
 }
 
@@ -52,7 +53,7 @@ pub fn write_id(out: &mut Vec<u8>, epoch: &str, position: u64) {
     out.extend_from_slice(b"id: ");
     out.extend_from_slice(epoch.as_bytes());
     out.push(b'.');
-    serde_json::to_writer(&mut *out, &position).expect("memory takes every write");
+    json_text::write(out, &position);
     out.push(b'\n');
 }
 
@@ -116,7 +117,7 @@ impl<'o, 'e> Frames<'o, 'e> {
     }
 
     fn push_delta(&mut self, delta: &str) {
-        serde_json::to_writer(&mut *self.out, delta).expect("memory takes every write");
+        json_text::write(self.out, delta);
         self.out.extend_from_slice(b"}\n\n");
     }
 }

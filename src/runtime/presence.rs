@@ -9,6 +9,8 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::json_text;
+
 /// More than these would be told to each other in ever longer messages.
 const SEATS: usize = 1000;
 
@@ -87,7 +89,7 @@ impl Room {
     pub fn peers_json(&self) -> Bytes {
         let mut peers = self.peers();
         let Peers { seats, encoded } = &mut *peers;
-        encoded.get_or_insert_with(|| serde_json::to_vec(seats).expect("peers are plain data").into()).clone()
+        encoded.get_or_insert_with(|| json_text::encode(seats).into()).clone()
     }
 
     fn peers(&self) -> MutexGuard<'_, Peers> {

@@ -4,14 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer with the layers it may name; lowest first.
-const MAY_USE: [(&str, &[&str]); 7] = [
-    ("agui", &[]),
-    ("state", &[]),
-    ("store", &["agui", "state"]),
-    ("access", &["state"]),
-    ("agent", &["agui", "state"]),
-    ("runtime", &["agui", "state", "store", "access", "agent"]),
-    ("server", &["agui", "state", "access", "runtime", "config"]),
+const MAY_USE: [(&str, &[&str]); 8] = [
+    ("json_text", &[]),
+    ("agui", &["json_text"]),
+    ("state", &["json_text"]),
+    ("store", &["json_text", "agui", "state"]),
+    ("access", &["json_text", "state"]),
+    ("agent", &["json_text", "agui", "state"]),
+    ("runtime", &["json_text", "agui", "state", "store", "access", "agent"]),
+    ("server", &["json_text", "agui", "state", "access", "runtime", "config"]),
 ];
 
 #[test]

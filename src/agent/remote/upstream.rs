@@ -13,6 +13,7 @@ use crate::agent::error::AgentError;
 use crate::agent::outbound::{client, told};
 use crate::agui::sse::{Decoder, Frame, FrameError};
 use crate::agui::{Event, Json, Reading, RunAgentInput};
+use crate::json_text;
 
 /// How much of a refusal's body goes to the log, in bytes.
 const LOGGED_BYTES: usize = 2048;
@@ -33,7 +34,7 @@ impl Upstream {
     pub(super) async fn post(&self, input: &RunInput, state: Json) -> Result<Events<'_>, AgentError> {
         let first_byte = self.remote.timeouts.first_byte;
         let deadline = Instant::now() + first_byte;
-        let body = serde_json::to_vec(&posted(input, state)).expect("an input has string keys and finite numbers");
+        let body = json_text::encode(&posted(input, state));
         let request = self
             .client
             .post(self.remote.url.clone())

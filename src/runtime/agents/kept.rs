@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::definition::{Definition, Kind as AgentKind, SchemaForm};
 use crate::agent::folder::Folder;
+use crate::json_text;
 use crate::store::{Append, CommitError, Kind, Limit, NewEntry, Owner, Scope, Seq, StoreError, StreamKey, Tenant};
 
 use super::super::Services;
@@ -156,7 +157,7 @@ impl Services {
 
     async fn keep_files(&self, agent: &Hosted, tenant: &str, files: &Files) -> Result<(), CommitError> {
         let mut append = Append::to(stream(tenant, agent.hash()), Seq::ZERO);
-        append.entries = vec![NewEntry::one(serde_json::to_vec(files).expect("texts are JSON"))];
+        append.entries = vec![NewEntry::one(json_text::encode(files))];
         match self.store.commit(append.into()).await {
             // Another run was first, perhaps of an earlier process.
             Ok(_) | Err(CommitError::Stale { .. }) => {

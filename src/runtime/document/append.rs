@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use crate::agent::StateError;
+use crate::json_text;
 use crate::state::document::{Commit, Trace};
 use crate::state::history::Skipped;
 use crate::store::{Append, Batch, CommitError, Committed, NewEntry, Seq, WorkItem};
@@ -147,7 +148,7 @@ impl Live {
     /// What makes everything decided durable.
     pub(super) fn batch(&self) -> (Batch, Handed) {
         let commits = self.pending.iter().filter_map(|pending| pending.decided.commit());
-        let encode = |commit: &Arc<Commit>| serde_json::to_vec(commit).expect("a commit is plain data");
+        let encode = |commit: &Arc<Commit>| json_text::encode(commit);
         let entries: Vec<_> = commits.map(|commit| NewEntry::one(encode(commit))).collect();
         let remember = self.pending.iter().flat_map(|pending| self.remember(pending)).collect();
         let put =
@@ -161,13 +162,13 @@ impl Live {
         let is_due = self.document.exists() && log_bytes > SNAPSHOT_AFTER_BYTES.max(2 * self.document.size());
         let mut append = Append::to(self.log.stream.clone(), Seq(self.document.version() - entries.len() as u64));
         append.entries = entries;
-        append.summary = Some(serde_json::to_vec(&self.latest).expect("a stamp is plain data").into());
+        append.summary = Some(json_text::encode(&self.latest).into());
         if !is_due {
             let batch = Batch { appends: vec![append], remember, put, ..Batch::default() };
             return (batch, Handed { sizes, checkpoint: None });
         }
         let version = self.document.version();
-        let body = Bytes::from(serde_json::to_vec(self.document.body()).expect("a value is JSON"));
+        let body = Bytes::from(json_text::encode(self.document.body()));
         append.snapshot = Some(body.clone());
         let checkpoint = self.log.checkpoint(&self.checkpoints, version, body);
         (

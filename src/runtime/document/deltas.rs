@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::agui::{Encoding, Event, PatchOperation, sse, to_json};
+use crate::json_text;
 use crate::state::document::Commit;
 use crate::state::history::squash;
 use crate::state::patch::Operation;
@@ -104,7 +105,7 @@ pub fn squashed(deltas: &[Arc<Delta>]) -> Vec<u8> {
     let ops = squash(deltas.iter().map(|delta| delta.commit.ops.as_slice()));
     let (ops, from, commit) = (ops.iter().collect(), first.version() - 1, &last.commit);
     let told = Told { from, to: commit.version, ops, actor: &commit.actor, run_id: None, origin: None, at: &commit.at };
-    serde_json::to_vec(&told).expect("a commit is plain data")
+    json_text::encode(&told)
 }
 
 /// A delta on the wire (docs/state-api.md §3).
@@ -141,7 +142,7 @@ fn encoded(commit: &Commit) -> Vec<u8> {
         origin: origin.map(|(client_id, mutation_id)| Origin { client_id, mutation_id }),
         at: &commit.at,
     };
-    serde_json::to_vec(&told).expect("a commit is plain data")
+    json_text::encode(&told)
 }
 
 /// A safe operation in the words of AG-UI.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::json_text;
 use crate::state::diff::diff;
 use crate::state::document::{Commit, Document};
 use crate::state::history::{Blame, Mark};
@@ -195,7 +196,7 @@ impl Log {
         let Dropping { base, entries, count, .. } = dropping;
         let mut append = Append::to(self.kept_stream(), count);
         append.entries = entries;
-        append.snapshot = Some(serde_json::to_vec(&StoredBase::from(base)).expect("a base is plain data").into());
+        append.snapshot = Some(json_text::encode(&StoredBase::from(base)).into());
         append
     }
 }
@@ -233,14 +234,14 @@ impl Dropping {
             None => whole(mark),
             Some((_, last, before)) => {
                 let ops = diff(before, body);
-                let bytes = last.bytes + serde_json::to_vec(&ops).expect("operations are plain data").len();
+                let bytes = last.bytes + json_text::encode(&ops).len();
                 match bytes > WHOLE_AFTER_BYTES.max(2 * crate::state::value::size(body)) {
                     true => whole(mark),
                     false => Stored { mark, deleted, whole: last.whole, bytes, body: None, ops },
                 }
             }
         };
-        self.entries.push(NewEntry::one(serde_json::to_vec(&stored).expect("a kept version is plain data")));
+        self.entries.push(NewEntry::one(json_text::encode(&stored)));
         self.last = Some((position, stored, body.clone()));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::json_text;
 use crate::state::document::{Commit, Document};
 use crate::state::patch::{self, Operation};
 use crate::store::{Append, CommitError, Entry, Kind, Limit, NewEntry, Seq, Store, StoreError, StreamKey};
@@ -92,7 +93,7 @@ impl Log {
         let versions: Vec<u64> = known.iter().copied().chain([version]).collect();
         let mut append = Append::to(self.checkpoint_stream(), Seq(known.len() as u64));
         append.entries = vec![NewEntry::one(body)];
-        append.summary = Some(serde_json::to_vec(&versions).expect("numbers are JSON").into());
+        append.summary = Some(json_text::encode(&versions).into());
         append
     }
 

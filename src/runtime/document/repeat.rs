@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use crate::json_text;
 use crate::state::document::{Commit, Conflict};
 use crate::state::history::Skipped;
 use crate::store::{Remember, Tenant};
@@ -197,7 +198,7 @@ impl Live {
         Remember {
             tenant: Tenant::new(self.name.tenant.as_str()),
             key,
-            result: serde_json::to_vec(value).expect("an answer is plain data").into(),
+            result: json_text::encode(value).into(),
             expires_at_ms: now_ms() + kept_ms,
             overwrites,
         }

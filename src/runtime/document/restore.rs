@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use bytes::Bytes;
 
+use crate::json_text;
 use crate::state::document::Commit;
 use crate::store::{Append, Batch, CommitError, NewEntry, Seq, StreamKey};
 
@@ -34,12 +35,12 @@ impl DocumentHandle {
             loan.give_back();
             return Ok(false);
         }
-        let encode = |commit: &Commit| NewEntry::one(serde_json::to_vec(commit).expect("a commit is plain data"));
+        let encode = |commit: &Commit| NewEntry::one(json_text::encode(commit));
         let before = restored.base.as_ref().map_or(0, |base| base.version);
         let mut append = Append::to(self.log().stream.clone(), Seq(before));
         append.entries = restored.commits.iter().map(encode).collect();
         let stamp = restored.commits.last().map(Stamp::of);
-        append.summary = stamp.map(|stamp| serde_json::to_vec(&stamp).expect("a stamp is plain data").into());
+        append.summary = stamp.map(|stamp| json_text::encode(&stamp).into());
         append.snapshot = restored.head;
         let put = loan.live.reminder_of(restored.commits.first()).into_iter().collect();
         let mut appends = Vec::new();

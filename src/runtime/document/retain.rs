@@ -10,6 +10,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::agent::types::Retention;
+use crate::json_text;
 use crate::state::document::Commit;
 use crate::store::{Append, Batch, CommitError, Seq, Tenant, WorkItem, WorkKey};
 
@@ -215,7 +216,7 @@ impl Live {
 pub(crate) fn reminder(document: &DocumentRef, due_at_ms: i64) -> WorkItem {
     let tenant = Tenant::new(document.tenant.as_str());
     let key = format!("{}/{}", document.owner, document.name);
-    let body = Bytes::from(serde_json::to_vec(document).expect("a name is plain data"));
+    let body = Bytes::from(json_text::encode(document));
     WorkItem { key: WorkKey { tenant, queue: QUEUE.to_owned(), key }, due_at_ms, body }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::json_text;
 use crate::store::{Append, Kind, Limit, NewEntry, Seq, StoreError, StreamKey};
 
 use super::super::clock::now;
@@ -49,7 +50,7 @@ impl Log {
     pub(crate) fn tagging(&self, tag: &Tag, by: String, known: usize) -> Append {
         let tagged = Tagged { tag: tag.clone(), at: now(), by };
         let mut append = Append::to(self.tag_stream(), Seq(known as u64));
-        append.entries = vec![NewEntry::one(serde_json::to_vec(&tagged).expect("a tag is plain data"))];
+        append.entries = vec![NewEntry::one(json_text::encode(&tagged))];
         append
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use crate::json_text;
 use crate::store::{Batch, CommitError, Remember, Store, Tenant};
 
 use super::super::clock::now_ms;
@@ -193,7 +194,7 @@ fn batch(
         Remember {
             tenant: tenant.clone(),
             key: once.key.clone(),
-            result: serde_json::to_vec(&remembered).expect("an answer is plain data").into(),
+            result: json_text::encode(&remembered).into(),
             expires_at_ms: now_ms() + ANSWERS_MS,
             overwrites: false,
         }

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::access::Principal;
+use crate::json_text;
 use crate::state::document::{Commit, Document};
 use crate::state::history::Mark;
 use crate::state::pointer::Pointer;
@@ -222,5 +223,5 @@ fn told(view: &View, commit: &[u8]) -> Result<Vec<u8>, DocumentError> {
     let damaged =
         |error: serde_json::Error| DocumentError::Unavailable { reason: format!("a commit is damaged: {error}") };
     let commit: Commit = serde_json::from_slice(commit).map_err(damaged)?;
-    Ok(serde_json::to_vec(view.commit(&commit).as_ref()).expect("a commit is plain data"))
+    Ok(json_text::encode(view.commit(&commit).as_ref()))
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::json_text;
 use crate::state::document::{Commit, Document};
 use crate::state::history::Blame;
 use crate::state::json;
@@ -302,7 +303,7 @@ impl Current {
         self.deleted = commit.deleted;
         // What leads back is worked out here: history is read with it, and a wrong one would damage what it shows.
         let commit = Commit { ops: applied.effects, inverse: applied.inverse, ..commit };
-        let text = serde_json::to_vec(&commit).expect("a commit is plain data").len();
+        let text = json_text::encode(&commit).len();
         self.bytes += text;
         self.since_body += text;
         if self.bytes > HISTORY_BYTES {
@@ -318,5 +319,5 @@ impl Current {
 }
 
 fn encoded(body: &Value) -> Bytes {
-    serde_json::to_vec(body).expect("a value is JSON").into()
+    json_text::encode(body).into()
 }

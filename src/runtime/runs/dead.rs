@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Principal;
 use crate::agent::cause::Cause;
+use crate::json_text;
 use crate::store::{Batch, CommitError, Settle, Tenant, WorkCursor, WorkItem, WorkKey};
 
 use super::super::clock::{now, now_ms};
@@ -92,7 +93,7 @@ impl Letter {
 /// What is kept of a run that is not tried again by itself.
 pub(crate) fn dead_letter(ticket: &Ticket, error: &RunError) -> WorkItem {
     let letter = Letter { ticket: ticket.clone(), error: error.clone(), at: now() };
-    let body = serde_json::to_vec(&letter).expect("a letter is plain data").into();
+    let body = json_text::encode(&letter).into();
     WorkItem { key: key(&ticket.tenant, &ticket.run_id), due_at_ms: now_ms(), body }
 }
 

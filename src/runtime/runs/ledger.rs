@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::access::Principal;
+use crate::json_text;
 use crate::store::{Append, Batch, CommitError, Kind, Owner, Scope, Seq, Store, StoreError, Tenant, WorkItem, WorkKey};
 
 use super::super::clock::now;
@@ -84,7 +85,7 @@ pub(crate) fn note(tenant: &str, run: &Lifecycle, finished_at: &str, usage: RunU
     WorkItem {
         key: WorkKey { tenant: Tenant::new(tenant), queue: QUEUE.to_owned(), key },
         due_at_ms: 0,
-        body: serde_json::to_vec(&note).expect("a note is plain data").into(),
+        body: json_text::encode(&note).into(),
     }
 }
 
@@ -124,7 +125,7 @@ impl Ledger {
                 days.get_mut(&key).expect("it was read just now").0.add(&note);
             }
             let appends = days.into_iter().map(|((tenant, day), (total, seq))| Append {
-                summary: Some(serde_json::to_vec(&total).expect("sums are plain data").into()),
+                summary: Some(json_text::encode(&total).into()),
                 ..Append::to(scope(&tenant).stream(day), seq)
             });
             let settle = page.iter().map(|waiting| waiting.settled()).collect();

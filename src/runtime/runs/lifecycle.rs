@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use thiserror::Error;
 
+use crate::json_text;
 use crate::store::{Append, Batch, Head, NewEntry, Seq, Store, StoreError, WorkItem};
 
 use super::super::Services;
@@ -149,6 +150,6 @@ impl Life {
 fn summary(at: String, run: &RawValue) -> Bytes {
     let stamp = Stamp { at, by: ACTOR.to_owned(), deleted: false };
     let mut bytes = Vec::with_capacity(run.get().len() + STAMP_BYTES);
-    serde_json::to_writer(&mut bytes, &Summary { stamp, run }).expect("a summary is plain data");
+    json_text::write(&mut bytes, &Summary { stamp, run });
     bytes.into()
 }

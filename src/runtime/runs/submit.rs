@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::access::Principal;
 use crate::agent::cause::{Cause, CauseKind};
 use crate::agui::{Json, Message, RunAgentInput};
+use crate::json_text;
 use crate::store::{Batch, CommitError, Remember, Settle, StoreError, Tenant, WorkItem};
 
 use super::super::agents::Hosted;
@@ -218,7 +219,7 @@ pub(super) fn remembered(ticket: &Ticket, key: String) -> Remember {
     Remember {
         tenant: Tenant::new(ticket.tenant.as_str()),
         key,
-        result: serde_json::to_vec(&submitted).expect("an answer is plain data").into(),
+        result: json_text::encode(&submitted).into(),
         expires_at_ms: now_ms() + KNOWN_MS,
         overwrites: false,
     }

@@ -6,6 +6,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::access::Principal;
 use crate::agent::cause::Cause;
 use crate::agui::RunAgentInput;
+use crate::json_text;
 use crate::store::{Tenant, WorkItem, WorkKey};
 
 use super::super::thread::ThreadRef;
@@ -88,7 +89,7 @@ impl Ticket {
     }
 
     pub(crate) fn item(&self, due_at_ms: i64) -> WorkItem {
-        let body = serde_json::to_vec(self).expect("a ticket is plain data").into();
+        let body = json_text::encode(self).into();
         WorkItem { key: self.key(), due_at_ms, body }
     }
 

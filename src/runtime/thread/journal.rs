@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::agent::steps::Past;
 use crate::agui::{Message, RunAgentInput};
+use crate::json_text;
 use crate::store::{Append, NewEntry, Seq, Store, StoreError, StreamKey};
 
 use super::actor::Broken;
@@ -201,7 +202,7 @@ impl Journal {
     }
 
     fn push(&mut self, entry: &Entry) {
-        let body = serde_json::to_vec(entry).expect("an entry is plain data");
+        let body = json_text::encode(entry);
         self.bytes += body.len();
         self.waiting.push(NewEntry::one(body));
     }

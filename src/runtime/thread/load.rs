@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::json_text;
 use crate::store::{Append, Head, Limit, Seq, StoreError};
 
 use super::super::Services;
@@ -49,7 +50,7 @@ impl Summary {
     }
 
     pub(crate) fn encode(&self) -> Bytes {
-        serde_json::to_vec(self).expect("a summary is plain data").into()
+        json_text::encode(self).into()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {

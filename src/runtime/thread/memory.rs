@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::agui::Message;
+use crate::json_text;
 use crate::store::Seq;
 
 use super::actor::{RunNote, Thread};
@@ -48,7 +49,7 @@ impl Thread {
         let (brought_by, messages) = self.transcript.turns().map(|(run, message)| (run, Arc::clone(message))).unzip();
         let asked = self.transcript.asked().cloned().collect();
         let memory = Memory { runs: self.runs.iter().map(RunNote::settled).collect(), messages, brought_by, asked };
-        serde_json::to_vec(&memory).expect("a memory is plain data").into()
+        json_text::encode(&memory).into()
     }
 
     /// Before the thread leaves memory: that nobody missed the end of its last run is known to no record.

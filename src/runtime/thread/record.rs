@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::agent::cause::Cause;
 use crate::agui::{Compacted, Dialect, Event, Interrupt, Message, Reading, Reducer, sse};
+use crate::json_text;
 use crate::store::NewEntry;
 
 use super::super::clock::now;
@@ -182,7 +183,7 @@ impl RunRecord {
     }
 
     pub(crate) fn to_entry(&self) -> NewEntry {
-        let header = serde_json::to_vec(&self.facts).expect("run facts are plain data");
+        let header = json_text::encode(&self.facts);
         let legacy = self.legacy.as_ref().map(|replay| &replay.bytes[..]).unwrap_or_default();
         let mut body = BytesMut::with_capacity(8 + header.len() + self.current.bytes.len() + legacy.len());
         body.put_u32(u32::try_from(header.len()).expect("a run is bounded far below 4 GiB"));

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::agui::{Event, Reading, sse};
+use crate::json_text;
 use crate::store::{Batch, CommitError, Fence, Head, Seq};
 
 use super::super::agents::Hosted;
@@ -133,7 +134,7 @@ impl Thread {
         // Before the agent is asked: what makes the process die again is counted.
         let along = Batch { appends: journal.append().into_iter().collect(), ..Batch::default() };
         start.fence = self.services.leased.fence().0;
-        let summary = serde_json::to_vec(&start).expect("a run's start is plain data");
+        let summary = json_text::encode(&start);
         match self
             .commit_log(Logged {
                 chunks: chunk.into_iter().collect(),

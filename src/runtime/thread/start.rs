@@ -10,6 +10,7 @@ use crate::agent::meter::Meter;
 use crate::agent::steps::Past;
 use crate::agent::{AgentError, RunContext, RunInput};
 use crate::agui::{Event, Message, Role, RunAgentInput};
+use crate::json_text;
 use crate::state::json;
 use crate::state::limits::Limits;
 use crate::store::{Batch, CommitError};
@@ -224,7 +225,7 @@ impl Thread {
         self.state_version = start.state_sent;
         self.summary.agent = Some(start.agent.clone());
         self.summary.updated_at.clone_from(&start.started_at);
-        let summary = serde_json::to_vec(start).expect("a run's start is plain data");
+        let summary = json_text::encode(start);
         let runs = self.summary_append();
         let logged = Logged {
             chunks: vec![Arc::new(chunk)],

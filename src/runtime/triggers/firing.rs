@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::json_text;
 use crate::state::document::Commit;
 use crate::state::watch::Changed;
 use crate::store::{Tenant, WorkItem, WorkKey};
@@ -169,7 +170,7 @@ impl Firing {
     pub(super) fn item(&self, debounce: Duration) -> WorkItem {
         let key = format!("{}/{}/{}", self.agent, self.trigger, uuid::Uuid::now_v7());
         let key = WorkKey { tenant: Tenant::new(self.tenant.as_str()), queue: QUEUE.to_owned(), key };
-        let body = serde_json::to_vec(self).expect("a firing is plain data").into();
+        let body = json_text::encode(self).into();
         WorkItem { key, due_at_ms: self.due_at_ms(debounce), body }
     }
 

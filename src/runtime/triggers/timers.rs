@@ -10,6 +10,7 @@ use crate::access::Principal;
 use crate::agent::cause::{Cause, CauseKind};
 use crate::agent::definition::{Overlap, Trigger, TriggerKind};
 use crate::agent::trigger::timer::{self, Tick};
+use crate::json_text;
 use crate::store::{Batch, CommitError, StoreError, Tenant, Waiting, WorkItem, WorkKey};
 
 use super::super::Runtime;
@@ -156,7 +157,7 @@ impl Timer {
     fn item(&self, due: Timestamp) -> WorkItem {
         let tenant = Tenant::new(Principal::local().tenant);
         let key = WorkKey { tenant, queue: QUEUE.to_owned(), key: format!("{}/{}", self.agent, self.trigger) };
-        let body = serde_json::to_vec(self).expect("a timer is plain data").into();
+        let body = json_text::encode(self).into();
         WorkItem { key, due_at_ms: due.as_millisecond(), body }
     }
 }

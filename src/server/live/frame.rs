@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use crate::json_text;
 use crate::runtime::{DocumentName, Rejection, Since, Write};
 use crate::state::json;
 use crate::state::limits::Limits;
@@ -114,7 +115,7 @@ fn frame(mut members: Map<String, Value>) -> Result<Frame, Misread> {
         "mutate" => mutate(members, channel),
         "presence" => presence(members),
         "run" => fields::<Run>(members).map(|Run { channel, agent, input }| {
-            let input = serde_json::to_vec(&input).expect("a value is JSON");
+            let input = json_text::encode(&input);
             Frame::Run { channel, agent, input }
         }),
         "follow" => follow(members),

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::access::Principal;
+use crate::json_text;
 use crate::runtime::{DocumentError, DocumentName, Runtime, Since, Subscription, Update};
 
 use super::super::error::problem::{Problem, Reads};
@@ -235,14 +236,14 @@ fn write_event(out: &mut Vec<u8>, id: &str, event: &str, json: &[u8]) {
 fn with_doc(doc: &str, json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len() + doc.len() + 10);
     out.extend_from_slice(b"{\"doc\":");
-    serde_json::to_writer(&mut out, doc).expect("a name is plain data");
+    json_text::write(&mut out, doc);
     out.push(b',');
     out.extend_from_slice(&json[1..]);
     out
 }
 
 fn json(told: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(told).expect("what is told is plain data")
+    json_text::encode(told)
 }
 
 /// The whole body.

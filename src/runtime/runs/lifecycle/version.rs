@@ -7,6 +7,7 @@ use std::fmt::{self, Display};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::json_text;
 use crate::state::diff::diff_at;
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
@@ -69,7 +70,7 @@ impl<'t> Version<'t> {
 
     /// As the log has it.
     pub(super) fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a commit is plain data")
+        json_text::encode(self)
     }
 }
 

@@ -1,0 +1,96 @@
+//! JSON text in memory: how values become what is stored and sent.
+//!
+//! serde_json writes a mark at a time. Into a bare vector each of them is a call that copies one byte; here it is a push.
+
+use std::cell::Cell;
+use std::io;
+
+use serde::Serialize;
+
+/// A longer scratch is not kept for the next value.
+const KEPT_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// Where a value is written before it is known how long it is.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Appends a value.
+///
+/// # Panics
+///
+/// Panics on a map whose keys are no texts: plain data has none.
+pub(crate) fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    serde_json::to_writer(Marks(out), value).expect("keys are texts, and memory takes every write");
+}
+
+/// The text of a value, in a vector of just that length.
+///
+/// # Panics
+///
+/// As [`write`].
+pub(crate) fn encode(value: &(impl Serialize + ?Sized)) -> Vec<u8> {
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    write(&mut scratch, value);
+    let text = scratch.as_slice().to_vec();
+    if scratch.capacity() <= KEPT_BYTES {
+        SCRATCH.set(scratch);
+    }
+    text
+}
+
+/// A vector that is mostly written one byte at a time.
+struct Marks<'o>(&'o mut Vec<u8>);
+
+impl io::Write for Marks<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    #[inline(always)]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match bytes {
+            [mark] => self.0.push(*mark),
+            bytes => self.0.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serializer;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Encodes another value while it is encoded itself.
+    struct Nested(Value);
+
+    impl Serialize for Nested {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let inner = String::from_utf8(encode(&self.0)).expect("JSON is text");
+            serializer.serialize_str(&inner)
+        }
+    }
+
+    #[test]
+    fn values_are_written_as_serde_json_writes_them() {
+        let value = json!({"a": [1, -2.5, null, true, "x\"\\\n\u{1}ü"], "": {}, "long": "y".repeat(100_000)});
+        assert_eq!(encode(&value), serde_json::to_vec(&value).expect("a value is JSON"));
+        assert_eq!(encode(&1), b"1", "a scratch that grew long leaves nothing behind");
+        let mut out = b"before ".to_vec();
+        write(&mut out, "said");
+        assert_eq!(out, b"before \"said\"");
+    }
+
+    #[test]
+    fn a_value_may_be_encoded_while_another_one_is() {
+        assert_eq!(encode(&[Nested(json!({"a": 1}))]), br#"["{\"a\":1}"]"#);
+    }
+}
