@@ -25,7 +25,7 @@ need() {
   fi
 }
 
-need cc:gcc strace:strace mkfs.ext4:e2fsprogs
+need cc:gcc make:make strace:strace mkfs.ext4:e2fsprogs
 [ "$mode" = full ] && need chromium:chromium node:nodejs npm:npm python3:python3-venv
 
 say "formatting"
