@@ -3,11 +3,12 @@
 //! Whoever hosts the run appends its next version in the batch that makes the run's step true, so no crash can part them.
 //! While somebody looks, the live document is told to read on.
 
+mod body;
 mod version;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::json_text;
@@ -15,10 +16,11 @@ use crate::store::{Append, Batch, Head, NewEntry, Seq, Store, StoreError, WorkIt
 
 use super::super::Services;
 use super::super::clock::now;
-use super::super::document::{DocumentRef, Stamp};
+use super::super::document::DocumentRef;
 use super::super::thread::ThreadRef;
 use super::super::triggers::Watchers;
 use super::record::Lifecycle;
+use body::Body;
 use version::Version;
 
 /// Who writes it.
@@ -33,17 +35,16 @@ pub(crate) struct Life {
     /// 0 while nothing is stored.
     version: u64,
     /// The body as that version has it.
-    body: Option<Box<RawValue>>,
+    body: Option<Body>,
     pub(crate) told: Lifecycle,
     /// Whether its latest version sets something off.
     sets_off: bool,
 }
 
-/// What lists show of it, and all of it: the summary of the document's stream.
-#[derive(Debug, Serialize, Deserialize)]
+/// The summary of the document's stream as far as it is this document's own: beside what lists show of any document, all
+/// of it.
+#[derive(Debug, Deserialize)]
 struct Summary<'s> {
-    #[serde(flatten)]
-    stamp: Stamp,
     #[serde(borrow)]
     run: &'s RawValue,
 }
@@ -84,8 +85,8 @@ impl Life {
         let Some(head) = store.head(&name.stream()).await? else { return Ok(None) };
         let run_id = name.name.trim_start_matches("lifecycle/").to_owned();
         let Some(told) = of_head(&run_id, &head)? else { return Ok(None) };
-        // As it is written there: this version of the program may write more.
-        let body = text_of(&head).map(RawValue::to_owned);
+        let body = text_of(&head).map(Body::read).transpose();
+        let body = body.map_err(|error| Unreadable::Damaged { run_id, error })?;
         Ok(Some(Self { name, version: head.seq.0, body, told, sets_off: false }))
     }
 
@@ -112,13 +113,13 @@ impl Life {
 
     /// The append that makes `told` the next version, also if nothing differs.
     fn next(&mut self) -> Append {
-        let body = to_raw_value(&self.told).expect("a record is plain data");
+        let body = Body::of(&self.told);
         let mut append = Append::to(self.name.stream(), Seq(self.version));
         self.version += 1;
         let at = now();
-        let commit = Version::new(self.version, (self.body.as_deref(), &body), (ACTOR, &self.told.run_id, &at));
+        let commit = Version::new(self.version, (self.body.as_ref(), &body), (&self.told.run_id, &at));
         append.entries = vec![NewEntry::one(commit.encode())];
-        append.summary = Some(summary(at, &body));
+        append.summary = Some(summary(&at, &body));
         append.open = Some(!self.told.status.is_over());
         self.body = Some(body);
         append
@@ -132,7 +133,7 @@ impl Life {
         let [NewEntry { body: commit, .. }] = append.entries.as_slice() else { return Vec::new() };
         let commit = serde_json::from_slice(commit).expect("it was written as a commit");
         let body = self.body.as_ref().expect("a version was made");
-        let body = serde_json::from_str(body.get()).expect("raw JSON is JSON");
+        let body = serde_json::from_str(body.text()).expect("a body is JSON");
         watchers.set_off(&self.name, &commit, &body)
     }
 
@@ -147,9 +148,15 @@ impl Life {
     }
 }
 
-fn summary(at: String, run: &RawValue) -> Bytes {
-    let stamp = Stamp { at, by: ACTOR.to_owned(), deleted: false };
-    let mut bytes = Vec::with_capacity(run.get().len() + STAMP_BYTES);
-    json_text::write(&mut bytes, &Summary { stamp, run });
-    bytes.into()
+/// Begins as that of any document, with its [`Stamp`](super::super::document::Stamp).
+fn summary(at: &str, body: &Body) -> Bytes {
+    let mut text = Vec::with_capacity(body.text().len() + STAMP_BYTES);
+    text.extend_from_slice(br#"{"at":"#);
+    json_text::write(&mut text, at);
+    text.extend_from_slice(br#","by":"#);
+    json_text::write(&mut text, ACTOR);
+    text.extend_from_slice(br#","run":"#);
+    text.extend_from_slice(body.text().as_bytes());
+    text.push(b'}');
+    text.into()
 }

@@ -1,107 +1,128 @@
 //! One version of a lifecycle document as its commit has it, made from the texts of its members: what did not change is
 //! neither parsed nor copied, and no tree is built for a record that nothing watches.
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Display};
-
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
-
 use crate::json_text;
 use crate::state::diff::diff_at;
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
 
-/// The members of an object by name, each as its JSON text.
-type Members<'t> = BTreeMap<&'t str, &'t RawValue>;
+use super::ACTOR;
+use super::body::{Body, Differing, differing};
+
+/// What a commit takes beside what changed.
+const BYTES: usize = 256;
+/// What an operation takes beside its value, and the one that takes it back.
+const BYTES_OF_CHANGE: usize = 128;
 
 /// A commit of the runtime's own, as [`Commit`](crate::state::document::Commit) is read.
-#[derive(Serialize)]
 pub(super) struct Version<'t> {
     version: u64,
-    ops: Vec<Change<'t>>,
-    inverse: Vec<Change<'t>>,
-    actor: &'t str,
+    differing: Vec<Differing<'t>>,
     run_id: &'t str,
     at: &'t str,
 }
 
-/// An operation in safe form.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Change<'t> {
-    Member(OfMember<'t>),
-    /// Inside a member that stays.
-    Within(Operation),
-}
-
-#[derive(Serialize)]
-#[serde(tag = "op", rename_all = "lowercase")]
-enum OfMember<'t> {
-    Add { path: Name<'t>, value: &'t RawValue },
-    Remove { path: Name<'t> },
-}
-
-/// The pointer to a member. Members of a record are named as fields are, so nothing in it is to be escaped.
-struct Name<'t>(&'t str);
-
-impl Display for Name<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}", self.0)
-    }
-}
-
-impl Serialize for Name<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 impl<'t> Version<'t> {
-    /// The version that leads from one text of the body to the next; without one before it the document is new.
+    /// The version that leads from one body to the next; without one before it the document is new.
     pub(super) fn new(
         version: u64,
-        (before, body): (Option<&'t RawValue>, &'t RawValue),
-        (actor, run_id, at): (&'t str, &'t str, &'t str),
+        (before, body): (Option<&'t Body>, &'t Body),
+        (run_id, at): (&'t str, &'t str),
     ) -> Self {
-        let (before, body) = (before.map(members).unwrap_or_default(), members(body));
-        Self { version, ops: changes(&before, &body), inverse: changes(&body, &before), actor, run_id, at }
+        Self { version, differing: differing(before, body), run_id, at }
     }
 
     /// As the log has it.
     pub(super) fn encode(&self) -> Vec<u8> {
-        json_text::encode(self)
+        let Self { version, differing, run_id, at } = self;
+        let length = |text: Option<&str>| text.map_or(0, str::len);
+        let changes = differing.iter().map(|of| BYTES_OF_CHANGE + length(of.before) + length(of.after)).sum::<usize>();
+        let mut text = Vec::with_capacity(BYTES + changes);
+        text.extend_from_slice(br#"{"version":"#);
+        json_text::write(&mut text, version);
+        text.extend_from_slice(br#","ops":"#);
+        Changes::onto(&mut text).all(differing.iter().copied());
+        text.extend_from_slice(br#","inverse":"#);
+        let back = |of: &Differing<'t>| Differing { name: of.name, before: of.after, after: of.before };
+        Changes::onto(&mut text).all(differing.iter().map(back));
+        text.extend_from_slice(br#","actor":"#);
+        json_text::write(&mut text, ACTOR);
+        text.extend_from_slice(br#","run_id":"#);
+        json_text::write(&mut text, run_id);
+        text.extend_from_slice(br#","at":"#);
+        json_text::write(&mut text, at);
+        text.push(b'}');
+        text
     }
 }
 
-fn members(body: &RawValue) -> Members<'_> {
-    serde_json::from_str(body.get()).expect("a record is an object")
+/// Writes operations in safe form: what [`diff`](crate::state::diff::diff) says of the two bodies.
+struct Changes<'o> {
+    out: &'o mut Vec<u8>,
+    is_first: bool,
 }
 
-/// What [`diff`](crate::state::diff::diff) says of the two bodies.
-fn changes<'t>(from: &Members<'t>, to: &Members<'t>) -> Vec<Change<'t>> {
-    let gone = from.keys().filter(|name| !to.contains_key(*name));
-    let mut changes = Vec::with_capacity(from.len().abs_diff(to.len()));
-    changes.extend(gone.map(|name| Change::Member(OfMember::Remove { path: Name(name) })));
-    for (name, value) in to {
-        let set = || Change::Member(OfMember::Add { path: Name(name), value });
-        match from.get(name) {
-            None => changes.push(set()),
-            Some(before) if before.get() == value.get() => {}
-            // Strings are written in one way, so they are as different as their texts.
-            Some(before) if is_string(before) && is_string(value) => changes.push(set()),
-            Some(before) => changes.extend(within(name, before, value).into_iter().map(Change::Within)),
+impl<'o> Changes<'o> {
+    fn onto(out: &'o mut Vec<u8>) -> Self {
+        Self { out, is_first: true }
+    }
+
+    fn all<'t>(mut self, differing: impl Iterator<Item = Differing<'t>> + Clone) {
+        self.out.push(b'[');
+        for Differing { name, after, .. } in differing.clone() {
+            if after.is_none() {
+                self.remove(name);
+            }
+        }
+        for Differing { name, before, after } in differing {
+            match (before, after) {
+                (_, None) => {}
+                (None, Some(value)) => self.add(name, value),
+                // Strings are written in one way, so they are as different as their texts.
+                (Some(before), Some(value)) if is_string(before) && is_string(value) => self.add(name, value),
+                (Some(before), Some(value)) => {
+                    within(name, before, value).iter().for_each(|change| self.change(change))
+                }
+            }
+        }
+        self.out.push(b']');
+    }
+
+    fn next(&mut self) {
+        if !std::mem::take(&mut self.is_first) {
+            self.out.push(b',');
         }
     }
-    changes
+
+    fn remove(&mut self, name: &str) {
+        self.next();
+        self.out.extend_from_slice(br#"{"op":"remove","path":"/"#);
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(br#""}"#);
+    }
+
+    fn add(&mut self, name: &str, value: &str) {
+        self.next();
+        self.out.extend_from_slice(br#"{"op":"add","path":"/"#);
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(br#"","value":"#);
+        self.out.extend_from_slice(value.as_bytes());
+        self.out.push(b'}');
+    }
+
+    /// Inside a member that stays.
+    fn change(&mut self, change: &Operation) {
+        self.next();
+        json_text::write(self.out, change);
+    }
 }
 
-fn is_string(value: &RawValue) -> bool {
-    value.get().starts_with('"')
+fn is_string(value: &str) -> bool {
+    value.starts_with('"')
 }
 
-fn within(name: &str, from: &RawValue, to: &RawValue) -> Vec<Operation> {
-    let tree = |text: &RawValue| serde_json::from_str(text.get()).expect("raw JSON is JSON");
+fn within(name: &str, from: &str, to: &str) -> Vec<Operation> {
+    let tree = |text: &str| serde_json::from_str(text).expect("a body is JSON");
     diff_at(&tree(from), &tree(to), &Pointer::from_tokens([name]))
 }
 
@@ -117,9 +138,9 @@ mod tests {
 
     /// The commit of a version reads as the one that the two bodies as trees come to.
     fn check(before: Option<Value>, body: &Value) {
-        let texts = before.as_ref().map(|before| to_raw_value(before).expect("a value"));
-        let text = to_raw_value(body).expect("a value");
-        let written = Version::new(2, (texts.as_deref(), &text), ("system", "r", "2026-01-01T00:00:00Z")).encode();
+        let body_of = |tree: &Value| Body::read(&to_raw_value(tree).expect("a value")).expect("an object");
+        let (earlier, later) = (before.as_ref().map(body_of), body_of(body));
+        let written = Version::new(2, (earlier.as_ref(), &later), ("r", "2026-01-01T00:00:00Z")).encode();
         let before = before.unwrap_or_else(|| Document::absent().into_body());
         let read: Commit = serde_json::from_slice(&written).expect("it reads as a commit");
         assert_eq!((&read.ops, &read.inverse), (&diff(&before, body), &diff(body, &before)));
