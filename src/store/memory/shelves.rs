@@ -96,18 +96,15 @@ impl Shelves {
     }
 
     pub(super) fn refuse_stale(&self, appends: &[Append]) -> Result<(), CommitError> {
-        // Where earlier appends of the batch will have left their streams; a lone append needs no book.
-        let book = if appends.len() > 1 { appends.len() } else { 0 };
-        let mut ahead: HashMap<&StreamKey, Seq> = HashMap::with_capacity(book);
-        for append in appends {
-            let stored = || self.stream(&append.stream).map_or(Seq::ZERO, |stream| stream.seq);
-            let actual = ahead.get(&append.stream).copied().unwrap_or_else(stored);
+        for (index, append) in appends.iter().enumerate() {
+            // Looked for and not kept in a map: batches are short, and to compare names costs less than to hash them.
+            let earlier = appends[..index].iter().rfind(|earlier| earlier.stream == append.stream);
+            let actual = match earlier {
+                Some(earlier) => earlier.entries.iter().fold(earlier.expected, |seq, entry| seq.plus(entry.span.get())),
+                None => self.stream(&append.stream).map_or(Seq::ZERO, |stream| stream.seq),
+            };
             if actual != append.expected {
                 return Err(CommitError::Stale { stream: append.stream.clone(), expected: append.expected, actual });
-            }
-            if appends.len() > 1 {
-                let end = append.entries.iter().fold(actual, |seq, entry| seq.plus(entry.span.get()));
-                ahead.insert(&append.stream, end);
             }
         }
         Ok(())

@@ -43,11 +43,14 @@ impl Work {
 
     pub(super) fn put(&mut self, put: Vec<WorkItem>) {
         for item in put {
-            self.remove(&item.key);
             self.last_place += 1;
             let at = WorkCursor { due_at_ms: item.due_at_ms, place: self.last_place };
-            self.places.insert(item.key.clone(), at);
-            self.queues.entry(item.key.queue.clone()).or_default().insert(at, item);
+            let replaced = self.places.insert(item.key.clone(), at);
+            let queue = self.queues.entry(item.key.queue.clone()).or_default();
+            queue.insert(at, item);
+            if let Some(replaced) = replaced {
+                queue.remove(&replaced);
+            }
         }
     }
 
