@@ -25,6 +25,7 @@ mod record;
 mod replay;
 mod resume;
 mod start;
+mod started;
 mod tail;
 mod time;
 mod transcript;

@@ -387,7 +387,7 @@ impl Thread {
 
     /// The run that is live, as a start that refuses a second one names it.
     pub(super) fn live_start(&self) -> Option<&RunStart> {
-        self.live.as_ref().map(|live| &live.start)
+        self.live.as_ref().map(|live| &*live.start)
     }
 }
 

@@ -10,7 +10,6 @@ use crate::agent::meter::Meter;
 use crate::agent::steps::Past;
 use crate::agent::{AgentError, RunContext, RunInput};
 use crate::agui::{Event, Message, Role, RunAgentInput};
-use crate::json_text;
 use crate::state::json;
 use crate::state::limits::Limits;
 use crate::store::{Batch, CommitError};
@@ -31,6 +30,7 @@ use super::lifecycle::AlongWith;
 use super::live::{Begun as LiveBegun, LiveRun, Story};
 use super::questions;
 use super::record::RunStart;
+use super::started::Started;
 use super::transcript::{Resolved, Terms};
 
 /// Why a run did not start.
@@ -98,7 +98,7 @@ impl Thread {
         let begun = document.begin(agent.initial_state(), posted.map(|state| (state, evidence)), author).await;
         let Begun { snapshot, created, rejected } =
             begun.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.reason }))?;
-        let start = RunStart {
+        let start = Started::new(RunStart {
             run_id: from_queue.as_ref().map_or_else(new_run_id, |queued| queued.life.told.run_id.clone()),
             client_run_id: input.run_id.clone(),
             agent: agent.id().to_owned(),
@@ -117,7 +117,7 @@ impl Thread {
             edits: resolved.edits.clone(),
             supersedes_from: resolved.regenerates.as_ref().map(|again| again.from_run),
             unproven: evidence == Evidence::Unknown && !created,
-        };
+        });
         let mut story = Story::new(&self.name.id, &start, client_tools(&input));
         let along = match from_queue {
             Some(queued) => self.life_goes_on(&start, queued),
@@ -206,7 +206,7 @@ impl Thread {
     async fn open_log(
         &mut self,
         story: &mut Story,
-        start: &RunStart,
+        start: &Started,
         input: &RunAgentInput,
         rejected: Option<Refused>,
         along: Batch,
@@ -225,11 +225,10 @@ impl Thread {
         self.state_version = start.state_sent;
         self.summary.agent = Some(start.agent.clone());
         self.summary.updated_at.clone_from(&start.started_at);
-        let summary = json_text::encode(start);
         let runs = self.summary_append();
         let logged = Logged {
             chunks: vec![Arc::new(chunk)],
-            live_summary: Some(summary.into()),
+            live_summary: Some(start.summary()),
             runs: Some(runs),
             along,
             sitting: None,
