@@ -34,7 +34,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::Principal;
 use crate::agent::transcription::Transcriber;
-use crate::store::{Store, StoreError};
+use crate::store::{Owner, Store, StoreError, Tenant};
 
 pub use crate::agent::cause::{Cause, CauseKind};
 pub use crate::agent::transcription::{Audio, TranscriptionError};
@@ -204,10 +204,10 @@ impl Runtime {
         }
         self.refuse_when_stopping()?;
         let thread = thread_ref(&request.principal, &request.input.thread_id).ok_or(StartError::InvalidThreadId)?;
-        if self.services.paused.has(&thread.tenant, request.agent.id()) {
+        if self.services.paused.has(thread.tenant.as_str(), request.agent.id()) {
             return Err(StartError::Paused { agent: request.agent.id().to_owned() });
         }
-        self.refuse_after_the_day(&thread.tenant, &request.agent).await?;
+        self.refuse_after_the_day(thread.tenant.as_str(), &request.agent).await?;
         self.run_for_client(request, &thread).await
     }
 
@@ -279,7 +279,8 @@ const THREAD_ID_CHARACTERS: usize = 190;
 /// The thread of this id that belongs to `principal`.
 fn thread_ref(principal: &Principal, id: &str) -> Option<ThreadRef> {
     let legal = !id.is_empty() && id.chars().count() <= THREAD_ID_CHARACTERS && !id.chars().any(char::is_control);
-    legal.then(|| ThreadRef { tenant: principal.tenant.clone(), owner: principal.subject.clone(), id: id.to_owned() })
+    let (tenant, owner) = (principal.tenant.as_str(), principal.subject.as_str());
+    legal.then(|| ThreadRef { tenant: Tenant::new(tenant), owner: Owner::new(owner), id: id.into() })
 }
 
 #[cfg(test)]

@@ -49,29 +49,25 @@ pub use together::TogetherRefused;
 pub(crate) use together::{Member, write_together};
 pub use write::{Accepted, DocumentError, Expects, Once, Origin, Proposal, Rejection, Write};
 
-/// Names a document: `type/id` within a tenant and an owner (empty = the whole tenant).
+/// Names a document: `type/id` within a tenant and an owner (empty = the whole tenant). Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct DocumentRef {
-    pub(crate) tenant: String,
-    pub(crate) owner: String,
+    pub(crate) tenant: Tenant,
+    pub(crate) owner: Owner,
     /// `type/id`
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
 }
 
 impl DocumentRef {
     /// The stream of its commits; an entry's position is its version.
     pub(crate) fn stream(&self) -> StreamKey {
-        StreamKey {
-            tenant: Tenant::new(self.tenant.as_str()),
-            owner: Owner::new(self.owner.as_str()),
-            kind: Kind::Document,
-            id: self.name.as_str().into(),
-        }
+        let Self { tenant, owner, name } = self.clone();
+        StreamKey { tenant, owner, kind: Kind::Document, id: name }
     }
 
     pub(crate) fn of(stream: &StreamKey) -> Self {
-        let StreamKey { tenant, owner, id, .. } = stream;
-        Self { tenant: tenant.to_string(), owner: owner.to_string(), name: id.to_string() }
+        let StreamKey { tenant, owner, id, .. } = stream.clone();
+        Self { tenant, owner, name: id }
     }
 
     /// Its type.

@@ -22,7 +22,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::access::Principal;
 use crate::state::history::Mark;
 use crate::state::schema::View;
-use crate::store::StoreError;
+use crate::store::{Owner, StoreError, Tenant};
 
 use super::document::{Accepted, Author, DocumentError, DocumentHandle, DocumentRef, Head, Kept, Reader, Write};
 use super::types::Names;
@@ -182,8 +182,8 @@ impl Documents<'_> {
         if self.services.types.get(name.kind()).is_none() {
             return Err(DocumentError::UnknownType { kind: name.kind().to_owned() });
         }
-        let owner = if name.is_owned() { self.principal.subject.clone() } else { String::new() };
-        Ok(DocumentRef { tenant: self.principal.tenant.clone(), owner, name: name.to_string() })
+        let owner = if name.is_owned() { Owner::new(self.principal.subject.as_str()) } else { Owner::shared() };
+        Ok(DocumentRef { tenant: Tenant::new(self.principal.tenant.as_str()), owner, name: name.to_string().into() })
     }
 }
 

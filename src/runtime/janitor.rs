@@ -80,14 +80,14 @@ async fn trim(store: &dyn Store, due: &Due) -> Result<(), TrimError> {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::{Memory, NewEntry};
+    use crate::store::{Memory, NewEntry, Owner, Tenant};
 
     use super::*;
 
     #[tokio::test]
     async fn only_the_log_that_was_meant_is_trimmed_and_not_the_one_that_came_after_it() {
         let store = Memory::new();
-        let thread = ThreadRef { tenant: "t".to_owned(), owner: "o".to_owned(), id: "id".to_owned() };
+        let thread = ThreadRef { tenant: Tenant::new("t"), owner: Owner::new("o"), id: "id".into() };
         let mut lineages = Vec::new();
         for _ in 0..2 {
             store.delete(&thread.log()).await.expect("a store");

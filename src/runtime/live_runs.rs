@@ -68,7 +68,7 @@ impl LiveRuns {
 
     /// Whether this run is at work, for this principal.
     pub(crate) fn is_of(&self, run_id: &str, principal: &Principal) -> bool {
-        let of = |run: &AtWork| run.thread.tenant == principal.tenant && run.thread.owner == principal.subject;
+        let of = |run: &AtWork| run.thread.tenant == *principal.tenant && run.thread.owner == *principal.subject;
         self.live().runs.get(run_id).is_some_and(of)
     }
 

@@ -51,12 +51,12 @@ pub(crate) use record::RunStart;
 pub(crate) use replay::Replay;
 pub(crate) use resume::{definition_of, fence_of};
 
-/// Names a thread. Another tenant's or user's thread of the same id is another thread.
+/// Names a thread. Another tenant's or user's thread of the same id is another thread. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ThreadRef {
-    pub(crate) tenant: String,
-    pub(crate) owner: String,
-    pub(crate) id: String,
+    pub(crate) tenant: Tenant,
+    pub(crate) owner: Owner,
+    pub(crate) id: Arc<str>,
 }
 
 impl ThreadRef {
@@ -72,11 +72,17 @@ impl ThreadRef {
 
     /// Its owner, as schemas speak of readers.
     pub(crate) fn names(&self) -> Names {
-        Names::of(&Principal { tenant: self.tenant.clone(), subject: self.owner.clone() })
+        Names::of(&self.principal())
+    }
+
+    /// Whose it is.
+    pub(crate) fn principal(&self) -> Principal {
+        Principal { tenant: self.tenant.to_string(), subject: self.owner.to_string() }
     }
 
     pub(crate) fn of(stream: &StreamKey) -> Self {
-        Self { tenant: stream.tenant.to_string(), owner: stream.owner.to_string(), id: stream.id.to_string() }
+        let StreamKey { tenant, owner, id, .. } = stream.clone();
+        Self { tenant, owner, id }
     }
 
     /// The stream of what the live run has done.
@@ -85,12 +91,8 @@ impl ThreadRef {
     }
 
     fn stream(&self, kind: Kind) -> StreamKey {
-        StreamKey {
-            tenant: Tenant::new(self.tenant.as_str()),
-            owner: Owner::new(self.owner.as_str()),
-            kind,
-            id: self.id.as_str().into(),
-        }
+        let Self { tenant, owner, id } = self.clone();
+        StreamKey { tenant, owner, kind, id }
     }
 }
 

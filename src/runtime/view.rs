@@ -110,7 +110,7 @@ impl Runtime {
         let agent = agent.map(str::to_owned).or(last_agent).and_then(|agent| self.agents.find(&agent));
         let Some(agent) = agent else { return Ok(None) };
         let fired = last_document.filter(|(of, _)| of == agent.id()).map(|(_, document)| document);
-        let document = self.services.document(&agent.document(principal, &name, fired.as_deref()));
+        let document = self.services.document(&agent.document(&name, fired.as_deref()));
         let state = document.body(document.view(&Names::of(principal))).await?;
         Ok((state.version > 0).then_some(state.value))
     }

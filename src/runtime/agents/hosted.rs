@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
 
-use crate::access::Principal;
 use crate::agent::definition::{ClientSystem, Definition, Documents, Kind, Problem, RunSpec, Scope, Trigger};
 use crate::agent::tools::mcp::Servers;
 use crate::agent::{Agent, AgentError, RunContext, RunOutcome, llm, native, remote};
 use crate::agui::{AgentCapabilities, Outcome};
 use crate::state::pointer::Pointer;
 use crate::state::schema::Schema;
+use crate::store::Owner;
 
 use super::super::document::DocumentRef;
 use super::super::documents::DocumentName;
@@ -190,12 +190,7 @@ impl Hosted {
     }
 
     /// The agent's state document in a run on a thread (docs/agents.md §6); `fired` is the document that started the run.
-    pub(in crate::runtime) fn document(
-        &self,
-        principal: &Principal,
-        thread: &ThreadRef,
-        fired: Option<&str>,
-    ) -> DocumentRef {
+    pub(in crate::runtime) fn document(&self, thread: &ThreadRef, fired: Option<&str>) -> DocumentRef {
         let scope = &self.definition.state.scope;
         let name = scope.document_key(&self.definition.id, &thread.id, fired);
         let is_owned = match scope {
@@ -203,8 +198,8 @@ impl Hosted {
             Scope::Agent | Scope::Shared(_) => false,
             Scope::Trigger => name.parse().is_ok_and(|name: DocumentName| name.is_owned()),
         };
-        let owner = if is_owned { thread.owner.clone() } else { String::new() };
-        DocumentRef { tenant: principal.tenant.clone(), owner, name }
+        let owner = if is_owned { thread.owner.clone() } else { Owner::shared() };
+        DocumentRef { tenant: thread.tenant.clone(), owner, name: name.into() }
     }
 }
 

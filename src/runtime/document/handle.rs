@@ -252,7 +252,7 @@ fn gone() -> DocumentUnavailable {
 #[cfg(test)]
 mod tests {
     use crate::runtime::agents::Agents;
-    use crate::store::Memory;
+    use crate::store::{Memory, Owner, Tenant};
 
     use super::*;
 
@@ -266,7 +266,8 @@ mod tests {
         let types = Arc::new(DocumentTypes::new(Arc::clone(&agents)));
         let watchers = Arc::new(Watchers::new(agents));
         let open = |id: usize| {
-            let name = DocumentRef { tenant: String::new(), owner: String::new(), name: format!("shared/{id}") };
+            let name = format!("shared/{id}").into();
+            let name = DocumentRef { tenant: Tenant::new(""), owner: Owner::shared(), name };
             DocumentHandle::open_within(&documents, &store, (&types, &watchers), &name)
         };
         let mut held: Vec<_> = (0..4).map(|id| open(id).expect("room")).collect();

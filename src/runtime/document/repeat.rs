@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::json_text;
 use crate::state::document::{Commit, Conflict};
 use crate::state::history::Skipped;
-use crate::store::{Remember, Tenant};
+use crate::store::Remember;
 
 use super::super::clock::now_ms;
 use super::Author;
@@ -196,7 +196,7 @@ impl Live {
 
     fn note(&self, key: String, value: &impl Serialize, kept_ms: i64, overwrites: bool) -> Remember {
         Remember {
-            tenant: Tenant::new(self.name.tenant.as_str()),
+            tenant: self.name.tenant.clone(),
             key,
             result: json_text::encode(value).into(),
             expires_at_ms: now_ms() + kept_ms,
@@ -205,12 +205,12 @@ impl Live {
     }
 
     async fn remembered(&self, key: &str) -> Result<Option<Remembered>, Broken> {
-        let found = self.log.store.remembered(&Tenant::new(self.name.tenant.as_str()), key).await?;
+        let found = self.log.store.remembered(&self.name.tenant, key).await?;
         found.map(|found| serde_json::from_slice(&found).map_err(|error| damaged(key, &error))).transpose()
     }
 
     async fn last_number(&self, key: &str) -> Result<Option<u64>, Broken> {
-        let found = self.log.store.remembered(&Tenant::new(self.name.tenant.as_str()), key).await?;
+        let found = self.log.store.remembered(&self.name.tenant, key).await?;
         found.map(|found| serde_json::from_slice(&found).map_err(|error| damaged(key, &error))).transpose()
     }
 

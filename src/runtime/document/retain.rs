@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::agent::types::Retention;
 use crate::json_text;
 use crate::state::document::Commit;
-use crate::store::{Append, Batch, CommitError, Seq, Tenant, WorkItem, WorkKey};
+use crate::store::{Append, Batch, CommitError, Seq, WorkItem, WorkKey};
 
 use super::super::clock::now_ms;
 use super::DocumentRef;
@@ -214,7 +214,7 @@ impl Live {
 
 /// A note that versions of a document are over from then on.
 pub(crate) fn reminder(document: &DocumentRef, due_at_ms: i64) -> WorkItem {
-    let tenant = Tenant::new(document.tenant.as_str());
+    let tenant = document.tenant.clone();
     let key = format!("{}/{}", document.owner, document.name);
     let body = Bytes::from(json_text::encode(document));
     WorkItem { key: WorkKey { tenant, queue: QUEUE.to_owned(), key }, due_at_ms, body }

@@ -119,7 +119,7 @@ async fn nobody_waits(runtime: &Runtime, principal: &Principal, run_id: &str) {
 
 /// Waits for the end of a run, in whatever process it happens.
 async fn end_of(runtime: &Runtime, principal: &Principal, run_id: &str) -> Result<Lifecycle, ReadError> {
-    let document = runtime.services.document(&name_of(&principal.tenant, &principal.subject, run_id));
+    let document = runtime.services.document(&name_of(principal.tenant.as_str(), principal.subject.as_str(), run_id));
     document.head(None).await?;
     let mut versions = document.deltas().subscribe();
     loop {

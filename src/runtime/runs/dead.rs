@@ -143,7 +143,7 @@ impl Runtime {
         if ticket.owner != principal.subject {
             return Ok(None);
         }
-        let name = name_of(&ticket.tenant, &ticket.owner, &ticket.run_id);
+        let name = name_of(ticket.tenant.as_str(), ticket.owner.as_str(), &ticket.run_id);
         let life = Life::read(store.as_ref(), name).await?;
         let mut life = life.unwrap_or_else(|| Life::new(&ticket.thread(), queued(&ticket)));
         life.told.status = RunStatus::Queued;

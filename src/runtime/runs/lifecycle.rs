@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::json_text;
-use crate::store::{Append, Batch, Head, NewEntry, Seq, Store, StoreError, WorkItem};
+use crate::store::{Append, Batch, Head, NewEntry, Owner, Seq, Store, StoreError, Tenant, WorkItem};
 
 use super::super::Services;
 use super::super::clock::now;
@@ -59,8 +59,8 @@ pub(crate) enum Unreadable {
 }
 
 /// The document of a run that belongs to this owner.
-pub(crate) fn name_of(tenant: &str, owner: &str, run_id: &str) -> DocumentRef {
-    DocumentRef { tenant: tenant.to_owned(), owner: owner.to_owned(), name: format!("lifecycle/{run_id}") }
+pub(crate) fn name_of(tenant: impl Into<Tenant>, owner: impl Into<Owner>, run_id: &str) -> DocumentRef {
+    DocumentRef { tenant: tenant.into(), owner: owner.into(), name: format!("lifecycle/{run_id}").into() }
 }
 
 /// What the head of a document's stream says of the run; `None` for a document that no runtime wrote.
@@ -76,7 +76,7 @@ fn text_of(head: &Head) -> Option<&RawValue> {
 impl Life {
     /// Of a run that nothing is stored of.
     pub(crate) fn new(thread: &ThreadRef, told: Lifecycle) -> Self {
-        let name = name_of(&thread.tenant, &thread.owner, &told.run_id);
+        let name = name_of(thread.tenant.clone(), thread.owner.clone(), &told.run_id);
         Self { name, version: 0, body: None, told, sets_off: false }
     }
 
@@ -91,7 +91,7 @@ impl Life {
     }
 
     pub(crate) fn tenant(&self) -> &str {
-        &self.name.tenant
+        self.name.tenant.as_str()
     }
 
     /// What `batch` does, with `told` as the document's next version and all that this sets off. Once it is stored,

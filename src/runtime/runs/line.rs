@@ -197,6 +197,8 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use crate::store::{Owner, Tenant};
+
     use super::*;
 
     #[derive(Default)]
@@ -209,7 +211,7 @@ mod tests {
 
     impl AtWork for World {
         fn is_busy(&self, thread: &ThreadRef) -> bool {
-            self.busy.contains(&thread.id.as_str())
+            self.busy.contains(&&*thread.id)
         }
 
         fn of_agent(&self, agent: &str) -> usize {
@@ -236,7 +238,7 @@ mod tests {
         let mut line = Line::default();
         for (place, (run_id, agent, thread, kind)) in runs.iter().enumerate() {
             assert!(line.hold(agent, 100));
-            let thread = ThreadRef { tenant: "t".to_owned(), owner: "o".to_owned(), id: (*thread).to_owned() };
+            let thread = ThreadRef { tenant: Tenant::new("t"), owner: Owner::new("o"), id: (*thread).into() };
             let (run_id, agent) = ((*run_id).to_owned(), (*agent).to_owned());
             let waiter = Waiter { run_id, thread, agent, cause: Cause::first(*kind), is_child: false, due_at_ms: 0 };
             line.enter(waiter, place as u64);

@@ -44,7 +44,7 @@ impl From<Unreadable> for ReadError {
 impl Runtime {
     /// A run of the principal's, as its lifecycle document has it.
     pub async fn run_record(&self, principal: &Principal, run_id: &str) -> Result<Option<Lifecycle>, ReadError> {
-        let name = name_of(&principal.tenant, &principal.subject, run_id);
+        let name = name_of(principal.tenant.as_str(), principal.subject.as_str(), run_id);
         let Some(head) = self.services.store.head(&name.stream()).await? else { return Ok(None) };
         Ok(of_head(run_id, &head)?)
     }

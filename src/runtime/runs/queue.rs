@@ -82,7 +82,7 @@ impl Queue {
                 }
                 let damaged = |error| Unreadable::Damaged { run_id: run_id.clone(), error };
                 let ticket: Ticket = serde_json::from_slice(&waiting.item.body).map_err(damaged)?;
-                let name = name_of(&ticket.tenant, &ticket.owner, &ticket.run_id);
+                let name = name_of(ticket.tenant.as_str(), ticket.owner.as_str(), &ticket.run_id);
                 let life =
                     Life::read(store, name).await?.unwrap_or_else(|| Life::new(&ticket.thread(), queued(&ticket)));
                 self.inner().line.hold(&ticket.agent, usize::MAX);
@@ -253,7 +253,7 @@ struct Rules<'r> {
 impl Allowed for Rules<'_> {
     fn at_once(&self, waiter: &Waiter) -> Option<usize> {
         let Waiter { agent, thread, .. } = waiter;
-        if self.services.paused.has(&thread.tenant, agent) {
+        if self.services.paused.has(thread.tenant.as_str(), agent) {
             return None;
         }
         // One whose definition cannot be served, or is gone, has its runs wait for a better one.

@@ -69,13 +69,14 @@ fn may_pass(code: &str) -> bool {
 mod tests {
     use crate::agent::cause::Cause;
     use crate::agui::RunAgentInput;
+    use crate::store::{Owner, Tenant};
 
     use super::super::super::thread::ThreadRef;
     use super::*;
 
     #[test]
     fn a_failure_that_may_pass_is_tried_again_and_then_kept_if_the_definition_says_so() {
-        let thread = ThreadRef { tenant: "t".to_owned(), owner: "o".to_owned(), id: "id".to_owned() };
+        let thread = ThreadRef { tenant: Tenant::new("t"), owner: Owner::new("o"), id: "id".into() };
         let ticket = Ticket::new("r", &thread, "a", &RunAgentInput::default(), Cause::user(), (true, false));
         let verdict = |attempt: u32, attempts: u32, dead_letter: bool, status: RunStatus, code: &str| {
             let mut spec = RunSpec { dead_letter, ..RunSpec::default() };

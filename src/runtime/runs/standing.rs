@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::access::Principal;
+use crate::store::{Owner, Tenant};
 
 use super::super::Services;
 use super::super::agents::Agents;
@@ -171,8 +172,8 @@ async fn write(services: &Arc<Services>, agents: &Agents, tenant: &str, agent: &
         last_run,
         today: Today { day: today(), runs, usage },
     };
-    let name = format!("lifecycle/agent:{agent}");
-    let document = DocumentRef { tenant: tenant.to_owned(), owner: String::new(), name };
+    let name = format!("lifecycle/agent:{agent}").into();
+    let document = DocumentRef { tenant: Tenant::new(tenant), owner: Owner::shared(), name };
     let body = serde_json::to_value(&standing).expect("a standing is plain data");
     // What this sets off goes on with the chain of that run.
     let run_id = standing.last_run.as_ref().map(|last| last.run_id.clone());

@@ -129,7 +129,7 @@ impl Runtime {
         if let Some(known) = self.known(&thread, key.as_deref()).await? {
             return Ok(known);
         }
-        let is_paused = self.services.paused.has(&thread.tenant, submission.agent.id());
+        let is_paused = self.services.paused.has(thread.tenant.as_str(), submission.agent.id());
         if is_paused && submission.cause.kind == CauseKind::Api {
             return Err(SubmitError::Paused { agent: submission.agent.id().to_owned() });
         }
@@ -166,7 +166,7 @@ impl Runtime {
     /// The run that was submitted under a key before.
     async fn known(&self, thread: &ThreadRef, key: Option<&str>) -> Result<Option<Submitted>, SubmitError> {
         let Some(key) = key else { return Ok(None) };
-        let tenant = Tenant::new(thread.tenant.as_str());
+        let tenant = thread.tenant.clone();
         self.services.store.remembered(&tenant, key).await?.map(|result| stored_before(&result)).transpose()
     }
 

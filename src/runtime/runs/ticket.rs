@@ -7,7 +7,7 @@ use crate::access::Principal;
 use crate::agent::cause::Cause;
 use crate::agui::RunAgentInput;
 use crate::json_text;
-use crate::store::{Tenant, WorkItem, WorkKey};
+use crate::store::{Owner, Tenant, WorkItem, WorkKey};
 
 use super::super::thread::ThreadRef;
 use super::line::Waiter;
@@ -45,9 +45,9 @@ impl Ticket {
     ) -> Self {
         Self {
             run_id: run_id.to_owned(),
-            tenant: thread.tenant.clone(),
-            owner: thread.owner.clone(),
-            thread: thread.id.clone(),
+            tenant: thread.tenant.to_string(),
+            owner: thread.owner.to_string(),
+            thread: thread.id.to_string(),
             agent: agent.to_owned(),
             input: to_raw_value(input).expect("an input is plain data"),
             cause,
@@ -62,7 +62,8 @@ impl Ticket {
     }
 
     pub(super) fn thread(&self) -> ThreadRef {
-        ThreadRef { tenant: self.tenant.clone(), owner: self.owner.clone(), id: self.thread.clone() }
+        let (tenant, owner) = (self.tenant.as_str(), self.owner.as_str());
+        ThreadRef { tenant: Tenant::new(tenant), owner: Owner::new(owner), id: self.thread.as_str().into() }
     }
 
     pub(super) fn principal(&self) -> Principal {

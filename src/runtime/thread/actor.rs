@@ -333,7 +333,7 @@ impl Thread {
                 let messages = self.transcript.messages().cloned().collect();
                 let live = self.live.as_ref().map(|live| (&live.start.agent, &live.start.document));
                 let last = live.or_else(|| self.runs.last().map(|note| (&note.agent, &note.document)));
-                let last_document = last.map(|(agent, document)| (agent.clone(), document.name.clone()));
+                let last_document = last.map(|(agent, document)| (agent.clone(), document.name.to_string()));
                 let _ = reply.send(Ok(ThreadView { messages, last_agent: self.summary.agent.clone(), last_document }));
                 Ok(())
             }

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use crate::access::Principal;
 use crate::agent::context::{AgentRefusal, AgentRequest, Emission, StateRequest};
 use crate::agent::steps::StepNote;
 use crate::agent::{AgentError, RunOutcome};
@@ -164,11 +163,11 @@ impl Thread {
             return refused(request, message);
         }
         let asked = Asked {
-            principal: Principal { tenant: self.name.tenant.clone(), subject: self.name.owner.clone() },
+            principal: self.name.principal(),
             agent: live.start.agent.clone(),
             run_id: live.start.run_id.clone(),
             cause: live.start.cause.clone(),
-            thread_id: self.name.id.clone(),
+            thread_id: self.name.id.to_string(),
             request,
         };
         if let Err(error) = self.services.asked.try_send(asked) {

@@ -64,7 +64,7 @@ impl Thread {
         unstored: &mut Unstored,
     ) -> Result<(), Broken> {
         let Some(live) = &mut self.live else { return Ok(()) };
-        let name = name.filter(|name| *name != live.start.document.name);
+        let name = name.filter(|name| **name != *live.start.document.name);
         if name.is_none() {
             live.works_at(&request);
         }

@@ -10,6 +10,7 @@ use crate::agent::context::{StateRequest, StateWrite, Versioned};
 use crate::agent::definition::{DocumentPlace, Documents};
 use crate::state::parts::only;
 use crate::state::pointer::Pointer;
+use crate::store::Owner;
 
 use super::super::document::{Author, DocumentHandle, DocumentRef, Proposal, Write};
 use super::super::documents::DocumentName;
@@ -88,8 +89,8 @@ impl Elsewhere<'_> {
         if self.services.types.get(parsed.kind()).is_none() {
             return Err(DocumentError::UnknownType { kind: parsed.kind().to_owned() });
         }
-        let owner = if parsed.is_owned() { self.thread.owner.clone() } else { String::new() };
-        let name = DocumentRef { tenant: self.thread.tenant.clone(), owner, name: name.to_owned() };
+        let owner = if parsed.is_owned() { self.thread.owner.clone() } else { Owner::shared() };
+        let name = DocumentRef { tenant: self.thread.tenant.clone(), owner, name: name.into() };
         Ok(self.services.named_document(&name)?)
     }
 }

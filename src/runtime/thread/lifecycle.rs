@@ -132,7 +132,7 @@ impl Thread {
 
     /// The record of a run that was live when the process died, as it is stored.
     pub(super) async fn life_of(&self, start: &RunStart) -> Result<Life, Broken> {
-        let name = name_of(&self.name.tenant, &self.name.owner, &start.run_id);
+        let name = name_of(self.name.tenant.clone(), self.name.owner.clone(), &start.run_id);
         let read = Life::read(self.services.store.as_ref(), name).await;
         let found = read.map_err(|error| Broken { reason: error.to_string() })?;
         Ok(found.unwrap_or_else(|| self.new_life(start)))

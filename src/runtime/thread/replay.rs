@@ -265,7 +265,7 @@ impl Replay {
         request: &Connect,
     ) -> Result<Self, ReadError> {
         let mut replay = Self::of_nothing(services, thread, request.dialect);
-        let document = request.agent.document(&request.principal, thread, None);
+        let document = request.agent.document(thread, None);
         let is_live = services.documents.get(&document).is_some();
         if !is_live && services.store.head(&document.stream()).await?.is_none() {
             return Ok(replay);
@@ -276,7 +276,7 @@ impl Replay {
             let (thread, run) = (&thread.id, &request.run_id);
             replay.preface.push_back(frame(&opening(thread, run, None, Vec::new())));
             replay.preface.push_back(snapshot.frame);
-            replay.preface.push_back(frame(&Event::run_finished(thread.as_str(), run.as_str())));
+            replay.preface.push_back(frame(&Event::run_finished(&**thread, run.as_str())));
         }
         Ok(replay)
     }

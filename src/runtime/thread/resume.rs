@@ -66,7 +66,7 @@ impl Thread {
             tracing::error!(%thread, %run, crashes = found.standing.crashes, "a run under which the process keeps dying is closed");
             return Ok(None);
         }
-        let agent = self.services.agent_as_it_was(&self.name.tenant, &start.agent, &start.definition).await?;
+        let agent = self.services.agent_as_it_was(self.name.tenant.as_str(), &start.agent, &start.definition).await?;
         match agent.filter(|agent| agent.is_durable()) {
             Some(agent) => Ok(Some(Resumption { agent, found })),
             None => {

@@ -84,7 +84,7 @@ impl Thread {
             None => None,
         };
         let cause = followed.unwrap_or(cause);
-        let document_ref = agent.document(&principal, &self.name, cause.doc.as_deref());
+        let document_ref = agent.document(&self.name, cause.doc.as_deref());
         let document = self.services.document(&document_ref);
         let evidence = self.evidence(&input, &resolved, &document_ref);
         let author = Author { actor: principal.actor(), run_id: None, is_resumed: false, may_write: None };
@@ -125,7 +125,7 @@ impl Thread {
         };
         let mut along = AlongWith::start_of(along, &self.services.watchers);
         if agent.is_durable() {
-            let kept = self.services.keep(&agent, &self.name.tenant).await;
+            let kept = self.services.keep(&agent, self.name.tenant.as_str()).await;
             kept.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.to_string() }))?;
         }
         let mut journal = agent

@@ -82,10 +82,10 @@ impl Firing {
         at_ms: i64,
     ) -> Self {
         let changes = changed.into_iter().map(|changed| Change::new(changed, commit)).collect();
-        let what = What::State { doc: document.name.clone(), changes, more: 0, run_id: commit.run_id.clone() };
+        let what = What::State { doc: document.name.to_string(), changes, more: 0, run_id: commit.run_id.clone() };
         Self {
-            tenant: document.tenant.clone(),
-            owner: document.owner.clone(),
+            tenant: document.tenant.to_string(),
+            owner: document.owner.to_string(),
             agent: agent.to_owned(),
             trigger: trigger.to_owned(),
             what,
@@ -105,8 +105,8 @@ impl Firing {
             error: run.error.as_ref().map(|error| error.message.clone()),
         };
         Self {
-            tenant: thread.tenant.clone(),
-            owner: thread.owner.clone(),
+            tenant: thread.tenant.to_string(),
+            owner: thread.owner.to_string(),
             agent: agent.to_owned(),
             trigger: trigger.to_owned(),
             what,

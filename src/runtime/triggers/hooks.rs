@@ -91,7 +91,7 @@ impl Runtime {
         once: Option<Once>,
     ) -> Result<(), HookError> {
         let thread = thread_ref(request.principal(), thread).ok_or(SubmitError::InvalidThreadId)?;
-        let document = self.services.document(&agent.document(request.principal(), &thread, None));
+        let document = self.services.document(&agent.document(&thread, None));
         let author = || Author { actor: "system".to_owned(), run_id: None, is_resumed: false, may_write: None };
         document.begin(agent.initial_state(), None, author()).await.map_err(DocumentError::from)?;
         let write = Write { once, ..Write::new(Proposal::Intents(intents)) };

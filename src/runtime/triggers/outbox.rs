@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::access::Principal;
 use crate::agent::cause::{Cause, CauseKind};
 use crate::agent::definition::{OnConflict, Trigger, TriggerKind};
-use crate::store::{Batch, CommitError, Settle, StoreError, Waiting, WorkItem};
+use crate::store::{Batch, CommitError, Owner, Settle, StoreError, Tenant, Waiting, WorkItem};
 
 use super::super::agents::Hosted;
 use super::super::clock::now_ms;
@@ -167,8 +167,8 @@ impl Runtime {
         let Gathered { firing, settle } = gathered;
         let request = match &firing.what {
             What::State { doc, .. } => {
-                let (tenant, owner) = (firing.tenant.clone(), firing.owner.clone());
-                let document = DocumentRef { tenant, owner, name: doc.clone() };
+                let (tenant, owner) = (Tenant::new(firing.tenant.as_str()), Owner::new(firing.owner.as_str()));
+                let document = DocumentRef { tenant, owner, name: doc.as_str().into() };
                 Request::of_document(trigger, agent.id(), &document)
             }
             What::Ended { .. } => Request::of_agent(trigger, agent.id()),

@@ -33,12 +33,12 @@ impl<'t> Request<'t> {
 
     /// For a change of a document.
     pub(super) fn of_document(trigger: &'t Trigger, agent: &str, document: &DocumentRef) -> Self {
-        let principal = Principal { tenant: document.tenant.clone(), ..owner_of(&document.owner) };
+        let principal = Principal { tenant: document.tenant.to_string(), ..owner_of(document.owner.as_str()) };
         let own = || match thread_of(document) {
             Some(thread) => thread.to_owned(),
             None => bounded(format!("auto:{agent}:{}", document.name)),
         };
-        Self { trigger, principal, doc: Some(document.name.clone()), thread: thread(trigger, own) }
+        Self { trigger, principal, doc: Some(document.name.to_string()), thread: thread(trigger, own) }
     }
 
     pub(super) fn principal(&self) -> &Principal {
@@ -113,6 +113,7 @@ fn bounded(id: String) -> String {
 mod tests {
     use super::*;
     use crate::agent::definition::{Outcome, TriggerKind};
+    use crate::store::{Owner, Tenant};
 
     fn trigger(thread: TriggerThread) -> Trigger {
         let kind = TriggerKind::Agent { agent: "other".to_owned(), outcome: Outcome::Any };
@@ -121,7 +122,7 @@ mod tests {
 
     fn named(document: &str, thread: TriggerThread) -> Option<String> {
         let owner = if document.contains(':') { "ada" } else { "" };
-        let document = DocumentRef { tenant: "t".to_owned(), owner: owner.to_owned(), name: document.to_owned() };
+        let document = DocumentRef { tenant: Tenant::new("t"), owner: Owner::new(owner), name: document.into() };
         let trigger = trigger(thread);
         let request = Request::of_document(&trigger, "worker", &document);
         assert_eq!(request.principal.tenant, "t");
