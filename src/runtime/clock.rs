@@ -1,10 +1,13 @@
 //! The time, as logs and answers write it.
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+
+const WITH_MILLISECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 /// Now, RFC 3339 in UTC with milliseconds.
 pub(crate) fn now() -> String {
-    format!("{:.3}", Timestamp::now())
+    WITH_MILLISECONDS.timestamp_to_string(&Timestamp::now())
 }
 
 /// Now, in milliseconds since 1970.

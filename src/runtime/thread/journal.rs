@@ -1,6 +1,7 @@
 //! The journal of a live run: what it was asked, and each step it has done, in a stream of its own beside the thread's log.
 //! It is written in the commits of the events it belongs to and goes in the one that ends the run.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,8 +25,8 @@ const WAITING_BYTES: usize = 64 << 10;
 /// One entry.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Entry {
-    Asked(Box<Asked>),
+enum Entry<'i> {
+    Asked(Box<Asked<'i>>),
     Step {
         path: String,
         /// Absent when the step has only begun.
@@ -48,9 +49,9 @@ enum Entry {
 
 /// What a restart needs to ask the agent again.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct Asked<'i> {
     /// Everything of the input but its messages and its state.
-    input: RunAgentInput,
+    input: Cow<'i, RunAgentInput>,
     context: Vec<Told>,
 }
 
@@ -66,9 +67,9 @@ enum Told {
     Whole(Box<Message>),
 }
 
-impl Asked {
-    /// `input` is as it was posted, without its messages; the run is not in the transcript yet.
-    pub(super) fn new(input: &RunAgentInput, resolved: &Resolved, transcript: &Transcript) -> Self {
+impl<'i> Asked<'i> {
+    /// `input` is as it was posted, without its messages and its state; the run is not in the transcript yet.
+    pub(super) fn new(input: &'i RunAgentInput, resolved: &Resolved, transcript: &Transcript) -> Self {
         let mut context: Vec<Told> = Vec::new();
         let mut next = 0;
         for message in &resolved.context {
@@ -90,19 +91,7 @@ impl Asked {
                 false => Told::Whole(Box::new(Message::clone(message))),
             });
         }
-        let input = RunAgentInput {
-            thread_id: input.thread_id.clone(),
-            run_id: input.run_id.clone(),
-            protocol_version: input.protocol_version.clone(),
-            parent_run_id: input.parent_run_id.clone(),
-            state: None,
-            messages: Vec::new(),
-            tools: input.tools.clone(),
-            context: input.context.clone(),
-            forwarded_props: input.forwarded_props.clone(),
-            resume: input.resume.clone(),
-        };
-        Self { input, context }
+        Self { input: Cow::Borrowed(input), context }
     }
 
     /// The input and the context of the run; `brought` are the messages it brought and changed.
@@ -128,7 +117,7 @@ impl Asked {
                 Told::Whole(message) => context.push(Arc::new(*message)),
             }
         }
-        Ok((self.input, context))
+        Ok((self.input.into_owned(), context))
     }
 }
 
@@ -146,7 +135,7 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Of a run that begins, and that was asked this.
-    pub(super) fn new(stream: StreamKey, asked: Asked) -> Self {
+    pub(super) fn new(stream: StreamKey, asked: Asked<'_>) -> Self {
         let began = Instant::now();
         let mut journal =
             Self { stream, seq: Seq::ZERO, waiting: Vec::new(), bytes: 0, began, spent_before: Duration::ZERO };
@@ -201,7 +190,7 @@ impl Journal {
         u64::try_from(self.spent().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn push(&mut self, entry: &Entry) {
+    fn push(&mut self, entry: &Entry<'_>) {
         let body = json_text::encode(entry);
         self.bytes += body.len();
         self.waiting.push(NewEntry::one(body));
@@ -211,7 +200,7 @@ impl Journal {
 /// What the journal of a run that was cut off holds.
 #[derive(Debug)]
 pub(super) struct Found {
-    pub(super) asked: Asked,
+    pub(super) asked: Asked<'static>,
     pub(super) past: Past,
     pub(super) standing: Standing,
 }

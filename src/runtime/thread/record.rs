@@ -19,6 +19,9 @@ use super::super::document::DocumentRef;
 use super::super::runs::{RetryPlan, RunStatus};
 use super::started::Started;
 
+/// About what a frame takes whose text is short.
+const FRAME_BYTES: usize = 192;
+
 /// What is known of a run from its start: enough to close it properly after a crash.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RunStart {
@@ -218,7 +221,7 @@ fn take_sized(body: &mut Bytes) -> Result<Bytes, RecordError> {
 
 impl Replay {
     fn encode(events: &[Compacted], dialect: Dialect, epoch: &str) -> Self {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(events.len() * FRAME_BYTES);
         for item in events {
             let id = item.cut.map(|position| (epoch, position));
             match item.event.for_dialect(dialect) {

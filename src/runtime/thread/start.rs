@@ -9,7 +9,7 @@ use crate::agent::cause::{Cause, CauseKind};
 use crate::agent::meter::Meter;
 use crate::agent::steps::Past;
 use crate::agent::{AgentError, RunContext, RunInput};
-use crate::agui::{Event, Message, Role, RunAgentInput};
+use crate::agui::{Event, Json, Message, Role, RunAgentInput};
 use crate::state::json;
 use crate::state::limits::Limits;
 use crate::store::{Batch, CommitError};
@@ -88,7 +88,7 @@ impl Thread {
         let document = self.services.document(&document_ref);
         let evidence = self.evidence(&input, &resolved, &document_ref);
         let author = Author { actor: principal.actor(), run_id: None, is_resumed: false, may_write: None };
-        let (posted, unreadable) = posted_state(&input);
+        let (posted, unreadable) = posted_state(input.state.take());
         let posted = match (&self.ghosts, posted) {
             (Some((of, ghosts)), Some(state)) if *of == document_ref => {
                 Some(Box::pin(ghosts.laid(state, &document)).await)
@@ -305,8 +305,8 @@ fn added(resolved: &Resolved) -> Vec<Arc<Message>> {
 }
 
 /// The posted state, when there is something in it, or why it cannot be read.
-fn posted_state(input: &RunAgentInput) -> (Option<Value>, Option<Refused>) {
-    let Some(state) = &input.state else { return (None, None) };
+fn posted_state(state: Option<Json>) -> (Option<Value>, Option<Refused>) {
+    let Some(state) = state else { return (None, None) };
     match json::read(state.get().as_bytes(), &Limits::default()) {
         Ok(Value::Null) => (None, None),
         Ok(Value::Object(members)) if members.is_empty() => (None, None),
