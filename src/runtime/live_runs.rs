@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
 use crate::access::Principal;
-use crate::agent::cause::{Cause, CauseKind};
+use crate::agent::cause::CauseKind;
 
-use super::thread::{RunStart, ThreadRef};
+use super::thread::{Started, ThreadRef};
 
 /// Runs by the runtime's id of them.
 #[derive(Debug, Default)]
@@ -33,15 +33,13 @@ struct Live {
 /// A run at work.
 #[derive(Debug, Clone)]
 pub(crate) struct AtWork {
-    pub(crate) run_id: String,
+    pub(crate) start: Started,
     pub(crate) thread: ThreadRef,
-    pub(crate) agent: String,
-    pub(crate) cause: Cause,
 }
 
 impl AtWork {
     fn is_unattended(&self) -> bool {
-        self.cause.kind != CauseKind::User
+        self.start.cause.kind != CauseKind::User
     }
 }
 
@@ -49,21 +47,19 @@ impl AtWork {
 #[derive(Debug)]
 pub(crate) struct Entered {
     runs: Arc<LiveRuns>,
-    run_id: String,
+    start: Started,
 }
 
 impl LiveRuns {
-    pub(crate) fn enter(self: &Arc<Self>, start: &RunStart, thread: &ThreadRef) -> Entered {
-        let run_id = start.run_id.clone();
-        let (agent, cause) = (start.agent.clone(), start.cause.clone());
-        let run = AtWork { run_id: run_id.clone(), thread: thread.clone(), agent, cause };
+    pub(crate) fn enter(self: &Arc<Self>, start: &Started, thread: &ThreadRef) -> Entered {
+        let run = AtWork { start: start.clone(), thread: thread.clone() };
         let mut live = self.live();
         live.threads.insert(thread.clone());
-        *live.of_agent.entry(run.agent.clone()).or_default() += 1;
+        *live.of_agent.entry(start.agent.clone()).or_default() += 1;
         live.unattended += usize::from(run.is_unattended());
-        live.runs.insert(run_id.clone(), run);
+        live.runs.insert(start.run_id.clone(), run);
         drop(live);
-        Entered { runs: Arc::clone(self), run_id }
+        Entered { runs: Arc::clone(self), start: start.clone() }
     }
 
     /// Whether this run is at work, for this principal.
@@ -88,7 +84,10 @@ impl LiveRuns {
     /// Runs that this one started and waits for.
     pub(crate) fn children(&self, run_id: &str) -> Vec<AtWork> {
         let is_child =
-            |run: &&AtWork| run.cause.kind == CauseKind::Agent && run.cause.run_id.as_deref() == Some(run_id);
+            |run: &&AtWork| {
+            let cause = &run.start.cause;
+            cause.kind == CauseKind::Agent && cause.run_id.as_deref() == Some(run_id)
+        };
         self.live().runs.values().filter(is_child).cloned().collect()
     }
 
@@ -127,13 +126,13 @@ impl LiveRuns {
 impl Drop for Entered {
     fn drop(&mut self) {
         let mut live = self.runs.live();
-        if let Some(run) = live.runs.remove(&self.run_id) {
+        if let Some(run) = live.runs.remove(&self.start.run_id) {
             live.threads.remove(&run.thread);
             live.unattended -= usize::from(run.is_unattended());
-            if let Some(count) = live.of_agent.get_mut(&run.agent) {
+            if let Some(count) = live.of_agent.get_mut(&run.start.agent) {
                 *count -= 1;
                 if *count == 0 {
-                    live.of_agent.remove(&run.agent);
+                    live.of_agent.remove(&run.start.agent);
                 }
             }
         }

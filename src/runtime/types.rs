@@ -40,7 +40,7 @@ pub(crate) struct Names {
 
 impl Names {
     pub(crate) fn of(principal: &Principal) -> Self {
-        Self::of_actor(&principal.actor())
+        Self { actor: principal.actor(), secrets: false }
     }
 
     /// As commits name the one who wrote.

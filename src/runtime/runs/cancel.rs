@@ -52,7 +52,7 @@ impl Runtime {
         let Services { threads, live_runs, queue, .. } = self.services.as_ref();
         // Whoever has a live run is live.
         let Some(live) = threads.get(thread) else { return Ok(StopOutcome::NothingRunning) };
-        let at_work = live_runs.on(thread).map(|run| run.run_id);
+        let at_work = live_runs.on(thread).map(|run| run.start.run_id.clone());
         let asked = at_work.iter().flat_map(|run| queue.asked_by(run));
         let held: Vec<_> = asked.filter_map(|child| queue.take(&child, |_| true)).collect();
         let outcome = live.stop(run_id.map(str::to_owned), StopReason::Asked).await?;
@@ -67,7 +67,7 @@ impl Runtime {
 
     /// Ends the runs that a run asked for and that have not begun, and those that it waits for.
     async fn cancel_children(&self, principal: &Principal, run_id: &str) -> Result<(), ReadError> {
-        let live = self.services.live_runs.children(run_id).into_iter().map(|child| child.run_id);
+        let live = self.services.live_runs.children(run_id).into_iter().map(|child| child.start.run_id.clone());
         for child in self.services.queue.asked_by(run_id).into_iter().chain(live) {
             Box::pin(self.cancel(principal, &child)).await?;
         }

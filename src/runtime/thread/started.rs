@@ -2,6 +2,7 @@
 //! in the same words, so they are written once.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,9 +12,12 @@ use crate::json_text;
 
 use super::record::RunStart;
 
-/// A run's start, which does not change any more.
+/// A run's start, which does not change any more. Cheap to clone: whoever names a run that is at work holds it.
 #[derive(Debug, Clone)]
-pub(crate) struct Started {
+pub(crate) struct Started(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
     start: RunStart,
     /// Of a run that was read back there is none; it was stored.
     text: Option<Bytes>,
@@ -22,12 +26,12 @@ pub(crate) struct Started {
 impl Started {
     pub(super) fn new(start: RunStart) -> Self {
         let text = json_text::encode(&start).into();
-        Self { start, text: Some(text) }
+        Self(Arc::new(Known { start, text: Some(text) }))
     }
 
     /// What the log says while the run is live.
     pub(super) fn summary(&self) -> Bytes {
-        self.text.clone().unwrap_or_else(|| json_text::encode(&self.start).into())
+        self.0.text.clone().unwrap_or_else(|| json_text::encode(&self.0.start).into())
     }
 }
 
@@ -35,24 +39,24 @@ impl Deref for Started {
     type Target = RunStart;
 
     fn deref(&self) -> &RunStart {
-        &self.start
+        &self.0.start
     }
 }
 
 impl Serialize for Started {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.text {
+        match &self.0.text {
             Some(text) => {
                 let text: &RawValue = serde_json::from_slice(text).expect("it was written as JSON");
                 text.serialize(serializer)
             }
-            None => self.start.serialize(serializer),
+            None => self.0.start.serialize(serializer),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Started {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self { start: RunStart::deserialize(deserializer)?, text: None })
+        Ok(Self(Arc::new(Known { start: RunStart::deserialize(deserializer)?, text: None })))
     }
 }
