@@ -83,8 +83,7 @@ impl LiveRuns {
 
     /// Runs that this one started and waits for.
     pub(crate) fn children(&self, run_id: &str) -> Vec<AtWork> {
-        let is_child =
-            |run: &&AtWork| {
+        let is_child = |run: &&AtWork| {
             let cause = &run.start.cause;
             cause.kind == CauseKind::Agent && cause.run_id.as_deref() == Some(run_id)
         };

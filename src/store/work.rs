@@ -56,6 +56,11 @@ impl Waiting {
         WorkCursor { due_at_ms: self.item.due_at_ms, place: self.place }
     }
 
+    /// Takes out exactly this; whoever is done with it need not clone its name.
+    pub fn into_settled(self) -> Settle {
+        Settle { key: self.item.key, place: Some(self.place) }
+    }
+
     /// Takes out exactly this.
     pub fn settled(&self) -> Settle {
         Settle { key: self.item.key.clone(), place: Some(self.place) }

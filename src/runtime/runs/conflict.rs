@@ -97,7 +97,8 @@ impl Runtime {
         loop {
             let mut attempted = std::pin::pin!(queue.attempted().notified());
             attempted.as_mut().enable();
-            let busy = live_runs.on(thread).map(|run| run.start.run_id.clone()).or_else(|| queue.first_waiting_on(thread));
+            let busy =
+                live_runs.on(thread).map(|run| run.start.run_id.clone()).or_else(|| queue.first_waiting_on(thread));
             if busy.is_some() || queue.on(thread).is_none() {
                 return busy;
             }

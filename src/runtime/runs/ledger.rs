@@ -2,6 +2,7 @@
 //! added up in commits that take them out, so that each counts once whatever happens.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,9 @@ use tokio::sync::Mutex;
 
 use crate::access::Principal;
 use crate::json_text;
-use crate::store::{Append, Batch, CommitError, Kind, Owner, Scope, Seq, Store, StoreError, Tenant, WorkItem, WorkKey};
+use crate::store::{
+    Append, Batch, CommitError, Kind, Owner, Scope, Seq, Store, StoreError, Tenant, Waiting, WorkItem, WorkKey,
+};
 
 use super::super::clock::now;
 use super::super::{ReadError, Runtime};
@@ -110,25 +113,28 @@ impl Ledger {
             if page.is_empty() {
                 return Ok(());
             }
-            let mut days: BTreeMap<(String, String), (Day, Seq)> = BTreeMap::new();
+            let mut days: BTreeMap<(Tenant, String), (Day, Seq)> = BTreeMap::new();
             for waiting in &page {
-                let tenant = waiting.item.key.tenant.as_str().to_owned();
                 let note: Note =
                     serde_json::from_slice(&waiting.item.body).map_err(|error| StoreError::Unavailable {
                         reason: format!("the note of run {} is damaged: {error}", waiting.item.key.key),
                     })?;
-                let key = (tenant, note.day.clone());
-                if !days.contains_key(&key) {
-                    let read = read_day(store, &key.0, &key.1).await?;
-                    days.insert(key.clone(), read);
-                }
-                days.get_mut(&key).expect("it was read just now").0.add(&note);
+                let Note { agent, day, runs, usage } = note;
+                let (total, _) = match days.entry((waiting.item.key.tenant.clone(), day)) {
+                    Entry::Occupied(read) => read.into_mut(),
+                    Entry::Vacant(new) => {
+                        let (tenant, day) = new.key();
+                        let read = read_day(store, tenant.as_str(), day).await?;
+                        new.insert(read)
+                    }
+                };
+                total.add(agent, runs, &usage);
             }
             let appends = days.into_iter().map(|((tenant, day), (total, seq))| Append {
                 summary: Some(json_text::encode(&total).into()),
-                ..Append::to(scope(&tenant).stream(day), seq)
+                ..Append::to(scope(tenant.as_str()).stream(day), seq)
             });
-            let settle = page.iter().map(|waiting| waiting.settled()).collect();
+            let settle = page.into_iter().map(Waiting::into_settled).collect();
             match store.commit(Batch { appends: appends.collect(), settle, ..Batch::default() }).await {
                 // Another process was faster: what is left is read again.
                 Ok(_) | Err(CommitError::Settled { .. } | CommitError::Stale { .. }) => {}
@@ -163,12 +169,12 @@ fn decode(summary: Option<&[u8]>, day: &str) -> Result<Day, StoreError> {
 }
 
 impl Day {
-    fn add(&mut self, note: &Note) {
-        let agent = self.agents.entry(note.agent.clone()).or_default();
-        agent.runs += note.runs;
-        for used in &note.usage.by_model {
+    fn add(&mut self, agent: String, runs: u64, usage: &RunUsage) {
+        let agent = self.agents.entry(agent).or_default();
+        agent.runs += runs;
+        for used in &usage.by_model {
             agent.usage.add_model(used);
-            *agent.runs_of_model.entry(used.model.clone()).or_default() += note.runs;
+            *agent.runs_of_model.entry(used.model.clone()).or_default() += runs;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Work that waits, in the order in which it is to be done.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::store::{CommitError, Settle, Waiting, WorkCursor, WorkItem, WorkKey};
 
@@ -28,9 +28,10 @@ impl Work {
 
     /// Refuses what is gone, also within one batch.
     pub(super) fn refuse_settled(&self, settle: &[Settle]) -> Result<(), CommitError> {
-        for (index, Settle { key, place }) in settle.iter().enumerate() {
+        let mut settled = HashSet::with_capacity(settle.len());
+        for Settle { key, place } in settle {
             let found = self.places.get(key).filter(|at| place.is_none_or(|place| place == at.place));
-            if found.is_none() || settle[..index].iter().any(|earlier| earlier.key == *key) {
+            if !found.is_some_and(|at| settled.insert(at.place)) {
                 return Err(CommitError::Settled { key: key.clone() });
             }
         }
