@@ -60,44 +60,43 @@ type Answer = Result<Response, Problem>;
 pub(super) fn routes(base: &str, feeds_inspectors: bool, runtime: Arc<Runtime>) -> Router {
     let debug_feed = feeds_inspectors.then(|| DebugFeed::new(runtime.stopping()));
     let mount = Arc::new(Mount { runtime, debug_feed });
-    let resources = resources().with_state(Arc::clone(&mount));
-    let tunnel = resources.clone().fallback(|| async { Problem::not_found() });
+    let tunnel = resources("").fallback(|| async { Problem::not_found() }).with_state(Arc::clone(&mount));
     let single = post(move |mount, headers, request| single(mount, tunnel, headers, request));
+    // With the base path in each: a router nested below it would cut it off every request.
+    let at = |path| format!("{base}{path}");
     let routes = Router::new()
-        .route("/info", only_get(get(info)))
-        .route("/agent/{agent}/run", only_post(post(run)))
-        .route("/agent/{agent}/connect", only_post(post(connect)))
-        .route("/agent/{agent}/suggest", only_post(post(suggest)))
-        .route("/agent/{agent}/stop/{thread}", only_post(post(self::stop)))
-        .route("/transcribe", only_post(post(transcribe)))
-        .route("/inspector-metadata", only_get(get(inspector_metadata)))
-        .route("/inspector-learning", only_get(get(inspector_learning)))
-        .route("/cpk-debug-events", only_get(get(debug_events)))
-        .with_state(Arc::clone(&mount))
-        .merge(resources);
-    match base {
+        .route(&at("/info"), only_get(get(info)))
+        .route(&at("/agent/{agent}/run"), only_post(post(run)))
+        .route(&at("/agent/{agent}/connect"), only_post(post(connect)))
+        .route(&at("/agent/{agent}/suggest"), only_post(post(suggest)))
+        .route(&at("/agent/{agent}/stop/{thread}"), only_post(post(self::stop)))
+        .route(&at("/transcribe"), only_post(post(transcribe)))
+        .route(&at("/inspector-metadata"), only_get(get(inspector_metadata)))
+        .route(&at("/inspector-learning"), only_get(get(inspector_learning)))
+        .route(&at("/cpk-debug-events"), only_get(get(debug_events)))
+        .merge(resources(base));
+    let routes = match base {
         // The root also is the start page, which answers GET there.
-        "" => routes.route("/", single.with_state(mount)),
-        base => {
-            let single = only_post(single).with_state(mount);
-            Router::new().route(base, single.clone()).route(&format!("{base}/"), single).nest(base, routes)
-        }
-    }
+        "" => routes.route("/", single),
+        base => routes.route(base, only_post(single.clone())).route(&at("/"), only_post(single)),
+    };
+    routes.with_state(mount)
 }
 
 /// What a single-route client reaches through `resource/request`. Memories are not among them: they are not served.
-fn resources() -> Router<Arc<Mount>> {
+fn resources(base: &str) -> Router<Arc<Mount>> {
+    let at = |path| format!("{base}{path}");
     let changed = patch(keeping::amend).delete(keeping::delete);
     Router::new()
-        .route("/threads", only_get(get(threads::list)))
-        .route("/threads/clear", only_post(post(keeping::clear)))
-        .route("/threads/subscribe", only_post(post(platform::subscribe)))
-        .route("/threads/{thread}", changed.fallback(refused("PATCH, DELETE")))
-        .route("/threads/{thread}/archive", only_post(post(keeping::archive)))
-        .route("/threads/{thread}/messages", only_get(get(threads::messages)))
-        .route("/threads/{thread}/events", only_get(get(threads::events)))
-        .route("/threads/{thread}/state", only_get(get(threads::state)))
-        .route("/annotate", only_post(post(platform::annotate)))
+        .route(&at("/threads"), only_get(get(threads::list)))
+        .route(&at("/threads/clear"), only_post(post(keeping::clear)))
+        .route(&at("/threads/subscribe"), only_post(post(platform::subscribe)))
+        .route(&at("/threads/{thread}"), changed.fallback(refused("PATCH, DELETE")))
+        .route(&at("/threads/{thread}/archive"), only_post(post(keeping::archive)))
+        .route(&at("/threads/{thread}/messages"), only_get(get(threads::messages)))
+        .route(&at("/threads/{thread}/events"), only_get(get(threads::events)))
+        .route(&at("/threads/{thread}/state"), only_get(get(threads::state)))
+        .route(&at("/annotate"), only_post(post(platform::annotate)))
 }
 
 fn only_get(route: MethodRouter<Arc<Mount>>) -> MethodRouter<Arc<Mount>> {
