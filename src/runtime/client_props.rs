@@ -18,6 +18,8 @@ impl ClientProps {
     pub fn of(input: &RunAgentInput) -> Self {
         #[derive(Deserialize)]
         struct Props {
+            /// Other clients say nothing, which is no error to make and drop.
+            #[serde(default)]
             coagent: ClientProps,
         }
         let props = input.forwarded_props.as_ref();
