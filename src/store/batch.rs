@@ -101,6 +101,6 @@ pub struct Committed {
 /// A new lineage: 62 random bits, so that it stays short in the ids clients resume by.
 pub(super) fn mint_epoch() -> Arc<str> {
     let mut text = [0; Simple::LENGTH];
-    let random: &str = &Uuid::now_v7().simple().encode_lower(&mut text)[16..];
+    let random: &str = &Uuid::new_v4().simple().encode_lower(&mut text)[16..];
     Arc::from(random)
 }
