@@ -48,18 +48,30 @@ pub fn write_gap(out: &mut Vec<u8>, id: Option<(&str, u64)>) {
     out.push(b'\n');
 }
 
-/// Appends the line `id: <epoch>.<position>`.
-pub fn write_id(out: &mut Vec<u8>, epoch: &str, position: u64) {
-    out.extend_from_slice(b"id: ");
-    out.extend_from_slice(epoch.as_bytes());
-    out.push(b'.');
-    json_text::write(out, &position);
-    out.push(b'\n');
+/// Writes the lines `id: <epoch>.<position>` of one log.
+#[derive(Debug)]
+pub struct Ids {
+    /// What all of them begin with.
+    head: String,
+}
+
+impl Ids {
+    /// Of the log with this epoch.
+    pub fn of(epoch: &str) -> Self {
+        Self { head: format!("id: {epoch}.") }
+    }
+
+    /// Appends the line of a position.
+    pub fn write(&self, out: &mut Vec<u8>, position: u64) {
+        out.extend_from_slice(self.head.as_bytes());
+        json_text::write(out, &position);
+        out.push(b'\n');
+    }
 }
 
 fn write_optional_id(out: &mut Vec<u8>, id: Option<(&str, u64)>) {
     if let Some((epoch, position)) = id {
-        write_id(out, epoch, position);
+        Ids::of(epoch).write(out, position);
     }
 }
 

@@ -134,9 +134,9 @@ impl Chunk {
         if !self.durable {
             return out.extend_from_slice(&self.body[start..frames.ends[to - 1] as usize]);
         }
-        out.reserve(frames.ends[to - 1] as usize - start + (to - from) * (ID_BYTES + epoch.len()));
+        let ids = sse::Ids::of(epoch);
         for (end, position) in frames.ends[from..to].iter().zip(self.first + from as u64..) {
-            sse::write_id(out, epoch, position);
+            ids.write(out, position);
             out.extend_from_slice(&self.body[start..*end as usize]);
             start = *end as usize;
         }
@@ -144,6 +144,11 @@ impl Chunk {
 
     pub(crate) fn bytes(&self) -> usize {
         self.body.len()
+    }
+
+    /// How many bytes the frames have at most as SSE, with their ids.
+    pub(crate) fn bytes_with_ids(&self, epoch: &str) -> usize {
+        self.body.len() + self.current.ends.len() * (ID_BYTES + epoch.len())
     }
 
     /// The stored form, shared.

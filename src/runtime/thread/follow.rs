@@ -270,8 +270,9 @@ impl Follow {
 
     /// Renders chunks with the state before them. Changes the cursor only at the end, in one go.
     async fn show(&mut self, chunks: &[Arc<Chunk>]) -> Result<(), ReadError> {
-        let (mut ready, mut out) = (VecDeque::new(), Vec::new());
         let reader = Reader { dialect: self.dialect, encoding: self.encoding, epoch: self.tail.epoch() };
+        let room = chunks.iter().map(|chunk| chunk.bytes_with_ids(reader.epoch)).sum();
+        let (mut ready, mut out) = (VecDeque::new(), Vec::with_capacity(room));
         let mut state = self.state;
         let mut position = self.position;
         let mut ended = false;
