@@ -14,7 +14,7 @@ use super::context::Emission;
 /// A queue of at most `bound` emissions: the agent's end and the host's.
 pub(crate) fn emissions(bound: usize) -> (Outbox, Emissions) {
     let shared = Arc::new(Shared { bound, queue: Mutex::default(), room: Notify::new() });
-    (Outbox(Arc::clone(&shared)), Emissions(shared))
+    (Outbox(Arc::clone(&shared)), Emissions { shared, spare: VecDeque::new() })
 }
 
 /// The agent's end. Dropping it tells the host that nothing more comes.
@@ -23,7 +23,11 @@ pub(crate) struct Outbox(Arc<Shared>);
 
 /// The host's end. Dropping it tells the agent that the run is over.
 #[derive(Debug)]
-pub(crate) struct Emissions(Arc<Shared>);
+pub(crate) struct Emissions {
+    shared: Arc<Shared>,
+    /// An emptied queue that is the next one: it has room already.
+    spare: VecDeque<Emission>,
+}
 
 /// The host takes nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,12 +135,12 @@ impl Drop for Outbox {
 impl Emissions {
     /// Everything that waits, when there is something; `None` when nothing more can come.
     pub(crate) fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<VecDeque<Emission>>> {
-        let mut queue = self.0.queue();
+        let mut queue = self.shared.queue();
         if !queue.waiting.is_empty() {
-            let taken = std::mem::take(&mut queue.waiting);
+            let taken = std::mem::replace(&mut queue.waiting, std::mem::take(&mut self.spare));
             drop(queue);
-            if taken.len() >= self.0.bound {
-                self.0.room.notify_waiters();
+            if taken.len() >= self.shared.bound {
+                self.shared.room.notify_waiters();
             }
             return Poll::Ready(Some(taken));
         }
@@ -155,20 +159,30 @@ impl Emissions {
 
     /// Everything that waits, without waiting.
     pub(crate) fn rest(&mut self) -> VecDeque<Emission> {
-        let taken = std::mem::take(&mut self.0.queue().waiting);
-        self.0.room.notify_waiters();
+        let taken = std::mem::replace(&mut self.shared.queue().waiting, std::mem::take(&mut self.spare));
+        self.shared.room.notify_waiters();
         taken
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shared.queue().waiting.is_empty()
+    }
+
+    /// Takes back what was taken, when the host is done with it.
+    pub(crate) fn reuse(&mut self, mut done: VecDeque<Emission>) {
+        done.clear();
+        self.spare = done;
     }
 
     /// The host is awake: emissions need not wake it.
     pub(crate) fn stay_awake(&mut self) {
-        self.0.queue().host = None;
+        self.shared.queue().host = None;
     }
 
     /// Refuses what comes from now on.
     pub(crate) fn close(&mut self) {
-        self.0.queue().host_is_gone = true;
-        self.0.room.notify_waiters();
+        self.shared.queue().host_is_gone = true;
+        self.shared.room.notify_waiters();
     }
 }
 

@@ -15,7 +15,7 @@ use crate::agent::emissions::{Outbox, emissions};
 use crate::agent::{AgentError, RunOutcome};
 
 /// As many emissions wait before an agent has to.
-const EMISSIONS: usize = 64;
+pub(super) const EMISSIONS: usize = 64;
 
 type Ended = Result<RunOutcome, AgentError>;
 type Agent = Pin<Box<dyn Future<Output = Ended> + Send>>;
@@ -81,9 +81,14 @@ impl Work {
         .await
     }
 
-    /// How the agent ended, if it has and nobody was told yet.
+    /// Takes back emissions that were taken and dealt with.
+    pub(super) fn reuse(&mut self, done: VecDeque<Emission>) {
+        self.emissions.reuse(done);
+    }
+
+    /// How the agent ended, if it has, nobody was told yet, and all that it emitted was taken.
     pub(super) fn take_ended(&mut self) -> Option<Ended> {
-        self.ended.take()
+        self.ended.take_if(|_| self.emissions.is_empty())
     }
 
     /// Waits for `other`; the agent works on meanwhile.

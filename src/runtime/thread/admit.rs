@@ -13,10 +13,14 @@ use crate::state::pointer::Pointer;
 
 use super::super::runs::Asked;
 use super::super::types::Names;
+use super::super::work::EMISSIONS;
 use super::actor::{Broken, Thread};
 use super::burst::Burst;
 use super::elsewhere::Elsewhere;
 use super::live::{Ending, LiveRun};
+
+/// As much as this is taken of an agent at one go; then it is shown although the agent goes on.
+const LONGEST: usize = 256;
 
 /// Events that are admitted and not shown yet, and the burst that they are stored with.
 #[derive(Default)]
@@ -29,10 +33,12 @@ impl Thread {
     /// Takes what the agent emitted, in order.
     pub(super) async fn absorb(&mut self, emissions: VecDeque<Emission>) -> Result<(), Broken> {
         let unstored = self.admit(emissions).await?;
-        let Unstored { events, burst: Some(burst) } = unstored else { return self.show(unstored.events).await };
-        match self.live.as_mut().and_then(|live| live.work.take_ended()) {
-            Some(ended) => Box::pin(self.finish_after(Unstored { events, burst: Some(burst) }, ended.into())).await,
-            None => Box::pin(self.store_burst(burst, events)).await,
+        if let Some(ended) = self.live.as_mut().and_then(|live| live.work.take_ended()) {
+            return Box::pin(self.finish_after(unstored, ended.into())).await;
+        }
+        match unstored.burst {
+            Some(burst) => Box::pin(self.store_burst(burst, unstored.events)).await,
+            None => self.show(unstored.events).await,
         }
     }
 
@@ -46,12 +52,16 @@ impl Thread {
         self.finish_after(unstored, ended.into()).await
     }
 
-    /// Admits emissions, and what the agent does at once after a write of a step; answers what is left of it.
+    /// Admits emissions, and what the agent does at once after as many as wait at a time, or after a write of a step; answers
+    /// what is left of it.
     async fn admit(&mut self, mut emissions: VecDeque<Emission>) -> Result<Unstored, Broken> {
-        let mut unstored = Unstored { events: Vec::with_capacity(emissions.len()), burst: None };
+        let mut unstored = Unstored::default();
+        let mut taken = 0;
         loop {
-            let taken = emissions.len();
-            for emission in emissions {
+            taken += emissions.len();
+            unstored.events.reserve(emissions.len());
+            let is_full = emissions.len() >= EMISSIONS;
+            for emission in emissions.drain(..) {
                 let Some(live) = &mut self.live else { return Ok(Unstored::default()) };
                 match emission {
                     Emission::Event(event) => {
@@ -75,9 +85,9 @@ impl Thread {
                     Emission::Predict(values) => Box::pin(self.predict(values, &mut unstored)).await?,
                 }
             }
-            let (Some(live), Some(burst)) = (&mut self.live, &mut unstored.burst) else { return Ok(unstored) };
-            if burst.is_long_with(taken) {
-                self.store(&mut unstored).await?;
+            let Some(live) = &mut self.live else { return Ok(unstored) };
+            live.work.reuse(emissions);
+            if taken > LONGEST || !(is_full || unstored.burst.is_some()) {
                 return Ok(unstored);
             }
             emissions = live.work.at_once().await;

@@ -19,9 +19,6 @@ use super::append::Logged;
 use super::chunk::Chunk;
 use super::elsewhere::Elsewhere;
 
-/// A burst of more emissions than this is stored although the agent goes on.
-const LONGEST: usize = 256;
-
 /// What is decided, said and not stored yet.
 pub(super) struct Burst {
     /// The document that is written; `None` is the run's own state.
@@ -29,8 +26,6 @@ pub(super) struct Burst {
     pub(super) sitting: Sitting,
     /// What was said up to the latest write.
     pub(super) chunks: Vec<Arc<Chunk>>,
-    /// How many emissions it holds.
-    taken: usize,
     /// Whether what is predicted is over when it is stored.
     pub(super) ends_prediction: bool,
 }
@@ -44,13 +39,7 @@ struct Allowed {
 
 impl Burst {
     fn new(document: Option<String>, sitting: Sitting) -> Box<Self> {
-        Box::new(Self { document, sitting, chunks: Vec::new(), taken: 0, ends_prediction: false })
-    }
-
-    /// Takes so many emissions more; whether it should be stored now.
-    pub(super) fn is_long_with(&mut self, more: usize) -> bool {
-        self.taken += more;
-        self.taken > LONGEST
+        Box::new(Self { document, sitting, chunks: Vec::new(), ends_prediction: false })
     }
 }
 
