@@ -110,6 +110,10 @@ impl Admission {
         if self.finished || (self.closed && !event.is_terminal()) {
             return Ok(());
         }
+        if self.plainly_goes_on(&event) {
+            out.push(event);
+            return Ok(());
+        }
         if event.is_terminal() {
             self.end(event, out);
             return Ok(());
@@ -127,6 +131,18 @@ impl Admission {
             self.lanes.forget();
         }
         pushed.and(outcome)
+    }
+
+    /// Whether an event is streamed text for what is open and nothing else, as most are: none of the rules has more to say
+    /// of it.
+    fn plainly_goes_on(&self, event: &Event) -> bool {
+        let Some((id, _)) = event.plain_delta() else { return false };
+        let is_open = match event {
+            Event::TextMessageContent(_) => self.texts.owner(id).is_some(),
+            Event::ReasoningMessageContent(_) => self.thoughts.owner(id).is_some(),
+            _ => self.calls.is_open(id),
+        };
+        is_open && !self.lanes.touches(event)
     }
 
     /// Whether the terminal went out.

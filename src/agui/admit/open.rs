@@ -49,6 +49,10 @@ impl Calls {
         self.by_id.get(id).map(|index| &mut self.calls[*index])
     }
 
+    pub(super) fn is_open(&self, id: &str) -> bool {
+        self.by_id.get(id).is_some_and(|index| self.calls[*index].open)
+    }
+
     pub(super) fn open(&mut self, event: &ToolCallStart, owner: Owner) {
         if let Some(call) = self.get_mut(&event.tool_call_id) {
             call.open = true;

@@ -305,6 +305,9 @@ impl Story {
     /// new one, which its later events follow.
     fn rename(&mut self, event: &mut Event, transcript: &Transcript) {
         let (renamed, run_id) = (&mut self.renamed, &self.run_id);
+        if renamed.is_empty() && event.is_streamed_text() {
+            return;
+        }
         event.map_ids(|kind, id, opens| {
             if renamed.is_empty() && !opens {
                 return None;
