@@ -61,7 +61,6 @@ impl Compactor {
         }
         if let Some(latest) = self.latest
             && let entry = &mut self.entries[latest]
-            && delta_of(&entry.event).is_some_and(|(known, _)| known == id)
             && join(&mut entry.event, event)
         {
             entry.last = position;
@@ -141,24 +140,24 @@ fn delta_of(event: &Event) -> Option<(&str, &str)> {
 
 /// Appends a delta of the same kind, id and attribution; `false` if it is not one.
 fn join(known: &mut Event, event: &Event) -> bool {
-    if known.base().subagent_run_id != event.base().subagent_run_id {
-        return false;
-    }
-    let (text, base, delta, later) = match (known, event) {
+    let (ids, text, base, delta, later) = match (known, event) {
         (Event::TextMessageContent(known), Event::TextMessageContent(event)) => {
-            (&mut known.delta, &mut known.base, &event.delta, &event.base)
+            ((&known.message_id, &event.message_id), &mut known.delta, &mut known.base, &event.delta, &event.base)
         }
         (Event::ReasoningMessageContent(known), Event::ReasoningMessageContent(event)) => {
-            (&mut known.delta, &mut known.base, &event.delta, &event.base)
+            ((&known.message_id, &event.message_id), &mut known.delta, &mut known.base, &event.delta, &event.base)
         }
         (Event::ToolCallArgs(known), Event::ToolCallArgs(event)) => {
-            (&mut known.delta, &mut known.base, &event.delta, &event.base)
+            ((&known.tool_call_id, &event.tool_call_id), &mut known.delta, &mut known.base, &event.delta, &event.base)
         }
         _ => return false,
     };
-    text.push_str(delta);
-    merge_metadata(base, later);
-    true
+    let is_same = ids.0 == ids.1 && base.subagent_run_id == later.subagent_run_id;
+    if is_same {
+        text.push_str(delta);
+        merge_metadata(base, later);
+    }
+    is_same
 }
 
 fn merge_metadata(base: &mut Base, later: &Base) {
