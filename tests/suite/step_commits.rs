@@ -87,6 +87,24 @@ async fn the_last_write_of_a_native_step_is_one_commit_with_its_end() {
     assert!(journaled.count() >= steps, "{commits:?}");
 }
 
+/// More than waits for the runtime at a time, and less than is taken at one go.
+#[tokio::test]
+async fn what_an_agent_says_at_one_go_is_one_commit_with_the_end_of_its_run() {
+    let text = "word ".repeat(200);
+    let talker = format!(
+        "agent: {{ kind: native, name: scripted, config: {{ pace: 0ms, turns: [{{ do: [{{ say: \"{text}\" }}] }}] }} }}\n"
+    );
+    let home = Home::with_agents(&[("talker.yaml", &talker)]);
+    let store = Arc::new(Faulty::new());
+    let server = home.serve_here(store.clone()).await;
+    let events = server.run_to_end("talker", &say("t", "u", "go")).await;
+    let words = events.iter().filter(|event| event["type"] == "TEXT_MESSAGE_CONTENT").count();
+    assert_eq!((words, types(&events).last()), (200, Some(&"RUN_FINISHED")));
+    let commits = store.commits();
+    let of_log: Vec<_> = commits.iter().filter(|commit| commit.iter().any(|of| of.kind == Kind::Log)).collect();
+    assert_eq!(of_log.len(), 2, "its start, and all the rest: {of_log:?}");
+}
+
 /// A store that fails when a burst is to be stored: what the agent was told is forgotten with the run, which goes on from what
 /// is stored, whether the burst is or not.
 #[tokio::test(flavor = "multi_thread")]
