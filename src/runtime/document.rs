@@ -85,12 +85,19 @@ impl DocumentRef {
 #[derive(Debug, Clone)]
 pub(crate) struct Author {
     /// `user:…`, `agent:…`, `service:…` or `system`.
-    pub(crate) actor: String,
-    pub(crate) run_id: Option<String>,
+    pub(crate) actor: Arc<str>,
+    pub(crate) run_id: Option<Arc<str>>,
     /// Whether the run was cut off and goes on, so that it may be repeating a write.
     pub(crate) is_resumed: bool,
     /// Pointers below which this author may write; `None` = everywhere.
     pub(crate) may_write: Option<Arc<[Pointer]>>,
+}
+
+impl Author {
+    /// One who writes on behalf of no run, and everywhere.
+    pub(crate) fn new(actor: impl Into<Arc<str>>) -> Self {
+        Self { actor: actor.into(), run_id: None, is_resumed: false, may_write: None }
+    }
 }
 
 /// What tells which version a client saw when it posted a whole state (design §5).

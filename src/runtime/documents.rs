@@ -91,7 +91,8 @@ impl Documents<'_> {
         let hidden = || if head.exists { DocumentError::NotFound } else { absence(&head) };
         let data = head.data.clone().ok_or_else(hidden)?;
         let Head { epoch, version, latest, .. } = head;
-        Ok(Document { epoch, version, data, updated_at: latest.at, updated_by: latest.by })
+        let (updated_at, updated_by) = (latest.at.to_string(), latest.by.to_string());
+        Ok(Document { epoch, version, data, updated_at, updated_by })
     }
 
     /// The epoch and version of a document that exists.
@@ -147,7 +148,7 @@ impl Documents<'_> {
     }
 
     fn author(&self) -> Author {
-        Author { actor: self.principal.actor(), run_id: None, is_resumed: false, may_write: None }
+        Author::new(self.principal.actor())
     }
 
     /// The schema of a document as the principal meets it.

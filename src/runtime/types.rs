@@ -34,18 +34,18 @@ struct Views {
 /// Who looks, in the words of `x-access`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Names {
-    actor: String,
+    actor: Arc<str>,
     secrets: bool,
 }
 
 impl Names {
     pub(crate) fn of(principal: &Principal) -> Self {
-        Self { actor: principal.actor(), secrets: false }
+        Self::of_actor(principal.actor())
     }
 
     /// As commits name the one who wrote.
-    pub(crate) fn of_actor(actor: &str) -> Self {
-        Self { actor: actor.to_owned(), secrets: false }
+    pub(crate) fn of_actor(actor: impl Into<Arc<str>>) -> Self {
+        Self { actor: actor.into(), secrets: false }
     }
 
     /// With what is secret, for those with the right `admin`.
@@ -55,8 +55,8 @@ impl Names {
 
     /// All of them. The local principal of a server without authentication has `role:local`.
     fn all(&self) -> Vec<&str> {
-        let is_local = self.actor == Principal::local().actor();
-        std::iter::once(self.actor.as_str()).chain(is_local.then_some("role:local")).collect()
+        let is_local = *self.actor == *Principal::local().actor();
+        std::iter::once(&*self.actor).chain(is_local.then_some("role:local")).collect()
     }
 }
 
@@ -105,5 +105,6 @@ impl DocumentTypes {
 
 fn schema_of_type(types: &Types, document: &str) -> Option<(String, Schema)> {
     let (kind, _) = document.split_once('/')?;
-    Some((kind.to_owned(), types.get(kind)?.schema.clone()?))
+    let schema = types.get(kind)?.schema.clone()?;
+    Some((kind.to_owned(), schema))
 }

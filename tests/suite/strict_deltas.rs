@@ -80,7 +80,7 @@ fn history(seed: u64) -> Vec<Value> {
         let terms = Terms { view: Some(view), creates_parents, ..Terms::default() };
         let Ok(Decided::Changed(change)) = document.decide(mutation, &terms) else { continue };
         let mut commit = Commit::of(change, "user:ann".to_owned(), "2026-01-01T00:00:00Z".to_owned());
-        commit.run_id = (random.below(3) == 0).then(|| "run".to_owned());
+        commit.run_id = (random.below(3) == 0).then(|| "run".into());
         let before = bodies.last().expect("there is a first");
         cases.push(case(seed, "delta", before, &commit.ops, document.body()));
         cases.push(case(seed, "inverse", document.body(), &commit.inverse, before));

@@ -285,7 +285,7 @@ impl Live {
     }
 
     /// The value at a path as `actor` sees it, `None` when nothing is there.
-    pub(super) fn value_at(&self, path: &Pointer, actor: &str) -> Versioned<Option<Value>> {
+    pub(super) fn value_at(&self, path: &Pointer, actor: &Arc<str>) -> Versioned<Option<Value>> {
         let there = self.document.exists().then(|| path.get(self.document.body())).flatten();
         let value = match self.view(actor) {
             None => there.cloned(),
@@ -294,8 +294,8 @@ impl Live {
         Versioned { version: self.document.version(), value }
     }
 
-    pub(super) fn view(&self, actor: &str) -> Option<Arc<View>> {
-        self.types.view(&self.name.name, &Names::of_actor(actor))
+    pub(super) fn view(&self, actor: &Arc<str>) -> Option<Arc<View>> {
+        self.types.view(&self.name.name, &Names::of_actor(Arc::clone(actor)))
     }
 
     fn head_snapshot(&mut self, view: Option<&View>) -> Snapshot {

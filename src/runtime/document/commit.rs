@@ -19,7 +19,7 @@ use crate::state::merge::Past;
 use crate::state::pointer::Pointer;
 use crate::state::schema::View;
 
-use super::super::clock::now;
+use super::super::clock::shared_now;
 use super::actor::Broken;
 use super::append::{Decision, Pending, Reply};
 use super::load::{Live, Stamp};
@@ -138,9 +138,9 @@ impl Live {
             return Ok(Err(DocumentError::NotAnObject { head }));
         }
         let trace = change.trace();
-        let mut commit = Commit::of(change, author.actor.clone(), now());
+        let mut commit = Commit::of(change, Arc::clone(&author.actor), shared_now());
         commit.base = write.base;
-        commit.run_id = write.run_id.clone().or_else(|| author.run_id.clone());
+        commit.run_id = write.run_id.as_deref().map(Arc::from).or_else(|| author.run_id.clone());
         commit.mark.clone_from(&write.mark);
         commit.reason.clone_from(&write.reason);
         commit.deleted = is_delete;
@@ -208,7 +208,7 @@ impl Live {
             Proposal::Posted { state, evidence } => return Box::pin(self.take_posted(state, *evidence, terms)).await,
             Proposal::Put(body) if spec.put == Put::Merge && self.document.exists() => {
                 let evidence =
-                    self.last_read.get(&author.actor).map_or(Evidence::Unknown, |&read| Evidence::Exact(read));
+                    self.last_read.get(&*author.actor).map_or(Evidence::Unknown, |&read| Evidence::Exact(read));
                 return Box::pin(self.take_posted(body, evidence, terms)).await;
             }
             Proposal::Put(body) => self.document.decide(Mutation::Replace(body), terms),

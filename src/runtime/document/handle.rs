@@ -207,8 +207,7 @@ impl DocumentHandle {
 
     /// Deletes the document, if it exists: its next version is a tombstone, after which it begins anew.
     pub(crate) async fn end(&self, actor: String) -> Result<(), DocumentUnavailable> {
-        let author = Author { actor, run_id: None, is_resumed: false, may_write: None };
-        match self.write(Write::new(Proposal::Delete), author).await {
+        match self.write(Write::new(Proposal::Delete), Author::new(actor)).await {
             Ok(_) | Err(DocumentError::NotFound | DocumentError::Deleted { .. }) => Ok(()),
             Err(error) => Err(DocumentUnavailable { reason: error.to_string() }),
         }

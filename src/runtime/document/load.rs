@@ -58,15 +58,15 @@ pub(super) struct Live {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
     /// RFC 3339.
-    pub(crate) at: String,
-    pub(crate) by: String,
+    pub(crate) at: Arc<str>,
+    pub(crate) by: Arc<str>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) deleted: bool,
 }
 
 impl Stamp {
     pub(super) fn of(commit: &Commit) -> Self {
-        Self { at: commit.at.clone(), by: commit.actor.clone(), deleted: commit.deleted }
+        Self { at: Arc::clone(&commit.at), by: Arc::clone(&commit.actor), deleted: commit.deleted }
     }
 }
 

@@ -243,7 +243,7 @@ fn damaged(key: &str, error: &serde_json::Error) -> Broken {
 /// Under which the last number of a client is kept: one per principal, client and document.
 fn client_key(document: &str, author: &Author, origin: &Origin) -> String {
     let mut hash = Sha256::new();
-    for part in [author.actor.as_str(), &origin.client_id, document] {
+    for part in [&*author.actor, &origin.client_id, document] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }

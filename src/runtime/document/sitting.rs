@@ -3,6 +3,8 @@
 //!
 //! Nobody else writes or reads meanwhile, so nobody sees what is not durable.
 
+use std::sync::Arc;
+
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::agent::StateError;
@@ -67,7 +69,7 @@ impl Sitting {
     }
 
     /// The value at a path as an agent sees it, what was decided here included.
-    pub(crate) fn read(&self, path: &Pointer, actor: &str) -> Versioned<Option<serde_json::Value>> {
+    pub(crate) fn read(&self, path: &Pointer, actor: &Arc<str>) -> Versioned<Option<serde_json::Value>> {
         self.live.value_at(path, actor)
     }
 

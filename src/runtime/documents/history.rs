@@ -169,8 +169,8 @@ impl Room {
 impl HistoryQuery {
     fn matches(&self, commit: &Commit) -> bool {
         let touches = |path: &Pointer| commit.ops.iter().flat_map(Operation::writes).any(|at| at.overlaps(path));
-        self.actor.as_ref().is_none_or(|actor| *actor == commit.actor)
-            && self.run_id.as_ref().is_none_or(|run_id| commit.run_id.as_ref() == Some(run_id))
+        self.actor.as_ref().is_none_or(|actor| **actor == *commit.actor)
+            && self.run_id.as_ref().is_none_or(|run_id| commit.run_id.as_deref() == Some(run_id))
             && self.path.as_ref().is_none_or(touches)
     }
 }

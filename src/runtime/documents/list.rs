@@ -94,8 +94,8 @@ fn item(listed: &Listed, is_own: bool, query: &ListQuery) -> Result<Option<Docum
         name,
         epoch: Arc::clone(&listed.head.epoch),
         version: listed.head.seq.0,
-        updated_at: stamp.at,
-        updated_by: stamp.by,
+        updated_at: stamp.at.to_string(),
+        updated_by: stamp.by.to_string(),
     }))
 }
 

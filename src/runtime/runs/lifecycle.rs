@@ -15,7 +15,7 @@ use crate::json_text;
 use crate::store::{Append, Batch, Head, NewEntry, Owner, Seq, Store, StoreError, Tenant, WorkItem};
 
 use super::super::Services;
-use super::super::clock::now;
+use super::super::clock::shared_now;
 use super::super::document::DocumentRef;
 use super::super::thread::ThreadRef;
 use super::super::triggers::Watchers;
@@ -116,7 +116,7 @@ impl Life {
         let body = Body::of(&self.told);
         let mut append = Append::to(self.name.stream(), Seq(self.version));
         self.version += 1;
-        let at = now();
+        let at = shared_now();
         let commit = Version::new(self.version, (self.body.as_ref(), &body), (&self.told.run_id, &at));
         append.entries = vec![NewEntry::one(commit.encode())];
         append.summary = Some(summary(&at, &body));

@@ -176,8 +176,8 @@ async fn write(services: &Arc<Services>, agents: &Agents, tenant: &str, agent: &
     let document = DocumentRef { tenant: Tenant::new(tenant), owner: Owner::shared(), name };
     let body = serde_json::to_value(&standing).expect("a standing is plain data");
     // What this sets off goes on with the chain of that run.
-    let run_id = standing.last_run.as_ref().map(|last| last.run_id.clone());
-    let author = Author { actor: "system".to_owned(), run_id, is_resumed: false, may_write: None };
+    let run_id = standing.last_run.as_ref().map(|last| last.run_id.as_str().into());
+    let author = Author { run_id, ..Author::new("system") };
     let write = Write { creates: true, ..Write::new(Proposal::Merge(body)) };
     services.document(&document).write(write, author).await.map(drop)
 }

@@ -2,6 +2,7 @@
 //! after what came before it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -133,8 +134,8 @@ impl Thread {
             Some(burst) => self.store_burst(burst, events).await?,
             None => self.show(events).await?,
         }
-        let Some(LiveRun { work, predictor, document, agent, .. }) = self.live.as_deref_mut() else { return Ok(()) };
-        let view = document.view(&Names::of_actor(&format!("agent:{}", agent.id())));
+        let Some(LiveRun { work, predictor, document, author, .. }) = self.live.as_deref_mut() else { return Ok(()) };
+        let view = document.view(&Names::of_actor(Arc::clone(&author.actor)));
         // What is hidden from the agent, it cannot take back.
         match values.is_empty() || view.is_some_and(|view| !view.sees_all()) {
             true => predictor.clear(),
@@ -146,7 +147,7 @@ impl Thread {
     /// Passes on what the agent wants of a document (`None` = its own state); that answers the agent itself.
     pub(super) async fn pass_on(&mut self, name: Option<String>, request: StateRequest) {
         let Some(live) = &mut self.live else { return };
-        let author = live.author();
+        let author = live.author.clone();
         let Some(name) = name else {
             return live.work.alongside(live.document.serve(request, author)).await;
         };

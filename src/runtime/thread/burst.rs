@@ -64,7 +64,7 @@ impl Thread {
             (StateRequest::Read { path, in_step: true, reply }, Some(burst))
                 if name.is_none() && burst.document.is_none() =>
             {
-                drop(reply.send(Ok(burst.sitting.read(&path, &live.author().actor))));
+                drop(reply.send(Ok(burst.sitting.read(&path, &live.author.actor))));
                 Ok(())
             }
             (request, _) => {
@@ -120,10 +120,10 @@ impl Thread {
         let live = self.live.as_deref().ok_or(StateError::RunIsOver)?;
         let Some(name) = name else {
             let document = Arc::clone(&live.document);
-            return Ok(Allowed { document, write: Write::of_agent(write), author: live.author() });
+            return Ok(Allowed { document, write: Write::of_agent(write), author: live.author.clone() });
         };
         let (services, thread) = (&self.services, &self.name);
-        let elsewhere = Elsewhere { services, thread, allowed: live.agent.documents(), author: live.author() };
+        let elsewhere = Elsewhere { services, thread, allowed: live.agent.documents(), author: live.author.clone() };
         let (document, write, author) = elsewhere.allow(name, write)?;
         Ok(Allowed { document, write, author })
     }

@@ -53,8 +53,8 @@ pub(super) struct LiveRun {
     pub(super) work: Work,
     /// Of a run that goes on after a crash.
     pub(super) journal: Option<Journal>,
-    /// Whether it was cut off before.
-    pub(super) is_resumed: bool,
+    /// How its commits are signed.
+    pub(super) author: Author,
     pub(super) predictor: Predictor,
     pub(super) text: StreamedText,
     pub(super) audience: Arc<Audience>,
@@ -118,6 +118,11 @@ impl LiveRun {
         let (text, audience) = (StreamedText::default(), Arc::default());
         let time = RunTime::start(&agent.run_spec().budget, agent.kind() == "llm", spent);
         let peer = Peer::enter(&start, &document);
+        let author = Author {
+            run_id: Some(start.run_id.as_str().into()),
+            may_write: agent.may_write(),
+            ..Author::new(format!("agent:{}", start.agent))
+        };
         Self {
             start,
             agent,
@@ -125,7 +130,7 @@ impl LiveRun {
             snapshot,
             work,
             journal,
-            is_resumed: false,
+            author,
             predictor,
             text,
             audience,
@@ -147,16 +152,6 @@ impl LiveRun {
     pub(super) fn works_at(&mut self, request: &StateRequest) {
         if let Some(peer) = &mut self.peer {
             peer.works_at(request);
-        }
-    }
-
-    /// How this run's commits are signed.
-    pub(super) fn author(&self) -> Author {
-        Author {
-            actor: format!("agent:{}", self.start.agent),
-            run_id: Some(self.start.run_id.clone()),
-            is_resumed: self.is_resumed,
-            may_write: self.agent.may_write(),
         }
     }
 

@@ -162,7 +162,7 @@ impl Thread {
         self.take_start(&start);
         let begun = Begun { start: started, agent, document, snapshot, life, meter, entered };
         let mut live = LiveRun::new(begun, work, Some(journal), story);
-        live.is_resumed = true;
+        live.author.is_resumed = true;
         self.live = Some(Box::new(live));
         Ok(())
     }

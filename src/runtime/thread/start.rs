@@ -87,7 +87,7 @@ impl Thread {
         let document_ref = agent.document(&self.name, cause.doc.as_deref());
         let document = self.services.document(&document_ref);
         let evidence = self.evidence(&input, &resolved, &document_ref);
-        let author = Author { actor: principal.actor(), run_id: None, is_resumed: false, may_write: None };
+        let author = Author::new(principal.actor());
         let (posted, unreadable) = posted_state(input.state.take());
         let posted = match (&self.ghosts, posted) {
             (Some((of, ghosts)), Some(state)) if *of == document_ref => {

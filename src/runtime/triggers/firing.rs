@@ -68,7 +68,7 @@ pub(super) struct Change {
 impl Change {
     pub(super) fn new(changed: Changed, commit: &Commit) -> Self {
         let Changed { path, old, new } = changed;
-        Self { path: path.to_string(), old, new, version: commit.version, actor: commit.actor.clone() }
+        Self { path: path.to_string(), old, new, version: commit.version, actor: commit.actor.to_string() }
     }
 }
 
@@ -82,7 +82,8 @@ impl Firing {
         at_ms: i64,
     ) -> Self {
         let changes = changed.into_iter().map(|changed| Change::new(changed, commit)).collect();
-        let what = What::State { doc: document.name.to_string(), changes, more: 0, run_id: commit.run_id.clone() };
+        let run_id = commit.run_id.as_deref().map(str::to_owned);
+        let what = What::State { doc: document.name.to_string(), changes, more: 0, run_id };
         Self {
             tenant: document.tenant.to_string(),
             owner: document.owner.to_string(),

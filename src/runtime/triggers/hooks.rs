@@ -92,10 +92,9 @@ impl Runtime {
     ) -> Result<(), HookError> {
         let thread = thread_ref(request.principal(), thread).ok_or(SubmitError::InvalidThreadId)?;
         let document = self.services.document(&agent.document(&thread, None));
-        let author = || Author { actor: "system".to_owned(), run_id: None, is_resumed: false, may_write: None };
-        document.begin(agent.initial_state(), None, author()).await.map_err(DocumentError::from)?;
+        document.begin(agent.initial_state(), None, Author::new("system")).await.map_err(DocumentError::from)?;
         let write = Write { once, ..Write::new(Proposal::Intents(intents)) };
-        match document.write(write, author()).await {
+        match document.write(write, Author::new("system")).await {
             // A repeated delivery: what it answers is the first one's run.
             Ok(_) | Err(DocumentError::IdempotencyMismatch) => Ok(()),
             Err(error) => Err(error.into()),

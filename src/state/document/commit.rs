@@ -1,5 +1,7 @@
 //! The record of one accepted change, as the log and the state API's history have it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -9,6 +11,8 @@ use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
 
 /// One version of a document. Optional members are absent, never null.
+//
+// Who writes much is named by one text, which all their commits share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Commit {
     pub version: u64,
@@ -19,9 +23,11 @@ pub struct Commit {
     pub ops: Vec<Operation>,
     /// In safe form, back to the version before.
     pub inverse: Vec<Operation>,
-    pub actor: String,
+    #[schema(value_type = String)]
+    pub actor: Arc<str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run_id: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub run_id: Option<Arc<str>>,
     /// Which write of its run this is, for the runtime alone: a run that goes on after a crash does not write it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<String>,
@@ -33,7 +39,8 @@ pub struct Commit {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// RFC 3339, UTC.
-    pub at: String,
+    #[schema(value_type = String)]
+    pub at: Arc<str>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Conflict>,
     /// Whether this version is a tombstone: the body is `{}` and the document counts as deleted.
@@ -43,19 +50,19 @@ pub struct Commit {
 
 impl Commit {
     /// The record of `change`; what is not known of it stays absent.
-    pub fn of(change: Change, actor: String, at: String) -> Self {
+    pub fn of(change: Change, actor: impl Into<Arc<str>>, at: impl Into<Arc<str>>) -> Self {
         Self {
             version: change.version,
             base: None,
             ops: change.ops,
             inverse: change.inverse,
-            actor,
+            actor: actor.into(),
             run_id: None,
             mark: None,
             client_id: None,
             mutation_id: None,
             reason: None,
-            at,
+            at: at.into(),
             conflicts: change.conflicts,
             deleted: false,
         }

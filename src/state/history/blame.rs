@@ -26,9 +26,9 @@ impl From<&Commit> for Mark {
     fn from(commit: &Commit) -> Self {
         Self {
             version: commit.version,
-            actor: commit.actor.clone(),
-            run_id: commit.run_id.clone(),
-            at: commit.at.clone(),
+            actor: commit.actor.to_string(),
+            run_id: commit.run_id.as_deref().map(str::to_owned),
+            at: commit.at.to_string(),
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::state::document::{Commit, Decided, Document, Mutation, Terms};
 use crate::state::patch;
@@ -27,7 +29,7 @@ impl History {
         let mutation = Mutation::Patch { ops: patch, since: &[] };
         if let Ok(Decided::Changed(change)) = self.document.decide(mutation, &Terms::default()) {
             let mut commit = Commit::of(change, actor.to_owned(), "2026-01-01T00:00:00Z".to_owned());
-            commit.run_id = run.map(str::to_owned);
+            commit.run_id = run.map(Arc::from);
             self.commits.push(commit);
         }
     }
