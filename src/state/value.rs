@@ -53,6 +53,16 @@ pub fn text_size(text: &str) -> usize {
 }
 
 fn number_size(number: &Number) -> usize {
+    let digits = |whole: u64| whole.checked_ilog10().map_or(1, |log| log as usize + 1);
+    match (number.as_u64(), number.as_i64()) {
+        (Some(whole), _) => digits(whole),
+        (None, Some(negative)) => 1 + digits(negative.unsigned_abs()),
+        (None, None) => written_size(number),
+    }
+}
+
+/// Of what is not whole.
+fn written_size(number: &Number) -> usize {
     struct Count(usize);
     impl Write for Count {
         fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -87,7 +97,7 @@ mod tests {
             json!(null),
             json!([true, false, []]),
             json!({"": {}, "a\"\\\n\u{1}\u{7f}é": "😀/\t"}),
-            json!([1, -12, 1.5, 1e300, -0.0, 1e21]),
+            json!([0, 1, 9, 10, 99, 100, u64::MAX, -1, -12, i64::MIN, 1.5, 1e300, -0.0, 1e21]),
         ];
         for value in values {
             assert_eq!(size(&value), value.to_string().len(), "{value}");

@@ -196,16 +196,15 @@ impl Live {
         let deltas: Vec<_> =
             commits.zip(&handed.sizes).map(|(commit, &bytes)| Delta::new(Arc::clone(commit), bytes)).collect();
         let mut agents = Vec::new();
-        for pending in pending {
+        for pending in pending.into_iter().filter(|pending| !matches!(pending.reply, Reply::Told)) {
             let answer = match pending.decided {
                 Decision::Refused(error) => Err(error),
                 Decision::Before(accepted) | Decision::Dry(accepted) => Ok(*accepted),
                 Decision::Changed { .. } | Decision::Unchanged => Ok(self.accepted(&pending)),
             };
             match pending.reply {
-                Reply::Told => {}
-                Reply::Caller(_) => pending.reply.answer(answer),
                 Reply::Agent(_) => agents.push((pending.reply, answer)),
+                Reply::Caller(_) | Reply::Told => pending.reply.answer(answer),
             }
         }
         if !deltas.is_empty() {

@@ -149,6 +149,9 @@ impl Live {
 
     /// What is to be remembered of a decision, in the transaction that makes it durable.
     pub(super) fn remember(&self, pending: &Pending) -> Vec<Remember> {
+        if pending.write.once.is_none() && pending.write.origin.is_none() {
+            return Vec::new();
+        }
         let answer = match &pending.decided {
             Decision::Before(_) => return Vec::new(),
             Decision::Refused(error) if !error.is_final() => return Vec::new(),

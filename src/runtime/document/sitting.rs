@@ -60,10 +60,10 @@ impl Sitting {
     /// Decides a write and answers the version that holds it. After a fault of the store the sitting is to be dropped.
     pub(crate) async fn write(
         &mut self,
-        write: Write,
+        write: Box<Write>,
         author: Author,
     ) -> Result<Result<u64, StateError>, DocumentUnavailable> {
-        let taken = self.live.take(Box::new(write), author, Reply::Told).await;
+        let taken = self.live.take(write, author, Reply::Told).await;
         taken.map_err(|broken| DocumentUnavailable { reason: broken.reason })?;
         Ok(self.live.told())
     }

@@ -33,7 +33,7 @@ pub(super) struct Burst {
 /// A write that may happen as far as the agent's definition goes.
 struct Allowed {
     document: Arc<DocumentHandle>,
-    write: Write,
+    write: Box<Write>,
     author: Author,
 }
 
@@ -120,12 +120,13 @@ impl Thread {
         let live = self.live.as_deref().ok_or(StateError::RunIsOver)?;
         let Some(name) = name else {
             let document = Arc::clone(&live.document);
-            return Ok(Allowed { document, write: Write::of_agent(write), author: live.author.clone() });
+            let write = Box::new(Write::of_agent(write));
+            return Ok(Allowed { document, write, author: live.author.clone() });
         };
         let (services, thread) = (&self.services, &self.name);
         let elsewhere = Elsewhere { services, thread, allowed: live.agent.documents(), author: live.author.clone() };
         let (document, write, author) = elsewhere.allow(name, write)?;
-        Ok(Allowed { document, write, author })
+        Ok(Allowed { document, write: Box::new(write), author })
     }
 
     /// Makes a burst durable, with what was said after its latest write, and shows it.

@@ -62,11 +62,12 @@ impl<'m> Step<'m> {
         matches!(self, Self::Intent { intent, .. } if !matches!(intent, Intent::Set { .. }))
     }
 
-    fn writes(&self) -> Vec<&Pointer> {
-        match self {
-            Self::Write(op) => op.writes().collect(),
-            Self::Intent { path, .. } => vec![path],
-        }
+    fn writes(&self) -> impl Iterator<Item = &Pointer> {
+        let (op, path) = match self {
+            Self::Write(op) => (Some(op.writes()), None),
+            Self::Intent { path, .. } => (None, Some(path)),
+        };
+        op.into_iter().flatten().chain(path)
     }
 }
 
