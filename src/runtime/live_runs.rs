@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use crate::access::Principal;
 use crate::agent::cause::CauseKind;
 
-use super::thread::{Started, ThreadRef};
+use super::thread::{RunStart, ThreadRef};
 
 /// Runs by the runtime's id of them.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ struct Live {
 /// A run at work.
 #[derive(Debug, Clone)]
 pub(crate) struct AtWork {
-    pub(crate) start: Started,
+    pub(crate) start: Arc<RunStart>,
     pub(crate) thread: ThreadRef,
 }
 
@@ -47,11 +47,11 @@ impl AtWork {
 #[derive(Debug)]
 pub(crate) struct Entered {
     runs: Arc<LiveRuns>,
-    start: Started,
+    start: Arc<RunStart>,
 }
 
 impl LiveRuns {
-    pub(crate) fn enter(self: &Arc<Self>, start: &Started, thread: &ThreadRef) -> Entered {
+    pub(crate) fn enter(self: &Arc<Self>, start: &Arc<RunStart>, thread: &ThreadRef) -> Entered {
         let run = AtWork { start: start.clone(), thread: thread.clone() };
         let mut live = self.live();
         live.threads.insert(thread.clone());

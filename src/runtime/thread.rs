@@ -25,7 +25,6 @@ mod record;
 mod replay;
 mod resume;
 mod start;
-mod started;
 mod tail;
 mod time;
 mod transcript;
@@ -47,9 +46,9 @@ use super::view::ThreadItem;
 use super::{Connect, FrameStream, ReadError, Services, StartError};
 pub(crate) use follow::Follow;
 pub(crate) use load::Summary;
+pub(crate) use record::RunStart;
 pub(crate) use replay::Replay;
 pub(crate) use resume::{definition_of, fence_of};
-pub(crate) use started::Started;
 
 /// Names a thread. Another tenant's or user's thread of the same id is another thread. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

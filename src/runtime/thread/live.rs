@@ -24,7 +24,6 @@ use super::journal::Journal;
 use super::peer::Peer;
 use super::prediction::Predictor;
 use super::record::{RunStart, Spoken, Told};
-use super::started::Started;
 use super::time::RunTime;
 use super::transcript::Transcript;
 
@@ -45,7 +44,7 @@ pub(super) enum Ending {
 
 #[derive(Debug)]
 pub(super) struct LiveRun {
-    pub(super) start: Started,
+    pub(super) start: Arc<RunStart>,
     pub(super) agent: Arc<Hosted>,
     pub(super) document: Arc<DocumentHandle>,
     /// What this run's own stream shows after `RUN_STARTED`.
@@ -92,7 +91,7 @@ pub(super) struct Story {
 /// What is known of a run when its agent begins to work.
 #[derive(Debug)]
 pub(super) struct Begun {
-    pub(super) start: Started,
+    pub(super) start: Arc<RunStart>,
     pub(super) agent: Arc<Hosted>,
     pub(super) document: Arc<DocumentHandle>,
     pub(super) snapshot: Snapshot,
@@ -168,7 +167,7 @@ impl LiveRun {
     }
 
     /// What is left when it has ended. It is among those at work until the last of it is dropped.
-    pub(super) fn into_story(self) -> (Started, Story, Life, Entered) {
+    pub(super) fn into_story(self) -> (Arc<RunStart>, Story, Life, Entered) {
         (self.start, self.story, self.life, self.entered)
     }
 }

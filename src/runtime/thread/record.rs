@@ -17,7 +17,6 @@ use crate::store::NewEntry;
 use super::super::clock::now;
 use super::super::document::DocumentRef;
 use super::super::runs::{RetryPlan, RunStatus};
-use super::started::Started;
 
 /// About what a frame takes whose text is short.
 const FRAME_BYTES: usize = 192;
@@ -74,7 +73,7 @@ pub(crate) struct LastWords {
 /// The facts of a finished run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RunFacts {
-    pub(crate) start: Started,
+    pub(crate) start: Arc<RunStart>,
     /// Derived from the run's log, never from shared state.
     pub(crate) status: RunStatus,
     pub(crate) finished_at: String,
@@ -128,7 +127,13 @@ pub(crate) enum RecordError {
 
 impl RunFacts {
     /// The facts of a run that told this.
-    pub(crate) fn new(start: Started, status: RunStatus, state_end: u64, last_position: u64, told: &Told) -> Self {
+    pub(crate) fn new(
+        start: Arc<RunStart>,
+        status: RunStatus,
+        state_end: u64,
+        last_position: u64,
+        told: &Told,
+    ) -> Self {
         let mut reducer = Reducer::new(Vec::new());
         told.events.iter().for_each(|item| reducer.apply(&item.event));
         let interrupts = told.events.last().map_or(Vec::new(), |item| item.event.interrupts().to_vec());

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::agui::{Event, Reading, sse};
+use crate::json_text;
 use crate::store::{Batch, CommitError, Fence, Head, Seq};
 
 use super::super::agents::Hosted;
@@ -16,7 +17,6 @@ use super::live::{Begun, Ending, LiveRun, Story};
 use super::load::PAGE;
 use super::record::{RunFacts, RunRecord, RunStart};
 use super::start::{client_tools, run_input};
-use super::started::Started;
 
 /// A frame of a log can be as large as the largest event.
 const FRAME_BYTES: usize = 64 << 20;
@@ -134,11 +134,11 @@ impl Thread {
         // Before the agent is asked: what makes the process die again is counted.
         let along = Batch { appends: journal.append().into_iter().collect(), ..Batch::default() };
         start.fence = self.services.leased.fence().0;
-        let started = Started::new(start.clone());
+        let started = Arc::new(start.clone());
         match self
             .commit_log(Logged {
                 chunks: chunk.into_iter().collect(),
-                live_summary: Some(started.summary()),
+                live_summary: Some(json_text::encode(&started).into()),
                 along,
                 ..Logged::default()
             })
@@ -191,7 +191,7 @@ impl Thread {
         self.position += out.len() as u64;
         let chunk = Chunk::durable(&out, first, state_version);
         let told = story.told();
-        let facts = RunFacts::new(Started::new(start), status, state_version, self.position, &told);
+        let facts = RunFacts::new(Arc::new(start), status, state_version, self.position, &told);
         let life = self.life_of(&facts.start).await?;
         let along = AlongWith::end_of(life, (&facts, &told, None), (&self.services.watchers, &self.name));
         let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);

@@ -10,6 +10,7 @@ use crate::agent::meter::Meter;
 use crate::agent::steps::Past;
 use crate::agent::{AgentError, RunContext, RunInput};
 use crate::agui::{Event, Json, Message, Role, RunAgentInput};
+use crate::json_text;
 use crate::state::json;
 use crate::state::limits::Limits;
 use crate::store::{Batch, CommitError};
@@ -30,7 +31,6 @@ use super::lifecycle::AlongWith;
 use super::live::{Begun as LiveBegun, LiveRun, Story};
 use super::questions;
 use super::record::RunStart;
-use super::started::Started;
 use super::transcript::{Resolved, Terms};
 
 /// Why a run did not start.
@@ -98,7 +98,7 @@ impl Thread {
         let begun = document.begin(agent.initial_state(), posted.map(|state| (state, evidence)), author).await;
         let Begun { snapshot, created, rejected } =
             begun.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.reason }))?;
-        let start = Started::new(RunStart {
+        let start = Arc::new(RunStart {
             run_id: from_queue.as_ref().map_or_else(new_run_id, |queued| queued.life.told.run_id.clone()),
             client_run_id: input.run_id.clone(),
             agent: agent.id().to_owned(),
@@ -206,7 +206,7 @@ impl Thread {
     async fn open_log(
         &mut self,
         story: &mut Story,
-        start: &Started,
+        start: &Arc<RunStart>,
         input: &RunAgentInput,
         rejected: Option<Refused>,
         along: Batch,
@@ -228,7 +228,7 @@ impl Thread {
         let runs = self.summary_append();
         let logged = Logged {
             chunks: vec![Arc::new(chunk)],
-            live_summary: Some(start.summary()),
+            live_summary: Some(json_text::encode(start).into()),
             runs: Some(runs),
             along,
             sitting: None,
