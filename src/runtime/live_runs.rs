@@ -1,8 +1,9 @@
 //! Which runs are at work in this process: whose they are, of which agent, and on which thread.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use ahash::HashMap;
 use tokio::sync::{Notify, watch};
 
 use crate::access::Principal;

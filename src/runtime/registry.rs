@@ -1,10 +1,10 @@
 //! Which documents or threads are live in this process: at most one owner each.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use ahash::HashMap;
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,7 @@ pub(crate) struct OwnerId(u64);
 impl<K: Eq + Hash + Clone, H> Registry<K, H> {
     /// With room for so many.
     pub(crate) fn bounded(bound: usize) -> Self {
-        let live = Live { owners: HashMap::new(), last: OwnerId::default() };
+        let live = Live { owners: HashMap::default(), last: OwnerId::default() };
         Self { live: Mutex::new(live), bound, at_work: Mutex::default(), crowded: Notify::new() }
     }
 

@@ -3,8 +3,10 @@
 //! Ours is the truth: a client may add user messages and results for calls it was asked to make, change its own
 //! user messages, leave messages out of a run's context, and ask for an answer anew. Pure: it decides, it stores nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
+
+use ahash::HashMap;
 
 use crate::agui::{Message, Role};
 
@@ -230,7 +232,7 @@ impl Transcript {
         if context.iter().all(|message| message.tool_calls().is_empty() && message.tool_call_id().is_none()) {
             return;
         }
-        let mut results: HashMap<String, Arc<Message>> = HashMap::new();
+        let mut results: HashMap<String, Arc<Message>> = HashMap::default();
         for message in context.iter() {
             if let Some(call) = message.tool_call_id() {
                 results.insert(call.to_owned(), Arc::clone(message));

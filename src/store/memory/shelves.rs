@@ -1,8 +1,9 @@
 //! The maps of the memory engine and how they change: check everything, then apply what cannot fail.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use ahash::HashMap;
 use bytes::Bytes;
 
 use super::work::Work;
@@ -85,7 +86,7 @@ impl Shelves {
             return Ok(());
         }
         let now_ms = now_ms();
-        let mut earlier: HashMap<(&Tenant, &str), &Bytes> = HashMap::new();
+        let mut earlier: HashMap<(&Tenant, &str), &Bytes> = HashMap::default();
         for new in remember.iter().filter(|new| !new.overwrites) {
             let in_batch = earlier.insert((&new.tenant, &new.key), &new.result);
             if let Some(result) = in_batch.or_else(|| self.recall(&new.tenant, &new.key, now_ms)) {

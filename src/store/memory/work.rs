@@ -1,6 +1,8 @@
 //! Work that waits, in the order in which it is to be done.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+
+use ahash::HashMap;
 
 use crate::store::{CommitError, Settle, Waiting, WorkCursor, WorkItem, WorkKey};
 
