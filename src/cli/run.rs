@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::client::{At, Client, Failure, encoded};
 use super::told::Told;
@@ -73,8 +74,9 @@ fn exit_code(status: &str) -> u8 {
 /// Tells the run's events until it is over; Ctrl-C cancels it, and its end is told like any other.
 async fn until_over(client: &Client, run_id: &str, told: &mut Told) -> Result<Value, Failure> {
     let (mut after, mut tries, mut is_cancelled) = (None::<String>, 0, false);
-    // Once for the whole run: a signal between two looks is not missed.
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    // Heard from now on and for the whole run: before anything is told, and between two looks.
+    let heard = signal(SignalKind::interrupt());
+    let mut interrupts = heard.map_err(|error| Failure::Broken(format!("Ctrl-C cannot be heard: {error}")))?;
     loop {
         let mut request = client.get(&format!("/v1/runs/{run_id}/events"), &[]);
         if let Some(after) = &after {
@@ -86,10 +88,7 @@ async fn until_over(client: &Client, run_id: &str, told: &mut Told) -> Result<Va
                 loop {
                     let chunk = tokio::select! {
                         chunk = response.chunk() => chunk,
-                        pressed = &mut interrupted, if !is_cancelled => {
-                            if let Err(error) = pressed {
-                                return Err(Failure::Broken(format!("Ctrl-C cannot be heard: {error}")));
-                            }
+                        Some(()) = interrupts.recv(), if !is_cancelled => {
                             is_cancelled = true;
                             told.aside("cancelling");
                             client.json(client.request(Method::POST, &format!("/v1/runs/{run_id}/cancel"))).await?;
