@@ -148,6 +148,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn how_an_agent_ended_is_told_after_all_that_it_emitted() {
+        let mut work = Work::start(|out| async move {
+            out.send(Emission::Event(Event::step_started("one"))).await.expect("the host is there");
+            Ok(RunOutcome::default())
+        });
+        work.alongside(tokio::task::yield_now()).await;
+        assert!(work.take_ended().is_none(), "what it emitted still waits");
+        assert_eq!(work.at_once().await.len(), 1);
+        assert!(work.take_ended().is_some());
+    }
+
+    #[tokio::test]
     async fn a_stopped_agent_is_gone_at_once() {
         let (held, dropped) = tokio::sync::oneshot::channel::<()>();
         let mut work = Work::start(|_| async move {
