@@ -416,6 +416,26 @@ fn chunks_come_out_as_start_content_and_end() {
 }
 
 #[test]
+fn text_of_an_open_message_ends_the_chunks_before_it() {
+    check(
+        r#"
+        {"type":"TEXT_MESSAGE_START","messageId":"m"}
+        {"type":"TEXT_MESSAGE_CHUNK","messageId":"n","delta":"a"}
+        {"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"b"}
+        {"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"c"}
+        "#,
+        r#"
+        {"type":"TEXT_MESSAGE_START","messageId":"m"}
+        {"type":"TEXT_MESSAGE_START","messageId":"n"}
+        {"type":"TEXT_MESSAGE_CONTENT","messageId":"n","delta":"a"}
+        {"type":"TEXT_MESSAGE_END","messageId":"n"}
+        {"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"b"}
+        {"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"c"}
+        "#,
+    );
+}
+
+#[test]
 fn each_subagent_has_its_own_lane_of_chunks() {
     check(
         r#"
