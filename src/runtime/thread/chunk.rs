@@ -185,6 +185,12 @@ impl Chunk {
         })
     }
 
+    /// The first frame in its full form, shared.
+    pub(crate) fn first_frame(&self) -> Bytes {
+        let end = self.current.ends.first().copied().unwrap_or(self.current.start);
+        self.body.slice(self.current.start as usize..end as usize)
+    }
+
     /// All frames in their full form, for reading the events back.
     pub(crate) fn full_frames(&self) -> &[u8] {
         let end = self.current.ends.last().copied().unwrap_or(self.current.start);

@@ -3,7 +3,7 @@
 //! Layout of an entry: length of the header (4 bytes), header as JSON, length of the frames (4 bytes), frames, legacy
 //! frames. STATE events are in none of them; the header says where a replay splices the state in.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,17 @@ pub(crate) struct RunStart {
     /// Whether its client posted its state without any sign of having seen the document, which others had made.
     #[serde(default)]
     pub(crate) unproven: bool,
+    #[serde(skip)]
+    pub(super) written: Written,
+}
+
+/// What is written when a run begins and again when it has ended. A copy of the start has none of it: it may be changed.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// The start itself as JSON.
+    start: OnceLock<Bytes>,
+    /// The frame of `RUN_STARTED`, without an id.
+    opening: OnceLock<Bytes>,
 }
 
 /// What the agent said last in a run, and the document's version when that was complete: who has it saw that version.
@@ -73,6 +84,8 @@ pub(crate) struct LastWords {
 /// The facts of a finished run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RunFacts {
+    /// Its text is there already: [`RunRecord::to_entry`] puts it before the rest.
+    #[serde(skip_serializing)]
     pub(crate) start: Arc<RunStart>,
     /// Derived from the run's log, never from shared state.
     pub(crate) status: RunStatus,
@@ -123,6 +136,24 @@ pub(crate) enum RecordError {
     CutShort,
     #[error("a run of this thread cannot be read: {0}")]
     Header(#[from] serde_json::Error),
+}
+
+impl Clone for Written {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl RunStart {
+    /// As JSON. Of one that is shared, and so stays as it is.
+    pub(super) fn text(self: &Arc<Self>) -> Bytes {
+        self.written.start.get_or_init(|| json_text::encode(self).into()).clone()
+    }
+
+    /// This frame is what the log has of `RUN_STARTED`.
+    pub(super) fn opened_by(&self, frame: Bytes) {
+        self.written.opening.get_or_init(|| frame);
+    }
 }
 
 impl RunFacts {
@@ -176,11 +207,11 @@ impl Spoken {
 impl RunRecord {
     /// Encodes a run's compacted events for replay.
     pub(crate) fn new(facts: RunFacts, events: &[Compacted], epoch: &str) -> Self {
-        let current = Replay::encode(events, Dialect::V1, epoch);
+        let current = Replay::encode(events, Dialect::V1, epoch, facts.start.written.opening.get());
         let legacy = events
             .iter()
             .any(|item| item.event.differs_in_legacy())
-            .then(|| Replay::encode(events, Dialect::Legacy, epoch));
+            .then(|| Replay::encode(events, Dialect::Legacy, epoch, None));
         Self { facts, current, legacy }
     }
 
@@ -192,11 +223,13 @@ impl RunRecord {
     }
 
     pub(crate) fn to_entry(&self) -> NewEntry {
-        let header = json_text::encode(&self.facts);
+        let (start, rest) = (self.facts.start.text(), json_text::encode(&self.facts));
+        let header = [br#"{"start":"#, &start[..], b",", &rest[1..]];
+        let length = header.iter().map(|part| part.len()).sum::<usize>();
         let legacy = self.legacy.as_ref().map(|replay| &replay.bytes[..]).unwrap_or_default();
-        let mut body = BytesMut::with_capacity(8 + header.len() + self.current.bytes.len() + legacy.len());
-        body.put_u32(u32::try_from(header.len()).expect("a run is bounded far below 4 GiB"));
-        body.put_slice(&header);
+        let mut body = BytesMut::with_capacity(8 + length + self.current.bytes.len() + legacy.len());
+        body.put_u32(u32::try_from(length).expect("a run is bounded far below 4 GiB"));
+        header.iter().for_each(|part| body.put_slice(part));
         body.put_u32(u32::try_from(self.current.bytes.len()).expect("a run is bounded far below 4 GiB"));
         body.put_slice(&self.current.bytes);
         body.put_slice(legacy);
@@ -225,17 +258,24 @@ fn take_sized(body: &mut Bytes) -> Result<Bytes, RecordError> {
 }
 
 impl Replay {
-    fn encode(events: &[Compacted], dialect: Dialect, epoch: &str) -> Self {
-        let mut bytes = Vec::with_capacity(events.len() * FRAME_BYTES);
+    /// `opening` is the frame of `RUN_STARTED`, if this dialect's is there already.
+    fn encode(events: &[Compacted], dialect: Dialect, epoch: &str, opening: Option<&Bytes>) -> Self {
+        let ids = sse::Ids::of(epoch);
+        let (mut bytes, mut terminal) = (Vec::with_capacity(events.len() * FRAME_BYTES), 0);
         for item in events {
-            let id = item.cut.map(|position| (epoch, position));
-            match item.event.for_dialect(dialect) {
-                Some(event) => sse::write_frame(&mut bytes, &event, id),
-                None if id.is_some() => sse::write_gap(&mut bytes, id),
-                None => {}
+            let said = item.event.for_dialect(dialect);
+            if said.is_none() && item.cut.is_none() {
+                continue;
+            }
+            terminal = bytes.len();
+            item.cut.iter().for_each(|position| ids.write(&mut bytes, *position));
+            match (said.as_deref(), opening) {
+                (Some(Event::RunStarted(_)), Some(opening)) => bytes.extend_from_slice(opening),
+                (Some(event), _) => sse::write_frame(&mut bytes, event, None),
+                (None, _) => sse::write_gap(&mut bytes, None),
             }
         }
-        Self::locate(bytes.into())
+        Self { bytes: bytes.into(), terminal }
     }
 
     fn locate(bytes: Bytes) -> Self {

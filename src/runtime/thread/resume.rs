@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::agui::{Event, Reading, sse};
-use crate::json_text;
 use crate::store::{Batch, CommitError, Fence, Head, Seq};
 
 use super::super::agents::Hosted;
@@ -138,7 +137,7 @@ impl Thread {
         match self
             .commit_log(Logged {
                 chunks: chunk.into_iter().collect(),
-                live_summary: Some(json_text::encode(&started).into()),
+                live_summary: Some(started.text()),
                 along,
                 ..Logged::default()
             })

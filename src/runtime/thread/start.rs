@@ -10,7 +10,6 @@ use crate::agent::meter::Meter;
 use crate::agent::steps::Past;
 use crate::agent::{AgentError, RunContext, RunInput};
 use crate::agui::{Event, Json, Message, Role, RunAgentInput};
-use crate::json_text;
 use crate::state::json;
 use crate::state::limits::Limits;
 use crate::store::{Batch, CommitError};
@@ -30,7 +29,7 @@ use super::journal::{Asked, Journal};
 use super::lifecycle::AlongWith;
 use super::live::{Begun as LiveBegun, LiveRun, Story};
 use super::questions;
-use super::record::RunStart;
+use super::record::{RunStart, Written};
 use super::transcript::{Resolved, Terms};
 
 /// Why a run did not start.
@@ -117,6 +116,7 @@ impl Thread {
             edits: resolved.edits.clone(),
             supersedes_from: resolved.regenerates.as_ref().map(|again| again.from_run),
             unproven: evidence == Evidence::Unknown && !created,
+            written: Written::default(),
         });
         let mut story = Story::new(&self.name.id, &start, client_tools(&input));
         let along = match from_queue {
@@ -222,13 +222,14 @@ impl Thread {
         self.tail.clear();
         self.position += events.len() as u64;
         let chunk = Chunk::durable(&events, start.first_position, start.state_sent);
+        start.opened_by(chunk.first_frame());
         self.state_version = start.state_sent;
         self.summary.agent = Some(start.agent.clone());
         self.summary.updated_at.clone_from(&start.started_at);
         let runs = self.summary_append();
         let logged = Logged {
             chunks: vec![Arc::new(chunk)],
-            live_summary: Some(json_text::encode(start).into()),
+            live_summary: Some(start.text()),
             runs: Some(runs),
             along,
             sitting: None,
