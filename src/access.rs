@@ -19,6 +19,6 @@ impl Principal {
 
     /// How commits name this caller (docs/agents.md §6).
     pub fn actor(&self) -> String {
-        format!("user:{}", self.subject)
+        ["user:", &self.subject].concat()
     }
 }

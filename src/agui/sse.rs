@@ -58,7 +58,7 @@ pub struct Ids {
 impl Ids {
     /// Of the log with this epoch.
     pub fn of(epoch: &str) -> Self {
-        Self { head: format!("id: {epoch}.") }
+        Self { head: ["id: ", epoch, "."].concat() }
     }
 
     /// Appends the line of a position.

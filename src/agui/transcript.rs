@@ -1,8 +1,9 @@
 //! The messages that a stream of events builds, as the client's reducer builds them (section 3.4). It expects what
 //! `Admission` lets out: chunks are expanded already. State, steps, custom events and subagents build no messages.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use ahash::HashMap;
 use serde_json::Value;
 
 use crate::agui::content::Content;
@@ -33,7 +34,7 @@ impl Reducer {
     /// Starts from the messages of the run's input.
     pub fn new(messages: Vec<Message>) -> Self {
         let mut reducer =
-            Self { messages, places: HashMap::new(), carriers: HashMap::new(), activities: HashMap::new() };
+            Self { messages, places: HashMap::default(), carriers: HashMap::default(), activities: HashMap::default() };
         reducer.index_from(0);
         reducer
     }

@@ -1,10 +1,9 @@
 //! Which runs are at work in this process: whose they are, of which agent, and on which thread.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use ahash::HashMap;
-use tokio::sync::{Notify, watch};
+use ahash::{HashMap, HashSet};
+use tokio::sync::Notify;
 
 use crate::access::Principal;
 use crate::agent::cause::CauseKind;
@@ -18,8 +17,8 @@ pub(crate) struct LiveRuns {
     live: Mutex<Live>,
     /// Wakes whoever waits for room when a run has ended.
     changed: Notify,
-    /// Tells everybody else who waits for runs to end.
-    ended: watch::Sender<()>,
+    /// Wakes whoever waits for runs that triggers have started to end.
+    ended: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -108,9 +107,9 @@ impl LiveRuns {
         self.changed.notified().await;
     }
 
-    /// Wakes whenever a run has ended.
-    pub(crate) fn endings(&self) -> watch::Receiver<()> {
-        self.ended.subscribe()
+    /// As [`changed`](Self::changed), for another one.
+    pub(crate) async fn ended(&self) {
+        self.ended.notified().await;
     }
 
     /// Wakes whoever waits for room, though no run has ended.
@@ -138,6 +137,6 @@ impl Drop for Entered {
         }
         drop(live);
         self.runs.changed.notify_one();
-        self.runs.ended.send_replace(());
+        self.runs.ended.notify_one();
     }
 }

@@ -76,7 +76,7 @@ impl ThreadRef {
 
     /// Whose it is.
     pub(crate) fn principal(&self) -> Principal {
-        Principal { tenant: self.tenant.to_string(), subject: self.owner.to_string() }
+        Principal { tenant: self.tenant.as_str().to_owned(), subject: self.owner.as_str().to_owned() }
     }
 
     pub(crate) fn of(stream: &StreamKey) -> Self {

@@ -1,8 +1,8 @@
 //! The types of documents as the runtime meets them: what is declared, and each schema as each reader sees it.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use ahash::HashMap;
 use tokio::sync::watch;
 
 use crate::access::Principal;
@@ -62,7 +62,7 @@ impl Names {
 
 impl DocumentTypes {
     pub(crate) fn new(agents: Arc<Agents>) -> Self {
-        let views = Mutex::new(Views { of: agents.types(), made: HashMap::new() });
+        let views = Mutex::new(Views { of: agents.types(), made: HashMap::default() });
         Self { agents, views }
     }
 
@@ -89,7 +89,7 @@ impl DocumentTypes {
         let key = (said_by, names.clone());
         let mut views = self.views.lock().expect("no code panics while it holds this lock");
         if !Arc::ptr_eq(&views.of, &types) {
-            *views = Views { of: types, made: HashMap::new() };
+            *views = Views { of: types, made: HashMap::default() };
         }
         if let Some(view) = views.made.get(&key) {
             return Some(Arc::clone(view));

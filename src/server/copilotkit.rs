@@ -115,28 +115,23 @@ async fn info(mount: Shared, headers: HeaderMap) -> Answer {
     Call::Info.answer(&mount, &headers).await
 }
 
-async fn run(mount: Shared, Named(agent): Named<String>, headers: HeaderMap, Whole(body): Whole) -> Answer {
+async fn run(mount: Shared, Named(agent): Named<String>, Whole(headers, body): Whole) -> Answer {
     Call::Run { agent, body }.answer(&mount, &headers).await
 }
 
-async fn connect(mount: Shared, Named(agent): Named<String>, headers: HeaderMap, Whole(body): Whole) -> Answer {
+async fn connect(mount: Shared, Named(agent): Named<String>, Whole(headers, body): Whole) -> Answer {
     Call::Connect { agent, body }.answer(&mount, &headers).await
 }
 
-async fn suggest(mount: Shared, Named(agent): Named<String>, headers: HeaderMap, Whole(body): Whole) -> Answer {
+async fn suggest(mount: Shared, Named(agent): Named<String>, Whole(headers, body): Whole) -> Answer {
     Call::Suggest { agent, body }.answer(&mount, &headers).await
 }
 
-async fn stop(
-    mount: Shared,
-    Named((agent, thread)): Named<(String, String)>,
-    headers: HeaderMap,
-    Whole(body): Whole,
-) -> Answer {
+async fn stop(mount: Shared, Named((agent, thread)): Named<(String, String)>, Whole(headers, body): Whole) -> Answer {
     Call::Stop { agent, thread, body }.answer(&mount, &headers).await
 }
 
-async fn transcribe(mount: Shared, headers: HeaderMap, Whole(body): Whole) -> Answer {
+async fn transcribe(mount: Shared, Whole(headers, body): Whole) -> Answer {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or_default().to_owned();
     Call::Transcribe { content_type, body }.answer(&mount, &headers).await

@@ -84,7 +84,7 @@ pub(crate) fn note(tenant: &str, run: &Lifecycle, finished_at: &str, usage: RunU
     let day = day_of(finished_at).unwrap_or_default().to_owned();
     let note = Note { agent: run.agent.clone(), day, runs: u64::from(run.status.is_over()), usage };
     // A run that is tried again ends several times.
-    let key = format!("{}/{finished_at}", run.run_id);
+    let key = [run.run_id.as_str(), finished_at].join("/");
     WorkItem {
         key: WorkKey { tenant: Tenant::new(tenant), queue: QUEUE.to_owned(), key },
         due_at_ms: 0,

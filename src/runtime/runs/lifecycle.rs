@@ -60,7 +60,7 @@ pub(crate) enum Unreadable {
 
 /// The document of a run that belongs to this owner.
 pub(crate) fn name_of(tenant: impl Into<Tenant>, owner: impl Into<Owner>, run_id: &str) -> DocumentRef {
-    DocumentRef { tenant: tenant.into(), owner: owner.into(), name: format!("lifecycle/{run_id}").into() }
+    DocumentRef { tenant: tenant.into(), owner: owner.into(), name: ["lifecycle/", run_id].concat().into() }
 }
 
 /// What the head of a document's stream says of the run; `None` for a document that no runtime wrote.

@@ -51,10 +51,9 @@ enum NotNow {
 
 pub(super) async fn serve(runtime: Arc<Runtime>) {
     let services = &runtime.services;
-    let (mut ended, mut swapped) = (services.live_runs.endings(), runtime.agents.swapped());
+    let mut swapped = runtime.agents.swapped();
     let mut given = Given::new();
     loop {
-        ended.mark_unchanged();
         swapped.mark_unchanged();
         let next = runtime.start_what_fired(&mut given).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "triggers that fired wait a little longer");
@@ -62,7 +61,7 @@ pub(super) async fn serve(runtime: Arc<Runtime>) {
         });
         tokio::select! {
             () = services.watchers.fired() => {}
-            Ok(()) = ended.changed(), if !given.is_empty() => {}
+            () = services.live_runs.ended(), if !given.is_empty() => {}
             Ok(()) = swapped.changed() => {}
             () = until(next), if next.is_some() => {}
             () = services.stopping.cancelled() => return,

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -34,15 +35,16 @@ fn is_encoded_well(path: &str) -> bool {
     codes.all(|code| code.len() >= 2 && code[..2].iter().all(u8::is_ascii_hexdigit))
 }
 
-/// The whole body, whatever its content type.
+/// The headers and the whole body, whatever its content type.
 #[derive(Debug)]
-pub(super) struct Whole(pub(super) Bytes);
+pub(super) struct Whole(pub(super) HeaderMap, pub(super) Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for Whole {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        whole(request.into_body()).await.map(Self)
+        let (parts, body) = request.into_parts();
+        Ok(Self(parts.headers, whole(body).await?))
     }
 }
 

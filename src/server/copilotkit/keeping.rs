@@ -14,21 +14,21 @@ use super::{Answer, Problem, Shared, threads};
 
 const NAME_CHARACTERS: usize = 200;
 
-pub(super) async fn amend(State(mount): Shared, Named(thread): Named<String>, Whole(body): Whole) -> Answer {
+pub(super) async fn amend(State(mount): Shared, Named(thread): Named<String>, Whole(_, body): Whole) -> Answer {
     let mut body = members(&body)?;
     let amendment = Amendment { name: name(body.remove("name"))?, archived: flag(body.remove("archived"))? };
     let item = mount.runtime.amend_thread(&Principal::local(), &thread, amendment).await?;
     Ok(Json(threads::item(item)).into_response())
 }
 
-pub(super) async fn archive(State(mount): Shared, Named(thread): Named<String>, Whole(body): Whole) -> Answer {
+pub(super) async fn archive(State(mount): Shared, Named(thread): Named<String>, Whole(_, body): Whole) -> Answer {
     optional(&body)?;
     let amendment = Amendment { archived: Some(true), ..Amendment::default() };
     mount.runtime.amend_thread(&Principal::local(), &thread, amendment).await?;
     Ok(Json(json!({"threadId": thread, "archived": true})).into_response())
 }
 
-pub(super) async fn delete(State(mount): Shared, Named(thread): Named<String>, Whole(body): Whole) -> Answer {
+pub(super) async fn delete(State(mount): Shared, Named(thread): Named<String>, Whole(_, body): Whole) -> Answer {
     optional(&body)?;
     mount.runtime.delete_thread(&Principal::local(), &thread).await?;
     Ok(Json(json!({"threadId": thread, "deleted": true})).into_response())

@@ -1,6 +1,7 @@
 //! The body of a lifecycle document as text that knows where its members stand: from one version to the next texts are
 //! compared and copied, and none is parsed.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -31,10 +32,10 @@ struct Writer {
     members: Vec<Member>,
 }
 
-/// Where a member stands in the text.
+/// Whose value stands where in the text.
 #[derive(Debug, Clone)]
 struct Member {
-    name: Range<usize>,
+    name: Cow<'static, str>,
     value: Range<usize>,
 }
 
@@ -86,7 +87,7 @@ impl Body {
     pub(super) fn read(text: &RawValue) -> Result<Self, serde_json::Error> {
         let members: BTreeMap<&str, &RawValue> = serde_json::from_str(text.get())?;
         let mut body = Writer::new(text.get().len());
-        members.iter().for_each(|(name, value)| body.put(name, value));
+        members.iter().for_each(|(name, value)| body.put((*name).to_owned(), value));
         Ok(body.ended())
     }
 
@@ -95,7 +96,7 @@ impl Body {
     }
 
     fn members(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.members.iter().map(|at| (&self.text[at.name.clone()], &self.text[at.value.clone()]))
+        self.members.iter().map(|member| (&*member.name, &self.text[member.value.clone()]))
     }
 }
 
@@ -105,18 +106,17 @@ impl Writer {
     }
 
     /// Members of a record are named as fields are, so nothing in a name is to be escaped.
-    fn put(&mut self, name: &str, value: &impl Serialize) {
+    fn put(&mut self, name: impl Into<Cow<'static, str>>, value: &impl Serialize) {
+        let name = name.into();
         self.text.extend_from_slice(if self.members.is_empty() { b"{\"" } else { b",\"" });
-        let begins = self.text.len();
         self.text.extend_from_slice(name.as_bytes());
-        let name = begins..self.text.len();
         self.text.extend_from_slice(b"\":");
         let begins = self.text.len();
         json_text::write(&mut self.text, value);
         self.members.push(Member { name, value: begins..self.text.len() });
     }
 
-    fn put_some(&mut self, name: &str, value: Option<&impl Serialize>) {
+    fn put_some(&mut self, name: &'static str, value: Option<&impl Serialize>) {
         if let Some(value) = value {
             self.put(name, value);
         }
@@ -126,15 +126,18 @@ impl Writer {
         let Self { mut text, mut members } = self;
         text.push(b'}');
         let text = String::from_utf8(text).expect("JSON is text");
-        members.sort_unstable_by(|one, other| text[one.name.clone()].cmp(&text[other.name.clone()]));
+        members.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Body { text, members }
     }
 }
 
 /// What differs between two bodies, in the order of the names; without one before, all of it.
 pub(super) fn differing<'t>(before: Option<&'t Body>, after: &'t Body) -> Vec<Differing<'t>> {
+    let Some(before) = before else {
+        return after.members().map(|(name, value)| Differing { name, before: None, after: Some(value) }).collect();
+    };
     let mut differing = Vec::with_capacity(after.members.len());
-    let mut before = before.map(Body::members).into_iter().flatten().peekable();
+    let mut before = before.members().peekable();
     let mut after = after.members().peekable();
     loop {
         let order = match (before.peek(), after.peek()) {
