@@ -130,7 +130,8 @@ impl Store for Leased {
     async fn commit(&self, batch: Batch) -> Result<Vec<Committed>, CommitError> {
         match self.store.commit(Batch { fence: Some(self.fence()), ..batch }).await {
             Ok(committed) => Ok(committed),
-            Err(refused) => Err(self.heard(refused).await),
+            // Boxed, because every commit has room for it and hardly one is refused.
+            Err(refused) => Err(Box::pin(self.heard(refused)).await),
         }
     }
 

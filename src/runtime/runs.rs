@@ -50,8 +50,8 @@ pub(crate) struct Starting {
     pub(crate) cause: Cause,
     /// Whether somebody reads its stream.
     pub(crate) wants_stream: bool,
-    /// Of a run that waited in the queue.
-    pub(crate) from_queue: Option<FromQueue>,
+    /// Of a run that waited in the queue. Boxed: most did not, and a start is moved several times on its way.
+    pub(crate) from_queue: Option<Box<FromQueue>>,
 }
 
 /// What a run that waited brings along.

@@ -165,10 +165,12 @@ impl Call {
             Self::Info => Ok(info::answer(&mount.runtime).into_response()),
             // Boxed, because a call is as large as the largest of them, and is moved on its way here.
             Self::Run { agent, body } => Box::pin(run::run(mount, &agent, headers, &body)).await,
-            Self::Connect { agent, body } => run::connect(mount, &agent, headers, &body).await,
+            Self::Connect { agent, body } => Box::pin(run::connect(mount, &agent, headers, &body)).await,
             Self::Suggest { agent, body } => run::suggest(mount, &agent, headers, &body),
-            Self::Stop { agent, thread, body } => stop::answer(&mount.runtime, &agent, &thread, &body).await,
-            Self::Transcribe { content_type, body } => transcribe::answer(&mount.runtime, &content_type, body).await,
+            Self::Stop { agent, thread, body } => Box::pin(stop::answer(&mount.runtime, &agent, &thread, &body)).await,
+            Self::Transcribe { content_type, body } => {
+                Box::pin(transcribe::answer(&mount.runtime, &content_type, body)).await
+            }
             Self::InspectorMetadata => Ok(platform::inspector_metadata()),
             Self::InspectorLearning => Ok(platform::inspector_learning()),
         }

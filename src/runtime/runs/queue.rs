@@ -367,6 +367,7 @@ fn prepare(agents: &Agents, turn: &Turn) -> Option<(Starting, ThreadRef)> {
     let request = StartRun { principal: ticket.principal(), agent, input: input.ok()?, headers, encoding };
     let from_queue = FromQueue { life: life.clone(), ticket: ticket.clone() };
     let wants_stream = client.is_some();
-    let starting = Starting { request, cause: ticket.cause.clone(), wants_stream, from_queue: Some(from_queue) };
+    let starting =
+        Starting { request, cause: ticket.cause.clone(), wants_stream, from_queue: Some(Box::new(from_queue)) };
     Some((starting, ticket.thread()))
 }

@@ -86,7 +86,12 @@ impl Thread {
     }
 
     /// Stores a run that is remembered already.
-    async fn store_run(&mut self, logged: Logged, record: &RunRecord, along: &AlongWith) -> Result<(), CommitError> {
+    async fn store_run(
+        &mut self,
+        mut logged: Logged,
+        record: &RunRecord,
+        along: &AlongWith,
+    ) -> Result<(), CommitError> {
         self.summary.updated_at.clone_from(&record.facts.finished_at);
         let mut runs = self.summary_append();
         let entry = record.to_entry();
@@ -97,7 +102,7 @@ impl Thread {
             Some(memory) => Growth { since: 0, last: memory.len() },
             None => Growth { since, ..self.growth },
         };
-        let mut logged = Logged { live_summary: Some(bytes::Bytes::new()), runs: Some(runs), ..logged };
+        (logged.live_summary, logged.runs) = (Some(bytes::Bytes::new()), Some(runs));
         logged.along.delete.push(self.name.journal());
         self.commit_log(logged).await?;
         along.show(&self.services);

@@ -30,7 +30,7 @@ pub(super) struct AlongWith {
 
 /// A run's record at its start, and what waited for that.
 pub(super) struct Begins {
-    life: Life,
+    life: Box<Life>,
     settle: Vec<Settle>,
 }
 
@@ -39,13 +39,13 @@ impl AlongWith {
     pub(super) fn start_of(begins: Begins, watchers: &Watchers) -> Self {
         let Begins { mut life, settle } = begins;
         let batch = life.next_with(Batch { settle, ..Batch::default() }, watchers);
-        Self { batch, life: Box::new(life), again: None, sets_off: false }
+        Self { batch, life, again: None, sets_off: false }
     }
 
     /// With the end of a run on `thread` that told this, and what that sets off; what it did is counted from what it told
     /// where nobody counted.
     pub(super) fn end_of(
-        mut life: Life,
+        mut life: Box<Life>,
         (facts, told, meter): (&RunFacts, &Told, Option<&Meter>),
         (watchers, thread): (&Watchers, &ThreadRef),
     ) -> Self {
@@ -94,7 +94,7 @@ impl AlongWith {
         let sets_off = !set_off.is_empty();
         put.extend(set_off);
         let batch = life.next_with(Batch { put, ..Batch::default() }, watchers);
-        Self { batch, life: Box::new(life), again, sets_off }
+        Self { batch, life, again, sets_off }
     }
 
     /// It is stored.
@@ -123,19 +123,19 @@ impl Thread {
         let settle = Settle::from(ticket.key());
         let (status, started_at) = (RunStatus::Running, Some(start.started_at.clone()));
         life.told = Lifecycle { status, started_at, finished_at: None, error: None, ..life.told };
-        Begins { life, settle: vec![settle] }
+        Begins { life: Box::new(life), settle: vec![settle] }
     }
 
-    fn new_life(&self, start: &RunStart) -> Life {
-        Life::new(&self.name, begun(&self.name.id, start))
+    fn new_life(&self, start: &RunStart) -> Box<Life> {
+        Box::new(Life::new(&self.name, begun(&self.name.id, start)))
     }
 
     /// The record of a run that was live when the process died, as it is stored.
-    pub(super) async fn life_of(&self, start: &RunStart) -> Result<Life, Broken> {
+    pub(super) async fn life_of(&self, start: &RunStart) -> Result<Box<Life>, Broken> {
         let name = name_of(self.name.tenant.clone(), self.name.owner.clone(), &start.run_id);
         let read = Life::read(self.services.store.as_ref(), name).await;
         let found = read.map_err(|error| Broken { reason: error.to_string() })?;
-        Ok(found.unwrap_or_else(|| self.new_life(start)))
+        Ok(found.map_or_else(|| self.new_life(start), Box::new))
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) struct LiveRun {
     pub(super) text: StreamedText,
     pub(super) audience: Arc<Audience>,
     /// Its lifecycle document.
-    pub(super) life: Life,
+    pub(super) life: Box<Life>,
     pub(super) meter: Arc<Meter>,
     /// When its record told last how far it is.
     told_at: Option<Instant>,
@@ -95,7 +95,7 @@ pub(super) struct Begun {
     pub(super) agent: Arc<Hosted>,
     pub(super) document: Arc<DocumentHandle>,
     pub(super) snapshot: Snapshot,
-    pub(super) life: Life,
+    pub(super) life: Box<Life>,
     pub(super) meter: Arc<Meter>,
     pub(super) entered: Entered,
 }
@@ -167,7 +167,7 @@ impl LiveRun {
     }
 
     /// What is left when it has ended. It is among those at work until the last of it is dropped.
-    pub(super) fn into_story(self) -> (Arc<RunStart>, Story, Life, Entered) {
+    pub(super) fn into_story(self: Box<Self>) -> (Arc<RunStart>, Story, Box<Life>, Entered) {
         (self.start, self.story, self.life, self.entered)
     }
 }

@@ -120,7 +120,7 @@ impl Thread {
         });
         let mut story = Story::new(&self.name.id, &start, client_tools(&input));
         let along = match from_queue {
-            Some(queued) => self.life_goes_on(&start, queued),
+            Some(queued) => self.life_goes_on(&start, *queued),
             None => self.life_begins(&start),
         };
         let mut along = AlongWith::start_of(along, &self.services.watchers);
@@ -141,7 +141,7 @@ impl Thread {
         let entered = self.services.live_runs.enter(&start, &self.name);
         let meter = Arc::default();
         let work = self.work(&agent, asked, Past::default(), &meter, too_long);
-        let begun = LiveBegun { start, agent, document, snapshot, life: *along.life, meter, entered };
+        let begun = LiveBegun { start, agent, document, snapshot, life: along.life, meter, entered };
         let live = LiveRun::new(begun, work, journal, story);
         let follow = wants_stream
             .then(|| Follow::own_run(&self.services, &self.name, &self.tail, &live, dialect).encoded(encoding));

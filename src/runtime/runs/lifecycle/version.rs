@@ -9,10 +9,10 @@ use crate::state::pointer::Pointer;
 use super::ACTOR;
 use super::body::{Body, Differing, differing};
 
-/// What a commit takes beside what changed.
-const BYTES: usize = 256;
-/// What an operation takes beside its value, and the one that takes it back.
-const BYTES_OF_CHANGE: usize = 128;
+/// About what a commit takes beside what changed.
+const BYTES: usize = 160;
+/// What an operation and the one that takes it back have beside the name and the values.
+const BYTES_OF_CHANGE: usize = 66;
 
 /// A commit of the runtime's own, as [`Commit`](crate::state::document::Commit) is read.
 pub(super) struct Version<'t> {
@@ -36,7 +36,8 @@ impl<'t> Version<'t> {
     pub(super) fn encode(&self) -> Vec<u8> {
         let Self { version, differing, run_id, at } = self;
         let length = |text: Option<&str>| text.map_or(0, str::len);
-        let changes = differing.iter().map(|of| BYTES_OF_CHANGE + length(of.before) + length(of.after)).sum::<usize>();
+        let change = |of: &Differing<'t>| BYTES_OF_CHANGE + 2 * of.name.len() + length(of.before) + length(of.after);
+        let changes = differing.iter().map(change).sum::<usize>();
         let mut text = Vec::with_capacity(BYTES + changes);
         text.extend_from_slice(br#"{"version":"#);
         json_text::write(&mut text, version);
