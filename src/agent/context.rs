@@ -62,23 +62,23 @@ pub struct Versioned<T> {
     pub value: T,
 }
 
-/// One thing an agent does, in the order it does them.
+/// One thing an agent does, in the order it does them. Most are streamed text: what is rare and large is boxed.
 #[derive(Debug)]
 pub enum Emission {
     Event(Event),
     /// Of the agent's own state document.
-    State(StateRequest),
+    State(Box<StateRequest>),
     /// Of the document `name`, `type/id`; refused unless the definition's `documents` allow it.
     Document {
         name: String,
-        request: StateRequest,
+        request: Box<StateRequest>,
     },
     /// A step of the run is done, or has begun what must not be done twice.
     Step(Box<StepNote>),
     /// What will probably stand at these places of the agent's own state: shown on the run's streams until the next one, and
     /// never stored. An empty list ends it.
     Predict(Vec<(Pointer, Value)>),
-    Agent(AgentRequest),
+    Agent(Box<AgentRequest>),
 }
 
 /// What a run wants of another agent; refused unless its definition names that one.
@@ -304,7 +304,7 @@ impl RunContext {
     ) -> Result<Result<AgentAnswer, AgentRefusal>, AgentError> {
         let (reply, answer) = oneshot::channel();
         let (agent, call_id) = (agent.to_owned(), call_id.to_owned());
-        let request = AgentRequest { agent, call_id, prompt, asking, reply };
+        let request = Box::new(AgentRequest { agent, call_id, prompt, asking, reply });
         self.out.send(Emission::Agent(request)).await.map_err(|_| AgentError::run_is_over())?;
         answer.await.map_err(|_| AgentError::run_is_over())
     }
@@ -327,9 +327,10 @@ impl RunContext {
         request: impl FnOnce(oneshot::Sender<Result<T, StateError>>) -> StateRequest,
     ) -> impl Future<Output = Result<T, StateError>> {
         let (reply, answer) = oneshot::channel();
+        let request = Box::new(request(reply));
         let emission = match name {
-            None => Emission::State(request(reply)),
-            Some(name) => Emission::Document { name: name.to_owned(), request: request(reply) },
+            None => Emission::State(request),
+            Some(name) => Emission::Document { name: name.to_owned(), request },
         };
         let sent = self.out.send(emission);
         async move {

@@ -51,6 +51,17 @@ struct Queue {
     host_is_gone: bool,
 }
 
+impl Queue {
+    /// Everything that waits. The spare takes its place, with room at once for who has just filled one.
+    fn take(&mut self, spare: &mut VecDeque<Emission>, bound: usize) -> VecDeque<Emission> {
+        let mut next = std::mem::take(spare);
+        if self.waiting.len() >= bound {
+            next.reserve(bound);
+        }
+        std::mem::replace(&mut self.waiting, next)
+    }
+}
+
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().expect("no code panics while it holds this lock")
@@ -137,7 +148,7 @@ impl Emissions {
     pub(crate) fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<VecDeque<Emission>>> {
         let mut queue = self.shared.queue();
         if !queue.waiting.is_empty() {
-            let taken = std::mem::replace(&mut queue.waiting, std::mem::take(&mut self.spare));
+            let taken = queue.take(&mut self.spare, self.shared.bound);
             drop(queue);
             if taken.len() >= self.shared.bound {
                 self.shared.room.notify_waiters();
@@ -159,7 +170,7 @@ impl Emissions {
 
     /// Everything that waits, without waiting.
     pub(crate) fn rest(&mut self) -> VecDeque<Emission> {
-        let taken = std::mem::replace(&mut self.shared.queue().waiting, std::mem::take(&mut self.spare));
+        let taken = self.shared.queue().take(&mut self.spare, self.shared.bound);
         self.shared.room.notify_waiters();
         taken
     }

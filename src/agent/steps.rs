@@ -6,6 +6,7 @@
 //! again; its writes of state are told from new ones by their place among the writes of their step.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,6 +19,9 @@ use tokio::sync::oneshot;
 use super::context::{Emission, RunContext};
 use super::error::AgentError;
 use crate::agui::Event;
+
+/// The digits of the largest `u32`.
+const COUNT_DIGITS: usize = 10;
 
 tokio::task_local! {
     /// The step that is being worked on.
@@ -168,7 +172,12 @@ impl RunContext {
 
     /// Names the next write of the step that is being worked on.
     pub(super) fn next_mark(&self) -> String {
-        self.here(|scope| format!("{}:{}", scope.path, scope.writes.load(Ordering::Relaxed)))
+        self.here(|scope| {
+            let mut mark = String::with_capacity(scope.path.len() + 1 + COUNT_DIGITS);
+            mark.push_str(&scope.path);
+            write!(mark, ":{}", scope.writes.load(Ordering::Relaxed)).expect("memory takes every write");
+            mark
+        })
     }
 
     /// The write was made: the next one is another.

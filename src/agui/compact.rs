@@ -77,7 +77,7 @@ impl Compactor {
         self.latest = Some(self.entries.len());
         targets.insert(id.to_owned(), self.entries.len());
         let mut event = event.clone();
-        event.base_mut().raw_event = None;
+        event.base_mut().take_raw_event();
         self.entries.push(Entry { event, first: position, last: position });
     }
 
@@ -161,10 +161,10 @@ fn join(known: &mut Event, event: &Event) -> bool {
 }
 
 fn merge_metadata(base: &mut Base, later: &Base) {
-    match (&mut base.metadata, &later.metadata) {
-        (Some(known), Some(metadata)) => known.merge(metadata),
-        (known @ None, metadata) => known.clone_from(metadata),
-        (Some(_), None) => {}
+    let Some(metadata) = &later.metadata else { return };
+    match &mut base.metadata {
+        Some(known) => known.merge(metadata),
+        none => *none = Some(metadata.clone()),
     }
 }
 

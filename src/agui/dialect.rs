@@ -64,7 +64,7 @@ impl Event {
 
     fn to_legacy(&self) -> Option<Self> {
         let mut event = self.clone();
-        event.base_mut().subagent_run_id = None;
+        event.base_mut().set_subagent(None);
         match &mut event {
             Self::SubagentStarted(_) | Self::SubagentFinished(_) | Self::SubagentError(_) => return None,
             // Two subagents may be in steps of one name, which 0.x takes for one step started twice.

@@ -1,70 +1,19 @@
 //! The 31 events of AG-UI 1.0 (section 1.3), read from text and written. It does not know in which order they may come
 //! (`admit`) nor what they build (`transcript`).
 
+mod base;
 mod fields;
 mod reading;
 
-use serde::de::MapAccess;
-use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::agui::json::{Json, Object};
-use crate::agui::read::{Reader, Time, read_text};
+use crate::agui::read::{Reader, read_text};
 use crate::agui::record::words;
 use crate::json_text;
 
+pub use base::{Base, BaseFields};
 pub use fields::*;
 pub use reading::{ReadError, Reading};
-
-/// The fields that every event may carry (section 1.2).
-#[derive(Clone, Debug, Default)]
-pub struct Base {
-    /// Milliseconds by convention; nothing computes with it.
-    pub timestamp: Option<i64>,
-    /// The provider's own event: any JSON but null.
-    pub raw_event: Option<Json>,
-    /// Merged onto the message or tool call that the event builds.
-    pub metadata: Option<Object>,
-    /// Which subagent's activity this is; never set on `RUN_*` and `MESSAGES_SNAPSHOT`, and on `SUBAGENT_*` a field of
-    /// their own.
-    pub subagent_run_id: Option<String>,
-}
-
-impl Base {
-    pub(crate) fn take<'de, A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        reader: &mut Reader,
-        attributable: bool,
-    ) -> Result<bool, A::Error> {
-        match key {
-            "timestamp" => self.timestamp = reader.field::<Option<Time>, _>(map, "timestamp")?.map(|time| time.0),
-            "rawEvent" => self.raw_event = reader.field(map, "rawEvent")?,
-            "metadata" => self.metadata = reader.field(map, "metadata")?,
-            "subagentRunId" if attributable => self.subagent_run_id = reader.field(map, "subagentRunId")?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    pub(crate) fn write_time<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        self.timestamp.map_or(Ok(()), |timestamp| map.serialize_entry("timestamp", &timestamp))
-    }
-
-    pub(crate) fn write_rest<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        if let Some(subagent) = &self.subagent_run_id {
-            map.serialize_entry("subagentRunId", subagent)?;
-        }
-        if let Some(metadata) = &self.metadata {
-            map.serialize_entry("metadata", metadata)?;
-        }
-        if let Some(raw_event) = &self.raw_event {
-            map.serialize_entry("rawEvent", raw_event)?;
-        }
-        Ok(())
-    }
-}
 
 macro_rules! events {
     ($( $event:ident($payload:ty) = $name:literal, )*) => {
@@ -147,6 +96,9 @@ events! {
     SubagentFinished(Box<SubagentFinished>) = "SUBAGENT_FINISHED",
     SubagentError(Box<SubagentError>) = "SUBAGENT_ERROR",
 }
+
+/// Events go through many hands: they stay as small as two texts.
+const _: () = assert!(size_of::<Event>() <= 64);
 
 impl Event {
     /// Appends the event as JSON: `type` first, nothing absent as null.

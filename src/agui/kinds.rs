@@ -1,6 +1,6 @@
 //! Questions about events and messages that decide how they are stored and shown.
 
-use crate::agui::event::{Base, Event};
+use crate::agui::event::Event;
 use crate::agui::message::Message;
 use crate::agui::outcome::Interrupt;
 
@@ -18,9 +18,7 @@ impl Event {
             Self::ToolCallArgs(event) => (&event.tool_call_id, &event.delta, &event.base),
             _ => return None,
         };
-        let Base { timestamp, raw_event, metadata, subagent_run_id } = base;
-        let is_plain = timestamp.is_none() && raw_event.is_none() && metadata.is_none() && subagent_run_id.is_none();
-        is_plain.then_some((id, delta))
+        base.is_empty().then_some((id, delta))
     }
 
     /// A snapshot or delta of the state.

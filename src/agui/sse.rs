@@ -4,7 +4,6 @@
 use std::ops::Range;
 use std::str::Utf8Error;
 
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::agui::event::{Event, EventType};
@@ -26,10 +25,10 @@ pub fn write_state_snapshot(out: &mut Vec<u8>, snapshot: &Value) {
     out.extend_from_slice(b"}\n\n");
 }
 
-/// As [`write_frame`] for a `STATE_DELTA` without id, of operations that are written as RFC 6902 has them.
-pub fn write_state_delta(out: &mut Vec<u8>, delta: &impl Serialize) {
+/// As [`write_frame`] for a `STATE_DELTA` without id, of operations that are JSON text already, on one line.
+pub fn write_state_delta(out: &mut Vec<u8>, delta: &[u8]) {
     out.extend_from_slice(br#"data: {"type":"STATE_DELTA","delta":"#);
-    json_text::write(out, delta);
+    out.extend_from_slice(delta);
     out.extend_from_slice(b"}\n\n");
 }
 
@@ -129,7 +128,7 @@ impl<'o, 'e> Frames<'o, 'e> {
     }
 
     fn push_delta(&mut self, delta: &str) {
-        json_text::write(self.out, delta);
+        json_text::write_text(self.out, delta);
         self.out.extend_from_slice(b"}\n\n");
     }
 }
@@ -328,7 +327,7 @@ mod tests {
         ];
         write_frame(&mut as_event, &Event::state_delta(ops), None);
         let ops = serde_json::json!([{"op": "add", "path": path, "value": value}, {"op": "remove", "path": "/c"}]);
-        write_state_delta(&mut short, &ops);
+        write_state_delta(&mut short, ops.to_string().as_bytes());
         assert_eq!(short, as_event);
     }
 

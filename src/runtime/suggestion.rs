@@ -162,21 +162,24 @@ impl Suggestion {
                 // Nothing of a suggestion is kept, so there is nothing to wait for.
                 let _ = durable.map(|durable| durable.send(()));
             }
-            Emission::State(StateRequest::Read { path, reply, .. }) => {
+            Emission::State(request) => self.answer(*request, true),
+            Emission::Document { request, .. } => self.answer(*request, false),
+        }
+    }
+
+    /// Answers what it asks of its own state, or of another document.
+    fn answer(&self, request: StateRequest, is_own: bool) {
+        let refused = |message: &str| StateError::Refused { code: "forbidden", message: message.to_owned(), version: 0 };
+        match request {
+            StateRequest::Read { path, reply, .. } if is_own => {
                 let value = path.get(&self.state).cloned();
                 let _ = reply.send(Ok(Versioned { version: 0, value }));
             }
-            Emission::Document { request: StateRequest::Read { reply, .. }, .. } => {
-                let message = "a suggestion reads no other documents".to_owned();
-                let _ = reply.send(Err(StateError::Refused { code: "forbidden", message, version: 0 }));
+            StateRequest::Read { reply, .. } => {
+                let _ = reply.send(Err(refused("a suggestion reads no other documents")));
             }
-            Emission::State(StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. })
-            | Emission::Document {
-                request: StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. },
-                ..
-            } => {
-                let message = "a suggestion writes no state".to_owned();
-                let _ = reply.send(Err(StateError::Refused { code: "forbidden", message, version: 0 }));
+            StateRequest::Patch { reply, .. } | StateRequest::Propose { reply, .. } => {
+                let _ = reply.send(Err(refused("a suggestion writes no state")));
             }
         }
     }

@@ -6,10 +6,12 @@
 //! change nothing are left out.
 
 mod apply;
+mod text;
 
 pub(in crate::state) use apply::{Editor, Parents};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+pub(crate) use text::write_json;
 use utoipa::ToSchema;
 
 use crate::state::limits::Limits;

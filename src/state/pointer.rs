@@ -13,6 +13,8 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::json_text;
+
 /// A path to a place in a JSON value. As text: `""` is the root, `/a/0` the first element of member `a`.
 ///
 /// Copies share their steps: a path stands in an operation, in what takes it back, and in what is told of both.
@@ -100,6 +102,20 @@ impl Pointer {
         tokens.extend_from_slice(self.tokens());
         tokens.push(token.into());
         Self::of(tokens)
+    }
+
+    /// Appends its text as JSON, as serde writes it.
+    pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
+        let is_plain = |token: &String| !token.bytes().any(|byte| matches!(byte, ..b' ' | b'"' | b'\\' | b'~' | b'/'));
+        if !self.tokens().iter().all(is_plain) {
+            return json_text::write(out, self);
+        }
+        out.push(b'"');
+        for token in self.tokens() {
+            out.push(b'/');
+            out.extend_from_slice(token.as_bytes());
+        }
+        out.push(b'"');
     }
 
     /// The value at this place, if there is one.

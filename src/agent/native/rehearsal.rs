@@ -132,10 +132,10 @@ pub(crate) async fn play_on(
                         let _ = step.durable.map(|durable| durable.send(()));
                     }
                     Emission::State(request) => {
-                        if matches!(request, StateRequest::Patch { .. }) {
+                        if matches!(*request, StateRequest::Patch { .. }) {
                             meddle(&json!({ "type": BEFORE_PATCH }), &mut document);
                         }
-                        serve(request, &mut document, &mut version);
+                        serve(*request, &mut document, &mut version);
                     }
                     Emission::Predict(_) => {}
                     Emission::Agent(request) => panic!("there is no agent `{}` on this stage", request.agent),

@@ -40,7 +40,7 @@ impl<'c> Voice<'c> {
         }
         let id = self.cx.new_id();
         self.cx.emit(Event::text_start(id.as_str())).await?;
-        for word in text.split_inclusive(' ') {
+        for word in words(text) {
             self.cx.emit(Event::text_content(id.as_str(), word)).await?;
             self.pause().await;
         }
@@ -58,7 +58,7 @@ impl<'c> Voice<'c> {
         let (span, message) = (self.cx.new_id(), self.cx.new_id());
         self.cx.emit(Event::reasoning_start(span.as_str())).await?;
         self.cx.emit(Event::reasoning_message_start(message.as_str())).await?;
-        for word in text.split_inclusive(' ') {
+        for word in words(text) {
             self.cx.emit(Event::reasoning_message_content(message.as_str(), word)).await?;
             self.pause().await;
         }
@@ -93,6 +93,12 @@ impl<'c> Voice<'c> {
         }
         step.settle(&(), vec![Event::tool_call_result(self.cx.new_id(), call, plain(result))]).await
     }
+}
+
+/// Each with the space after it.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    // A set of characters is looked for with less ado than a single one, which is made for long ways to the next.
+    text.split_inclusive([' '])
 }
 
 /// A value as people read it: texts without quotes, the rest as JSON.

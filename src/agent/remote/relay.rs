@@ -22,7 +22,7 @@ impl<'c> Relay<'c> {
     /// Takes one event; answers the run's outcome when it was the terminal. Waits while the runtime is behind.
     pub(super) async fn pass(&mut self, mut event: Event) -> Result<Option<RunOutcome>, AgentError> {
         if self.strip_raw {
-            event.base_mut().raw_event = None;
+            event.base_mut().take_raw_event();
         }
         match event {
             // The runtime has begun the run under ids of its own.

@@ -190,7 +190,7 @@ impl Lanes {
         if candidates.next().is_some() {
             return Err(SequenceError::AmbiguousChunk { event });
         }
-        base.subagent_run_id.clone_from(&lane.subagent);
+        base.set_subagent(lane.subagent.clone());
         Ok(Some(&lane.stream))
     }
 
@@ -204,14 +204,20 @@ impl Lanes {
 impl Lane {
     fn end(self) -> Event {
         let mut event = self.stream.end();
-        event.base_mut().subagent_run_id = self.subagent;
+        event.base_mut().set_subagent(self.subagent);
         event
     }
 }
 
 /// The fields of START: metadata goes on START and CONTENT both, the provider's event on the last of them.
 fn starting(base: &mut Base, content_follows: bool) -> Base {
-    Base { raw_event: if content_follows { None } else { base.raw_event.take() }, ..base.clone() }
+    let raw_event = base.take_raw_event();
+    let mut starting = base.clone();
+    if raw_event.is_some() {
+        let last = if content_follows { base } else { &mut starting };
+        last.raw_event = raw_event;
+    }
+    starting
 }
 
 fn first(event: EventType, field: &'static str, value: Option<String>) -> Result<String, SequenceError> {

@@ -126,8 +126,7 @@ impl Admission {
     /// The innermost first.
     fn close_steps(&mut self, out: &mut Vec<Event>) {
         out.extend(self.steps.drain(..).rev().map(|step| {
-            let base = Base { subagent_run_id: step.owner, ..Base::default() };
-            Event::from(StepFinished { step_name: step.name, base })
+            Event::from(StepFinished { step_name: step.name, base: Base::of(step.owner) })
         }));
     }
 
@@ -164,6 +163,6 @@ impl Ending<'_> {
 }
 
 fn owned(mut event: Event, owner: &Option<String>) -> Event {
-    event.base_mut().subagent_run_id.clone_from(owner);
+    event.base_mut().set_subagent(owner.clone());
     event
 }

@@ -16,7 +16,7 @@ use crate::store::{Append, Batch, CommitError, Committed, NewEntry, Seq, WorkIte
 
 use super::Author;
 use super::actor::Broken;
-use super::deltas::Delta;
+use super::deltas::{CommitText, Delta};
 use super::load::{Live, Stamp};
 use super::write::{Accepted, DocumentError, Write};
 
@@ -100,8 +100,7 @@ impl Reply {
 /// What was handed to the store of one document.
 #[derive(Debug, Default)]
 pub(super) struct Handed {
-    /// Bytes of each commit.
-    sizes: Vec<usize>,
+    commits: Vec<CommitText>,
     /// The body that was stored with them.
     checkpoint: Option<u64>,
 }
@@ -109,7 +108,11 @@ pub(super) struct Handed {
 impl Handed {
     /// How many appends it was: the commits, and the body.
     pub(super) fn appends(&self) -> usize {
-        usize::from(!self.sizes.is_empty()) + usize::from(self.checkpoint.is_some())
+        usize::from(!self.commits.is_empty()) + usize::from(self.checkpoint.is_some())
+    }
+
+    fn bytes(&self) -> usize {
+        self.commits.iter().map(|commit| commit.body.len()).sum()
     }
 }
 
@@ -147,34 +150,32 @@ impl Live {
 
     /// What makes everything decided durable.
     pub(super) fn batch(&self) -> (Batch, Handed) {
-        let commits = self.pending.iter().filter_map(|pending| pending.decided.commit());
-        let encode = |commit: &Arc<Commit>| json_text::encode(commit);
-        let entries: Vec<_> = commits.map(|commit| NewEntry::one(encode(commit))).collect();
+        let mut commits = Vec::with_capacity(self.pending.len());
+        commits.extend(self.pending.iter().filter_map(|pending| pending.decided.commit()).map(|commit| CommitText::of(commit)));
         let remember = self.pending.iter().flat_map(|pending| self.remember(pending)).collect();
         let put =
             self.pending.iter().flat_map(|pending| pending.decided.fired()).cloned().chain(self.reminder()).collect();
-        if entries.is_empty() {
-            return (Batch { remember, ..Batch::default() }, Handed::default());
+        let mut handed = Handed { commits, checkpoint: None };
+        if handed.commits.is_empty() {
+            return (Batch { remember, ..Batch::default() }, handed);
         }
-        let sizes: Vec<usize> = entries.iter().map(|entry| entry.body.len()).collect();
-        let log_bytes = self.log_bytes + sizes.iter().sum::<usize>();
+        let log_bytes = self.log_bytes + handed.bytes();
         // A snapshot does not say that a document is deleted; its commit does.
         let is_due = self.document.exists() && log_bytes > SNAPSHOT_AFTER_BYTES.max(2 * self.document.size());
-        let mut append = Append::to(self.log.stream.clone(), Seq(self.document.version() - entries.len() as u64));
-        append.entries = entries;
+        let before = Seq(self.document.version() - handed.commits.len() as u64);
+        let mut append = Append::to(self.log.stream.clone(), before);
+        append.entries = handed.commits.iter().map(|commit| NewEntry::one(commit.body.clone())).collect();
         append.summary = Some(json_text::encode(&self.latest).into());
-        if !is_due {
-            let batch = Batch { appends: vec![append], remember, put, ..Batch::default() };
-            return (batch, Handed { sizes, checkpoint: None });
+        let mut checkpoint = None;
+        if is_due {
+            let version = self.document.version();
+            let body = Bytes::from(json_text::encode(self.document.body()));
+            append.snapshot = Some(body.clone());
+            checkpoint = Some(self.log.checkpoint(&self.checkpoints, version, body));
+            handed.checkpoint = Some(version);
         }
-        let version = self.document.version();
-        let body = Bytes::from(json_text::encode(self.document.body()));
-        append.snapshot = Some(body.clone());
-        let checkpoint = self.log.checkpoint(&self.checkpoints, version, body);
-        (
-            Batch { appends: vec![append, checkpoint], remember, put, ..Batch::default() },
-            Handed { sizes, checkpoint: Some(version) },
-        )
+        let appends = std::iter::once(append).chain(checkpoint).collect();
+        (Batch { appends, remember, put, ..Batch::default() }, handed)
     }
 
     /// Everything decided is durable: the callers hear of it, then readers see it, then the agents go on.
@@ -184,8 +185,8 @@ impl Live {
         if let Some(committed) = committed {
             self.epoch = Some(committed.epoch);
         }
-        self.log_bytes += handed.sizes.iter().sum::<usize>();
-        self.noted(handed.sizes.iter().sum());
+        self.log_bytes += handed.bytes();
+        self.noted(handed.bytes());
         if let Some(version) = handed.checkpoint {
             self.log_bytes = 0;
             self.checkpoints.push(version);
@@ -193,8 +194,8 @@ impl Live {
         let pending = std::mem::take(&mut self.pending);
         let has_fired = pending.iter().any(|pending| !pending.decided.fired().is_empty());
         let commits = pending.iter().filter_map(|pending| pending.decided.commit());
-        let deltas: Vec<_> =
-            commits.zip(&handed.sizes).map(|(commit, &bytes)| Delta::new(Arc::clone(commit), bytes)).collect();
+        let mut deltas = Vec::with_capacity(handed.commits.len());
+        deltas.extend(commits.zip(&handed.commits).map(|(commit, text)| Delta::of(Arc::clone(commit), text)));
         let mut agents = Vec::new();
         for pending in pending.into_iter().filter(|pending| !matches!(pending.reply, Reply::Told)) {
             let answer = match pending.decided {

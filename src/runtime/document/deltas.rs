@@ -1,6 +1,7 @@
 //! The recent commits of a document, for readers that follow as cursors: each encoded once, whoever reads it.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use crate::agui::{Encoding, Event, PatchOperation, sse, to_json};
 use crate::json_text;
 use crate::state::document::Commit;
 use crate::state::history::squash;
-use crate::state::patch::Operation;
+use crate::state::patch::{self, Operation};
 use crate::state::schema::View;
 
 /// Commits beyond this many leave memory; a reader that is further behind reads the store.
@@ -26,8 +27,9 @@ pub struct Delta {
     commit: Arc<Commit>,
     /// Its size in the log.
     bytes: usize,
-    /// Encoded when the first reader asks, and then shared by all.
-    frame: OnceLock<Bytes>,
+    /// Its operations as JSON text: a part of what was stored, or encoded when the first reader asks.
+    ops: OnceLock<Bytes>,
+    /// Encoded when the first reader asks, and then shared by all, as the next one is.
     protobuf: OnceLock<Bytes>,
     json: OnceLock<Bytes>,
     /// What readers see of it from whom something is hidden.
@@ -40,14 +42,13 @@ const SEEN: usize = 16;
 
 impl Delta {
     pub(super) fn new(commit: Arc<Commit>, bytes: usize) -> Self {
-        Self {
-            commit,
-            bytes,
-            frame: OnceLock::new(),
-            protobuf: OnceLock::new(),
-            json: OnceLock::new(),
-            seen: Mutex::default(),
-        }
+        let (ops, protobuf, json) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { commit, bytes, ops, protobuf, json, seen: Mutex::default() }
+    }
+
+    /// Of a commit that was stored as this text.
+    pub(super) fn of(commit: Arc<Commit>, text: &CommitText) -> Self {
+        Self { ops: text.ops().into(), ..Self::new(commit, text.body.len()) }
     }
 
     /// As a reader may be told it: from what they saw to what they see.
@@ -73,14 +74,18 @@ impl Delta {
         &self.commit
     }
 
-    /// The `STATE_DELTA` frame.
-    pub(crate) fn frame(&self, encoding: Encoding) -> Bytes {
-        let encode = || frame(&self.commit.ops, encoding);
-        let frame = match encoding {
-            Encoding::Sse => &self.frame,
-            Encoding::Protobuf => &self.protobuf,
-        };
-        frame.get_or_init(encode).clone()
+    /// Appends the `STATE_DELTA` frame.
+    pub(crate) fn write_frame(&self, out: &mut Vec<u8>, encoding: Encoding) {
+        match encoding {
+            Encoding::Sse => sse::write_state_delta(out, self.ops()),
+            Encoding::Protobuf => {
+                out.extend_from_slice(self.protobuf.get_or_init(|| frame(&self.commit.ops, encoding)));
+            }
+        }
+    }
+
+    fn ops(&self) -> &Bytes {
+        self.ops.get_or_init(|| text_of(&self.commit.ops).into())
     }
 
     /// `{"from","to","ops","actor","run_id"?,"origin"?,"at"}` (docs/state-api.md §3), on one line.
@@ -89,11 +94,34 @@ impl Delta {
     }
 }
 
+/// A commit as it is stored.
+#[derive(Debug)]
+pub(super) struct CommitText {
+    pub(super) body: Bytes,
+    ops: Range<usize>,
+}
+
+impl CommitText {
+    pub(super) fn of(commit: &Commit) -> Self {
+        let (text, ops) = commit.to_json();
+        Self { body: text.into(), ops }
+    }
+
+    /// Its operations, shared with the rest.
+    fn ops(&self) -> Bytes {
+        self.body.slice(self.ops.clone())
+    }
+}
+
+fn text_of(ops: &[Operation]) -> Vec<u8> {
+    json_text::build(|out| patch::write_json(out, ops)).0
+}
+
 /// Safe operations as a `STATE_DELTA`.
 pub(crate) fn frame(ops: &[Operation], encoding: Encoding) -> Bytes {
     let mut bytes = Vec::with_capacity(128);
     match encoding {
-        Encoding::Sse => sse::write_state_delta(&mut bytes, &ops),
+        Encoding::Sse => sse::write_state_delta(&mut bytes, &text_of(ops)),
         Encoding::Protobuf => encoding.write_frame(&mut bytes, &Event::state_delta(ops.iter().map(told).collect())),
     }
     bytes.into()
@@ -258,7 +286,9 @@ mod tests {
     /// Where the bytes of each encoding lie that a reader with this view gets.
     fn encodings(delta: &Arc<Delta>, view: Option<&Arc<View>>) -> [*const u8; 3] {
         let seen = delta.for_view(view);
-        [seen.json(), seen.frame(Encoding::Sse), seen.frame(Encoding::Protobuf)].map(|bytes| bytes.as_ptr())
+        seen.write_frame(&mut Vec::new(), Encoding::Protobuf);
+        let protobuf = seen.protobuf.get().expect("it was encoded a line above");
+        [&seen.json(), seen.ops(), protobuf].map(|bytes| bytes.as_ptr())
     }
 
     #[test]

@@ -60,7 +60,9 @@ impl Thread {
         let mut taken = 0;
         loop {
             taken += emissions.len();
-            unstored.events.reserve(emissions.len());
+            if emissions.len() > 1 {
+                unstored.events.reserve(emissions.len());
+            }
             let is_full = emissions.len() >= EMISSIONS;
             for emission in emissions.drain(..) {
                 let Some(live) = &mut self.live else { return Ok(Unstored::default()) };
@@ -75,13 +77,13 @@ impl Thread {
                             return Box::pin(self.finish_out_of_sequence(unstored, &error)).await;
                         }
                     }
-                    Emission::State(request) => self.ask_document(None, request, &mut unstored).await?,
+                    Emission::State(request) => self.ask_document(None, *request, &mut unstored).await?,
                     Emission::Document { name, request } => {
-                        self.ask_document(Some(name), request, &mut unstored).await?;
+                        self.ask_document(Some(name), *request, &mut unstored).await?;
                     }
                     Emission::Agent(request) => {
                         self.store(&mut unstored).await?;
-                        self.ask(request);
+                        self.ask(*request);
                     }
                     Emission::Predict(values) => Box::pin(self.predict(values, &mut unstored)).await?,
                 }

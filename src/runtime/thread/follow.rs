@@ -343,7 +343,7 @@ impl Follow {
         for delta in deltas.iter().map(|delta: &Arc<Delta>| delta.for_view(self.view.as_ref())) {
             // A delta of which nothing is left for this reader is no frame.
             if !delta.commit().ops.is_empty() {
-                out.extend_from_slice(&delta.frame(self.encoding));
+                delta.write_frame(out, self.encoding);
             }
         }
         Ok(version)

@@ -1,5 +1,6 @@
 //! The record of one accepted change, as the log and the state API's history have it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Change;
-use crate::state::patch::Operation;
+use crate::json_text;
+use crate::state::patch::{self, Operation};
 use crate::state::pointer::Pointer;
 
 /// One version of a document. Optional members are absent, never null.
@@ -67,6 +69,53 @@ impl Commit {
             deleted: false,
         }
     }
+
+    /// The commit as JSON text, and where its operations stand in that: readers are told them as they are stored.
+    pub fn to_json(&self) -> (Vec<u8>, Range<usize>) {
+        json_text::build(|out| self.write_json(out))
+    }
+
+    /// As serde writes it, without looking at each name.
+    fn write_json(&self, out: &mut Vec<u8>) -> Range<usize> {
+        out.extend_from_slice(br#"{"version":"#);
+        json_text::write(out, &self.version);
+        if let Some(base) = &self.base {
+            out.extend_from_slice(br#","base":"#);
+            json_text::write(out, base);
+        }
+        out.extend_from_slice(br#","ops":"#);
+        let start = out.len();
+        patch::write_json(out, &self.ops);
+        let ops = start..out.len();
+        out.extend_from_slice(br#","inverse":"#);
+        patch::write_json(out, &self.inverse);
+        write_text(out, br#","actor":"#, Some(&*self.actor));
+        write_text(out, br#","run_id":"#, self.run_id.as_deref());
+        write_text(out, br#","mark":"#, self.mark.as_deref());
+        write_text(out, br#","client_id":"#, self.client_id.as_deref());
+        if let Some(mutation_id) = &self.mutation_id {
+            out.extend_from_slice(br#","mutation_id":"#);
+            json_text::write(out, mutation_id);
+        }
+        write_text(out, br#","reason":"#, self.reason.as_deref());
+        write_text(out, br#","at":"#, Some(&*self.at));
+        if !self.conflicts.is_empty() {
+            out.extend_from_slice(br#","conflicts":"#);
+            json_text::write(out, &self.conflicts);
+        }
+        if self.deleted {
+            out.extend_from_slice(br#","deleted":true"#);
+        }
+        out.push(b'}');
+        ops
+    }
+}
+
+fn write_text(out: &mut Vec<u8>, name: &[u8], text: Option<&str>) {
+    if let Some(text) = text {
+        out.extend_from_slice(name);
+        json_text::write_text(out, text);
+    }
 }
 
 /// A place that two writers wrote without having seen each other's value: the later one's stands.
@@ -81,4 +130,28 @@ pub struct Conflict {
     pub actor: Option<String>,
     /// The value that stood there; null where there was none.
     pub lost: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_commit_is_written_as_serde_writes_it_and_shows_where_its_operations_are() {
+        let least = json!({"version": 1, "ops": [], "inverse": [], "actor": "user:u", "at": "2026-01-01T00:00:00Z"});
+        let most = json!({
+            "version": 7, "base": 3, "ops": [{"op": "add", "path": "/a", "value": "\"]"}],
+            "inverse": [{"op": "remove", "path": "/a"}], "actor": "agent:\u{7}\\", "run_id": "r", "mark": "/hand:0",
+            "client_id": "c", "mutation_id": 9, "reason": "é", "at": "2026-01-01T00:00:00Z",
+            "conflicts": [{"path": "/a", "version": 4, "actor": "user:u", "lost": null}], "deleted": true,
+        });
+        for commit in [least, most] {
+            let commit: Commit = serde_json::from_value(commit).expect("a commit");
+            let (text, ops) = commit.to_json();
+            assert_eq!(String::from_utf8_lossy(&text), serde_json::to_string(&commit).expect("a commit is JSON"));
+            assert_eq!(text[ops], serde_json::to_vec(&commit.ops).expect("a patch is JSON"));
+        }
+    }
 }

@@ -82,7 +82,7 @@ async fn call_with(
 
 fn asked(emission: Emission) -> Option<StateRequest> {
     match emission {
-        Emission::State(request) => Some(request),
+        Emission::State(request) => Some(*request),
         Emission::Event(_)
         | Emission::Document { .. }
         | Emission::Step(_)
