@@ -169,7 +169,8 @@ impl Suggestion {
 
     /// Answers what it asks of its own state, or of another document.
     fn answer(&self, request: StateRequest, is_own: bool) {
-        let refused = |message: &str| StateError::Refused { code: "forbidden", message: message.to_owned(), version: 0 };
+        let refused =
+            |message: &str| StateError::Refused { code: "forbidden", message: message.to_owned(), version: 0 };
         match request {
             StateRequest::Read { path, reply, .. } if is_own => {
                 let value = path.get(&self.state).cloned();

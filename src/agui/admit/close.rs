@@ -125,9 +125,12 @@ impl Admission {
 
     /// The innermost first.
     fn close_steps(&mut self, out: &mut Vec<Event>) {
-        out.extend(self.steps.drain(..).rev().map(|step| {
-            Event::from(StepFinished { step_name: step.name, base: Base::of(step.owner) })
-        }));
+        out.extend(
+            self.steps
+                .drain(..)
+                .rev()
+                .map(|step| Event::from(StepFinished { step_name: step.name, base: Base::of(step.owner) })),
+        );
     }
 
     /// The innermost first; those that wait for an answer are suspended.

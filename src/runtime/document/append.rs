@@ -151,7 +151,9 @@ impl Live {
     /// What makes everything decided durable.
     pub(super) fn batch(&self) -> (Batch, Handed) {
         let mut commits = Vec::with_capacity(self.pending.len());
-        commits.extend(self.pending.iter().filter_map(|pending| pending.decided.commit()).map(|commit| CommitText::of(commit)));
+        commits.extend(
+            self.pending.iter().filter_map(|pending| pending.decided.commit()).map(|commit| CommitText::of(commit)),
+        );
         let remember = self.pending.iter().flat_map(|pending| self.remember(pending)).collect();
         let put =
             self.pending.iter().flat_map(|pending| pending.decided.fired()).cloned().chain(self.reminder()).collect();
