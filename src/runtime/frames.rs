@@ -38,8 +38,8 @@ impl std::fmt::Debug for Later {
 }
 
 impl FrameStream {
-    pub(super) fn follow(follow: Follow) -> Self {
-        Self(Source::Follow(Box::new(follow)))
+    pub(super) fn follow(follow: Box<Follow>) -> Self {
+        Self(Source::Follow(follow))
     }
 
     pub(super) fn replay(replay: Replay) -> Self {

@@ -127,7 +127,7 @@ pub(crate) struct ThreadView {
 enum Command {
     Start {
         request: Box<Starting>,
-        reply: oneshot::Sender<Result<Option<Follow>, StartError>>,
+        reply: oneshot::Sender<Result<Option<Box<Follow>>, StartError>>,
     },
     Connect {
         request: Box<Connect>,
@@ -190,10 +190,9 @@ impl ThreadHandle {
     }
 
     /// Starts a run; the answer comes when `RUN_STARTED` is durable.
-    pub(crate) async fn start(&self, request: Starting) -> Result<Option<FrameStream>, StartError> {
+    pub(crate) async fn start(&self, request: Box<Starting>) -> Result<Option<FrameStream>, StartError> {
         let gone = || StartError::Unavailable { reason: "the thread's owner has stopped; try again".to_owned() };
         let (reply, answer) = oneshot::channel();
-        let request = Box::new(request);
         self.inbox.send(Box::new(Command::Start { request, reply })).await.map_err(|_| gone())?;
         Ok(answer.await.map_err(|_| gone())??.map(FrameStream::follow))
     }

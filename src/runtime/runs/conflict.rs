@@ -31,36 +31,37 @@ impl Runtime {
                 Box::pin(self.supersede(thread)).await?;
                 self.start_now(request, thread).await
             }
-            OnConflict::Enqueue | OnConflict::Coalesce => {
-                let run_id = super::new_run_id();
-                let ticket =
-                    Ticket::new(&run_id, thread, request.agent.id(), &request.input, Cause::user(), (false, false));
-                let (headers, encoding, agent) =
-                    (request.headers.clone(), request.encoding, Arc::clone(&request.agent));
-                if !self.services.live_runs.is_busy(thread) && self.services.queue.on(thread).is_none() {
-                    match self.start_now(request, thread).await {
-                        Err(StartError::Busy { .. }) => {}
-                        started => return started,
-                    }
-                }
-                let (stream, begun) = oneshot::channel();
-                let (posted_id, thread_id) = (ticket.posted_id(), thread.id.clone());
-                // Boxed, because mostly the thread is free.
-                Box::pin(self.wait(&agent, ticket, Client { headers, encoding, stream })).await?;
-                Ok(FrameStream::later(async move {
-                    match begun.await {
-                        Ok(Ok(stream)) => Ok(stream),
-                        Ok(Err(error)) => Err(ReadError::Unavailable { reason: error.to_string() }),
-                        // It was taken back before it began.
-                        Err(_) => Ok(FrameStream::whole(never_began(&thread_id, &posted_id, encoding))),
-                    }
-                }))
-            }
+            // Boxed, because no other run has anything to do with a queue.
+            OnConflict::Enqueue | OnConflict::Coalesce => Box::pin(self.start_or_wait(request, thread)).await,
         }
     }
 
+    async fn start_or_wait(&self, request: StartRun, thread: &ThreadRef) -> Result<FrameStream, StartError> {
+        let run_id = super::new_run_id();
+        let ticket = Ticket::new(&run_id, thread, request.agent.id(), &request.input, Cause::user(), (false, false));
+        let (headers, encoding, agent) = (request.headers.clone(), request.encoding, Arc::clone(&request.agent));
+        if !self.services.live_runs.is_busy(thread) && self.services.queue.on(thread).is_none() {
+            match self.start_now(request, thread).await {
+                Err(StartError::Busy { .. }) => {}
+                started => return started,
+            }
+        }
+        let (stream, begun) = oneshot::channel();
+        let (posted_id, thread_id) = (ticket.posted_id(), thread.id.clone());
+        // Boxed, because mostly the thread is free.
+        Box::pin(self.wait(&agent, ticket, Client { headers, encoding, stream })).await?;
+        Ok(FrameStream::later(async move {
+            match begun.await {
+                Ok(Ok(stream)) => Ok(stream),
+                Ok(Err(error)) => Err(ReadError::Unavailable { reason: error.to_string() }),
+                // It was taken back before it began.
+                Err(_) => Ok(FrameStream::whole(never_began(&thread_id, &posted_id, encoding))),
+            }
+        }))
+    }
+
     async fn start_now(&self, request: StartRun, thread: &ThreadRef) -> Result<FrameStream, StartError> {
-        let starting = Starting { request, cause: Cause::user(), wants_stream: true, from_queue: None };
+        let starting = Box::new(Starting { request, cause: Cause::user(), wants_stream: true, from_queue: None });
         let stream = ThreadHandle::open(&self.services, thread)?.start(starting).await?;
         Ok(stream.expect("it was asked for"))
     }

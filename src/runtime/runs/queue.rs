@@ -354,7 +354,7 @@ async fn hand_over(
 }
 
 /// What the thread is asked for a run; `None` when that cannot be said now.
-fn prepare(agents: &Agents, turn: &Turn) -> Option<(Starting, ThreadRef)> {
+fn prepare(agents: &Agents, turn: &Turn) -> Option<(Box<Starting>, ThreadRef)> {
     let (inner, run_id) = (turn.queue().inner(), turn.run_id());
     let Held { ticket, life, clients } = inner.held.get(run_id)?;
     let client = clients.first();
@@ -369,5 +369,5 @@ fn prepare(agents: &Agents, turn: &Turn) -> Option<(Starting, ThreadRef)> {
     let wants_stream = client.is_some();
     let starting =
         Starting { request, cause: ticket.cause.clone(), wants_stream, from_queue: Some(Box::new(from_queue)) };
-    Some((starting, ticket.thread()))
+    Some((Box::new(starting), ticket.thread()))
 }

@@ -295,7 +295,7 @@ impl Thread {
     async fn obey(&mut self, command: Command) -> Result<(), Broken> {
         match command {
             Command::Start { request, reply } => {
-                let started = Box::pin(self.start(*request)).await;
+                let started = Box::pin(self.start(request)).await;
                 let (answer, outcome) = match started {
                     Ok(follow) => (Ok(follow), Ok(())),
                     Err(super::start::StartFailure::Refused(error)) => (Err(error), Ok(())),

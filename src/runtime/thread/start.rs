@@ -49,7 +49,7 @@ impl From<Broken> for StartFailure {
 
 impl Thread {
     /// Starts a run and answers with its stream, if somebody reads it; on return `RUN_STARTED` is durable.
-    pub(super) async fn start(&mut self, request: Starting) -> Result<Option<Follow>, StartFailure> {
+    pub(super) async fn start(&mut self, request: Box<Starting>) -> Result<Option<Box<Follow>>, StartFailure> {
         if self.services.stopping.is_cancelled() {
             return Err(StartFailure::Refused(StartError::ShuttingDown));
         }
@@ -64,7 +64,7 @@ impl Thread {
                 Err(error) => return Err(StartFailure::Refused(StartError::Unavailable { reason: error.to_string() })),
             }
         }
-        let Starting { request, cause, wants_stream, from_queue } = request;
+        let Starting { request, cause, wants_stream, from_queue } = *request;
         let StartRun { principal, agent, mut input, headers, encoding } = request;
         let dialect = input.dialect();
         input.tools.retain(|tool| agent.takes_client_tool(&tool.name));
@@ -143,8 +143,9 @@ impl Thread {
         let work = self.work(&agent, asked, Past::default(), &meter, too_long);
         let begun = LiveBegun { start, agent, document, snapshot, life: along.life, meter, entered };
         let live = LiveRun::new(begun, work, journal, story);
-        let follow = wants_stream
-            .then(|| Follow::own_run(&self.services, &self.name, &self.tail, &live, dialect).encoded(encoding));
+        let follow = wants_stream.then(|| {
+            Box::new(Follow::own_run(&self.services, &self.name, &self.tail, &live, dialect).encoded(encoding))
+        });
         self.live = Some(Box::new(live));
         Ok(follow)
     }
