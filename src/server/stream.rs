@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::BoxError;
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
@@ -18,6 +18,8 @@ use super::debug_feed::Tap;
 /// Keeps proxies and watchdogs content; any frame resets it.
 const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(15);
 const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
+/// Keeps nginx from gathering what is sent.
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Answers with the frames of `frames` until it ends. Dropping the answer drops the stream.
 pub(super) fn event_stream(frames: FrameStream, tap: Option<Tap>) -> Response {
@@ -58,7 +60,7 @@ pub(super) fn protobuf_stream(frames: FrameStream) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(protobuf::MEDIA_TYPE));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(BUFFERING, HeaderValue::from_static("no"));
     response
 }
 
@@ -71,7 +73,7 @@ where
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(BUFFERING, HeaderValue::from_static("no"));
     response
 }
 

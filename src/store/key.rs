@@ -142,6 +142,12 @@ impl StreamKey {
     pub fn scope(&self) -> Scope {
         Scope { tenant: self.tenant.clone(), owner: self.owner.clone(), kind: self.kind }
     }
+
+    /// Its scope and its id.
+    pub(super) fn into_parts(self) -> (Scope, Arc<str>) {
+        let Self { tenant, owner, kind, id } = self;
+        (Scope { tenant, owner, kind }, id)
+    }
 }
 
 impl fmt::Display for StreamKey {

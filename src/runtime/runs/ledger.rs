@@ -1,6 +1,7 @@
 //! What runs came to: by agent, by model, by day. Every run that ends leaves a note in the commit that ends it; notes are
 //! added up in commits that take them out, so that each counts once whatever happens.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -27,10 +28,12 @@ const DAYS: usize = 400;
 
 /// What a run came to.
 #[derive(Debug, Serialize, Deserialize)]
-struct Note {
-    agent: String,
+struct Note<'n> {
+    #[serde(borrow)]
+    agent: Cow<'n, str>,
     /// `2026-11-27`, UTC.
-    day: String,
+    #[serde(borrow)]
+    day: Cow<'n, str>,
     /// 0 for an attempt that is not the last.
     runs: u64,
     usage: RunUsage,
@@ -81,8 +84,8 @@ pub struct UsageItem {
 
 /// The note that an attempt of a run leaves which used this.
 pub(crate) fn note(tenant: &str, run: &Lifecycle, finished_at: &str, usage: RunUsage) -> WorkItem {
-    let day = day_of(finished_at).unwrap_or_default().to_owned();
-    let note = Note { agent: run.agent.clone(), day, runs: u64::from(run.status.is_over()), usage };
+    let (agent, day) = (run.agent.as_str().into(), day_of(finished_at).unwrap_or_default().into());
+    let note = Note { agent, day, runs: u64::from(run.status.is_over()), usage };
     // A run that is tried again ends several times.
     let key = [run.run_id.as_str(), finished_at].join("/");
     WorkItem {
@@ -115,12 +118,12 @@ impl Ledger {
             }
             let mut days: BTreeMap<(Tenant, String), (Day, Seq)> = BTreeMap::new();
             for waiting in &page {
-                let note: Note =
+                let note: Note<'_> =
                     serde_json::from_slice(&waiting.item.body).map_err(|error| StoreError::Unavailable {
                         reason: format!("the note of run {} is damaged: {error}", waiting.item.key.key),
                     })?;
                 let Note { agent, day, runs, usage } = note;
-                let (total, _) = match days.entry((waiting.item.key.tenant.clone(), day)) {
+                let (total, _) = match days.entry((waiting.item.key.tenant.clone(), day.into_owned())) {
                     Entry::Occupied(read) => read.into_mut(),
                     Entry::Vacant(new) => {
                         let (tenant, day) = new.key();
@@ -128,7 +131,7 @@ impl Ledger {
                         new.insert(read)
                     }
                 };
-                total.add(agent, runs, &usage);
+                total.add(agent.into_owned(), runs, &usage);
             }
             let appends = days.into_iter().map(|((tenant, day), (total, seq))| Append {
                 summary: Some(json_text::encode(&total).into()),
@@ -251,7 +254,7 @@ mod tests {
             cost_usd: Some(0.5),
             ..ModelUsage::default()
         });
-        let note = Note { agent: agent.to_owned(), day: day.to_owned(), runs: 1, usage };
+        let note = Note { agent: agent.into(), day: day.into(), runs: 1, usage };
         WorkItem {
             key: WorkKey { tenant: Tenant::new("t"), queue: QUEUE.to_owned(), key: key.to_owned() },
             due_at_ms: 0,

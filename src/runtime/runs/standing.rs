@@ -75,20 +75,19 @@ struct Today {
 impl Standings {
     /// Something about an agent changed.
     pub(crate) fn touch(&self, tenant: &str, agent: &str) {
-        self.news().of(tenant, agent).is_touched = true;
+        self.news().change(tenant, agent, |news| news.is_touched = true);
         self.changed.notify_one();
     }
 
     /// A run began, waits or ended.
     pub(crate) fn saw(&self, tenant: &str, run: &Lifecycle) {
-        let (run_id, status, finished_at) = (run.run_id.clone(), run.status, run.finished_at.clone());
-        let mut news = self.news();
-        let of_agent = news.of(tenant, &run.agent);
-        of_agent.is_touched = true;
-        if status != RunStatus::Queued {
-            of_agent.last = Some(LastRun { run_id, status, finished_at });
-        }
-        drop(news);
+        self.news().change(tenant, &run.agent, |news| {
+            news.is_touched = true;
+            if run.status != RunStatus::Queued {
+                let (run_id, finished_at) = (run.run_id.clone(), run.finished_at.clone());
+                news.last = Some(LastRun { run_id, status: run.status, finished_at });
+            }
+        });
         self.changed.notify_one();
     }
 
@@ -98,12 +97,15 @@ impl Standings {
 }
 
 impl News {
-    fn of(&mut self, tenant: &str, agent: &str) -> &mut OfAgent {
-        if !self.0.get(tenant).is_some_and(|agents| agents.contains_key(agent)) {
-            self.0.entry(tenant.to_owned()).or_default().entry(agent.to_owned()).or_default();
+    fn change(&mut self, tenant: &str, agent: &str, change: impl FnOnce(&mut OfAgent)) {
+        match self.0.get_mut(tenant).and_then(|agents| agents.get_mut(agent)) {
+            Some(known) => change(known),
+            None => change(self.0.entry(tenant.to_owned()).or_default().entry(agent.to_owned()).or_default()),
         }
-        let agents = self.0.get_mut(tenant).expect("the lines above put it there");
-        agents.get_mut(agent).expect("the lines above put it there")
+    }
+
+    fn last_of(&self, tenant: &str, agent: &str) -> Option<LastRun> {
+        self.0.get(tenant)?.get(agent)?.last.clone()
     }
 
     /// The agents of which there is something new, in order; it is no longer new.
@@ -162,7 +164,7 @@ async fn write(services: &Arc<Services>, agents: &Agents, tenant: &str, agent: &
         Some(entry) => entry.status(),
         None => "absent",
     };
-    let last_run = services.standings.news().of(tenant, agent).last.clone();
+    let last_run = services.standings.news().last_of(tenant, agent);
     let standing = Standing {
         agent,
         status,

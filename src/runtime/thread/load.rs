@@ -37,7 +37,8 @@ pub(crate) struct Summary {
 impl Summary {
     pub(super) fn new() -> Self {
         let created_at = now();
-        let random = uuid::Uuid::new_v4().simple().to_string();
+        let mut text = uuid::Uuid::encode_buffer();
+        let random: &str = uuid::Uuid::new_v4().simple().encode_lower(&mut text);
         Self {
             log_epoch: random[..12].to_owned(),
             agent: None,

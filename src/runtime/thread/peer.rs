@@ -21,7 +21,7 @@ pub(super) struct Peer {
 impl Peer {
     /// Sits down at the document under the run's id. A room that is full does without: no run depends on it.
     pub(super) fn enter(start: &RunStart, document: &DocumentHandle) -> Option<Self> {
-        let principal = format!("agent:{}", start.agent);
+        let principal = ["agent:", &start.agent].concat();
         let seat = document.room().enter(&start.run_id, 0, &principal, data(&start.run_id, None)).ok()?;
         Some(Self { seat, run_id: start.run_id.clone(), path: None })
     }

@@ -113,8 +113,8 @@ impl Shelves {
 
     pub(super) fn append(&mut self, append: Append) -> Committed {
         self.touched += 1;
-        let scope = self.scopes.entry(append.stream.scope()).or_default();
-        let stream = scope.entry(append.stream.id).or_insert_with(Stream::new);
+        let (scope, id) = append.stream.into_parts();
+        let stream = self.scopes.entry(scope).or_default().entry(id).or_insert_with(Stream::new);
         for new in append.entries {
             stream.seq = stream.seq.plus(new.span.get());
             stream.entries.push_back(Entry { seq: stream.seq, span: new.span.get(), body: new.body });

@@ -49,7 +49,10 @@ impl Work {
             self.last_place += 1;
             let at = WorkCursor { due_at_ms: item.due_at_ms, place: self.last_place };
             let replaced = self.places.insert(item.key.clone(), at);
-            let queue = self.queues.entry(item.key.queue.clone()).or_default();
+            let queue = match self.queues.get_mut(&item.key.queue) {
+                Some(known) => known,
+                None => self.queues.entry(item.key.queue.clone()).or_default(),
+            };
             queue.insert(at, item);
             if let Some(replaced) = replaced {
                 queue.remove(&replaced);
