@@ -1,12 +1,11 @@
 //! AG-UI over server-sent events (section 2.1): strict writing (LF only, one event per frame) and tolerant reading of
 //! whatever upstream servers frame. It knows frames, not what their data means.
 
-use std::ops::Range;
 use std::str::Utf8Error;
 
 use serde_json::Value;
 
-use crate::agui::event::{Event, EventType};
+use crate::agui::event::Event;
 use crate::json_text;
 
 /// A comment frame: keeps an idle connection open, ignored by every client.
@@ -15,7 +14,9 @@ pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 /// Appends `id: <epoch>.<position>\n` if there is one, then `data: <json>\n\n`.
 pub fn write_frame(out: &mut Vec<u8>, event: &Event, id: Option<(&str, u64)>) {
     write_optional_id(out, id);
-    Frames::onto(out).push(event);
+    out.extend_from_slice(b"data: ");
+    event.write_json(out);
+    out.extend_from_slice(b"\n\n");
 }
 
 /// As [`write_frame`] for a `STATE_SNAPSHOT` without id; a state can be large, and is written straight from its tree.
@@ -71,65 +72,6 @@ impl Ids {
 fn write_optional_id(out: &mut Vec<u8>, id: Option<(&str, u64)>) {
     if let Some((epoch, position)) = id {
         Ids::of(epoch).write(out, position);
-    }
-}
-
-/// Writes frames without ids one after the other. Streamed text comes in many small events that differ in their delta
-/// only: what the frame before began with is copied.
-#[derive(Debug)]
-pub struct Frames<'o, 'e> {
-    out: &'o mut Vec<u8>,
-    before: Option<Before<'e>>,
-}
-
-/// The head of a frame that ends with a delta: where it lies, and whose delta it is.
-#[derive(Debug)]
-struct Before<'e> {
-    head: Range<usize>,
-    event_type: EventType,
-    id: &'e str,
-}
-
-impl<'o, 'e> Frames<'o, 'e> {
-    /// Appends to `out`.
-    pub fn onto(out: &'o mut Vec<u8>) -> Self {
-        Self { out, before: None }
-    }
-
-    /// Appends `data: <json>\n\n` and answers where it ends.
-    pub fn push(&mut self, event: &'e Event) -> usize {
-        let plain = event.plain_delta();
-        if let (Some((id, delta)), Some(before)) = (plain, &self.before)
-            && before.id == id
-            && before.event_type == event.event_type()
-        {
-            self.out.extend_from_within(before.head.clone());
-            self.push_delta(delta);
-            return self.out.len();
-        }
-        let start = self.out.len();
-        self.out.extend_from_slice(b"data: ");
-        event.write_json(self.out);
-        self.before = plain.map(|(id, delta)| {
-            let written = self.out.len();
-            self.push_delta(delta);
-            let tail = self.out.len() - written - "\n\n".len();
-            self.out.truncate(written);
-            Before { head: start..written - tail, event_type: event.event_type(), id }
-        });
-        self.out.extend_from_slice(b"\n\n");
-        self.out.len()
-    }
-
-    /// Appends a frame without data and answers where it ends.
-    pub fn gap(&mut self) -> usize {
-        self.out.push(b'\n');
-        self.out.len()
-    }
-
-    fn push_delta(&mut self, delta: &str) {
-        json_text::write_text(self.out, delta);
-        self.out.extend_from_slice(b"}\n\n");
     }
 }
 

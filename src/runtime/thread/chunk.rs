@@ -4,14 +4,19 @@
 //! A frame is encoded once, here; streams, the store and replays only copy it. Its id is not part of it: what is not
 //! durable has none yet, so a reader puts it before the copy. It knows nothing of who reads.
 
+mod frames;
+
 use std::num::NonZeroU32;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use thiserror::Error;
 
-use crate::agui::{Dialect, Encoding, Event, append_as_protobuf, sse};
+use crate::agui::{Dialect, Encoding, Event, sse};
+use crate::json_text;
 use crate::store::{Entry, NewEntry};
+
+use frames::Frames;
 
 /// One entry of the thread's log.
 #[derive(Debug, Clone)]
@@ -29,23 +34,6 @@ pub(crate) struct Chunk {
     current: Frames,
     /// Present when a 0.0.59 client has to be told something else.
     legacy: Option<Frames>,
-}
-
-/// Where the frames of one dialect lie in the body.
-#[derive(Debug, Clone, Default)]
-struct Frames {
-    start: u32,
-    /// Of each frame.
-    ends: Vec<u32>,
-    /// Encoded when the first reader asks, and never stored.
-    protobuf: OnceLock<Protobuf>,
-}
-
-/// The same positions in the other encoding; one that this reader is told nothing of is empty.
-#[derive(Debug, Clone)]
-struct Protobuf {
-    bytes: Bytes,
-    ends: Vec<u32>,
 }
 
 /// How a reader is told what a chunk holds.
@@ -80,14 +68,15 @@ impl Chunk {
 
     /// Encodes `events` from position `first` on, to be shown before they are stored.
     pub(crate) fn provisional(events: &[Event], first: u64, state_version: u64) -> Self {
-        let mut body = Body::new(events.len());
-        let current = body.encode(events.iter().map(Some));
-        let legacy = events.iter().any(Event::differs_in_legacy).then(|| {
-            let said: Vec<_> = events.iter().map(|event| event.for_dialect(Dialect::Legacy)).collect();
-            body.encode(said.iter().map(|event| event.as_deref()))
-        });
         let terminal = events.last().is_some_and(Event::is_terminal);
-        body.finish(first, state_version, terminal, current, legacy)
+        Self::written(first, state_version, terminal, |body| {
+            let current = Frames::encode(body, events.iter().map(Some));
+            let legacy = events.iter().any(Event::differs_in_legacy).then(|| {
+                let said: Vec<_> = events.iter().map(|event| event.for_dialect(Dialect::Legacy)).collect();
+                Frames::encode(body, said.iter().map(|event| event.as_deref()))
+            });
+            (current, legacy)
+        })
     }
 
     /// Consecutive provisional chunks as one for the store; `None` for none.
@@ -96,16 +85,38 @@ impl Chunk {
         if chunks.len() == 1 {
             return Some(Self { durable: true, ..Self::clone(first) });
         }
-        let mut body = Body::new(chunks.iter().map(|chunk| chunk.current.ends.len()).sum());
-        let current = body.copy(chunks.iter().map(|chunk| (chunk.as_ref(), &chunk.current)));
-        let legacy = chunks.iter().any(|chunk| chunk.legacy.is_some()).then(|| {
-            body.copy(chunks.iter().map(|chunk| (chunk.as_ref(), chunk.legacy.as_ref().unwrap_or(&chunk.current))))
+        let joined = Self::written(first.first, last.state_version, last.terminal, |body| {
+            let current = Frames::copy(body, chunks.iter().map(|chunk| (&chunk.body[..], &chunk.current)));
+            let legacy = chunks.iter().any(|chunk| chunk.legacy.is_some()).then(|| {
+                let told =
+                    chunks.iter().map(|chunk| (&chunk.body[..], chunk.legacy.as_ref().unwrap_or(&chunk.current)));
+                Frames::copy(body, told)
+            });
+            (current, legacy)
         });
-        Some(Self { durable: true, ..body.finish(first.first, last.state_version, last.terminal, current, legacy) })
+        Some(Self { durable: true, ..joined })
+    }
+
+    /// Whose body `write` appends the frames to, those for legacy readers after the others.
+    fn written(
+        first: u64,
+        state_version: u64,
+        terminal: bool,
+        write: impl FnOnce(&mut Vec<u8>) -> (Frames, Option<Frames>),
+    ) -> Self {
+        let (mut body, (current, legacy)) = json_text::build(|body| {
+            body.resize(HEADER_BYTES, 0);
+            write(body)
+        });
+        let length = u32::try_from(current.end() - HEADER_BYTES).expect("a chunk is bounded far below 4 GiB");
+        body[0] = if terminal { TERMINAL } else { 0 } | if legacy.is_some() { HAS_LEGACY } else { 0 };
+        body[1..9].copy_from_slice(&state_version.to_be_bytes());
+        body[9..HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
+        Self { first, state_version, terminal, durable: false, body: body.into(), current, legacy }
     }
 
     pub(crate) fn len(&self) -> u32 {
-        u32::try_from(self.current.ends.len()).expect("a chunk holds far fewer than 2^32 frames")
+        u32::try_from(self.current.len()).expect("a chunk holds far fewer than 2^32 frames")
     }
 
     /// Position of the last frame.
@@ -120,25 +131,20 @@ impl Chunk {
             Dialect::V1 => &self.current,
             Dialect::Legacy => self.legacy.as_ref().unwrap_or(&self.current),
         };
-        let index_of = |position: u64| position.saturating_sub(self.first).min(frames.ends.len() as u64) as usize;
+        let index_of = |position: u64| position.saturating_sub(self.first).min(frames.len() as u64) as usize;
         let (from, to) = (index_of(after + 1), index_of(to.saturating_add(1)));
         if from >= to {
             return;
         }
         if encoding == Encoding::Protobuf {
-            let Protobuf { bytes, ends } = frames.protobuf.get_or_init(|| frames.as_protobuf(&self.body));
-            let start = if from == 0 { 0 } else { ends[from - 1] } as usize;
-            return out.extend_from_slice(&bytes[start..ends[to - 1] as usize]);
+            return frames.write_protobuf(out, &self.body, from..to);
         }
-        let mut start = if from == 0 { frames.start } else { frames.ends[from - 1] } as usize;
-        if !self.durable {
-            return out.extend_from_slice(&self.body[start..frames.ends[to - 1] as usize]);
-        }
-        let ids = sse::Ids::of(epoch);
-        for (end, position) in frames.ends[from..to].iter().zip(self.first + from as u64..) {
-            ids.write(out, position);
-            out.extend_from_slice(&self.body[start..*end as usize]);
-            start = *end as usize;
+        let ids = self.durable.then(|| sse::Ids::of(epoch));
+        for (parts, position) in frames.read(&self.body, from..to).zip(self.first + from as u64..) {
+            if let Some(ids) = &ids {
+                ids.write(out, position);
+            }
+            parts.iter().for_each(|part| out.extend_from_slice(part));
         }
     }
 
@@ -148,7 +154,8 @@ impl Chunk {
 
     /// How many bytes the frames have at most as SSE, with their ids.
     pub(crate) fn bytes_with_ids(&self, epoch: &str) -> usize {
-        self.body.len() + self.current.ends.len() * (ID_BYTES + epoch.len())
+        let frames = self.legacy.iter().map(Frames::bytes).chain([self.current.bytes()]).max().unwrap_or_default();
+        frames + self.current.len() * (ID_BYTES + epoch.len())
     }
 
     /// The stored form, shared.
@@ -169,11 +176,14 @@ impl Chunk {
         if entry.body.len() < end {
             return Err(unreadable("its frames are cut short"));
         }
-        let current = Frames::split(&entry.body, HEADER_BYTES, end);
-        if current.ends.len() != entry.span as usize {
+        let frames = |within| {
+            Frames::split(&entry.body, within).ok_or_else(|| unreadable("it holds a frame whose head is missing"))
+        };
+        let current = frames(HEADER_BYTES..end)?;
+        if current.len() != entry.span as usize {
             return Err(unreadable("it holds another number of frames than it covers positions"));
         }
-        let legacy = (flags & HAS_LEGACY != 0).then(|| Frames::split(&entry.body, end, entry.body.len()));
+        let legacy = if flags & HAS_LEGACY != 0 { Some(frames(end..entry.body.len())?) } else { None };
         Ok(Self {
             first: entry.seq.0 + 1 - u64::from(entry.span),
             state_version,
@@ -185,103 +195,14 @@ impl Chunk {
         })
     }
 
-    /// The first frame in its full form, shared.
+    /// The first frame, which is always a whole one, shared.
     pub(crate) fn first_frame(&self) -> Bytes {
-        let end = self.current.ends.first().copied().unwrap_or(self.current.start);
-        self.body.slice(self.current.start as usize..end as usize)
+        self.body.slice(HEADER_BYTES..self.current.first_end())
     }
 
-    /// All frames in their full form, for reading the events back.
-    pub(crate) fn full_frames(&self) -> &[u8] {
-        let end = self.current.ends.last().copied().unwrap_or(self.current.start);
-        &self.body[self.current.start as usize..end as usize]
-    }
-}
-
-/// The stored form while it is written.
-struct Body(Vec<u8>);
-
-impl Body {
-    fn new(events: usize) -> Self {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + events * 128);
-        bytes.resize(HEADER_BYTES, 0);
-        Self(bytes)
-    }
-
-    fn at(&self) -> u32 {
-        u32::try_from(self.0.len()).expect("a chunk is bounded far below 4 GiB")
-    }
-
-    /// An event that this dialect does not know still takes its position: a frame without data.
-    fn encode<'a>(&mut self, events: impl Iterator<Item = Option<&'a Event>>) -> Frames {
-        let (start, mut ends) = (self.at(), Vec::with_capacity(events.size_hint().0));
-        let mut frames = sse::Frames::onto(&mut self.0);
-        for event in events {
-            let end = match event {
-                Some(event) => frames.push(event),
-                None => frames.gap(),
-            };
-            ends.push(u32::try_from(end).expect("a chunk is bounded far below 4 GiB"));
-        }
-        Frames::new(start, ends)
-    }
-
-    fn copy<'c>(&mut self, parts: impl Iterator<Item = (&'c Chunk, &'c Frames)>) -> Frames {
-        let (start, mut ends) = (self.at(), Vec::new());
-        for (chunk, frames) in parts {
-            let Some(&end) = frames.ends.last() else { continue };
-            let at = self.at();
-            ends.extend(frames.ends.iter().map(|end| end - frames.start + at));
-            self.0.extend_from_slice(&chunk.body[frames.start as usize..end as usize]);
-        }
-        Frames::new(start, ends)
-    }
-
-    fn finish(
-        mut self,
-        first: u64,
-        state_version: u64,
-        terminal: bool,
-        current: Frames,
-        legacy: Option<Frames>,
-    ) -> Chunk {
-        let length = current.ends.last().map_or(0, |end| end - current.start);
-        let flags = if terminal { TERMINAL } else { 0 } | if legacy.is_some() { HAS_LEGACY } else { 0 };
-        self.0[0] = flags;
-        self.0[1..9].copy_from_slice(&state_version.to_be_bytes());
-        self.0[9..HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
-        self.0.shrink_to_fit();
-        Chunk { first, state_version, terminal, durable: false, body: self.0.into(), current, legacy }
-    }
-}
-
-impl Frames {
-    fn new(start: u32, ends: Vec<u32>) -> Self {
-        Self { start, ends, protobuf: OnceLock::new() }
-    }
-
-    fn as_protobuf(&self, body: &[u8]) -> Protobuf {
-        let mut bytes = Vec::with_capacity(body.len());
-        let mut ends = Vec::with_capacity(self.ends.len());
-        let mut start = self.start as usize;
-        for end in &self.ends {
-            append_as_protobuf(&mut bytes, &body[start..*end as usize]);
-            start = *end as usize;
-            ends.push(u32::try_from(bytes.len()).expect("a chunk is bounded far below 4 GiB"));
-        }
-        Protobuf { bytes: bytes.into(), ends }
-    }
-
-    /// A frame is one line and an empty one, or an empty line alone.
-    fn split(body: &[u8], start: usize, end: usize) -> Self {
-        let narrow = |at: usize| u32::try_from(at).expect("a chunk is bounded far below 4 GiB");
-        let (mut at, mut ends) = (start, Vec::new());
-        while at < end {
-            let line = body[at..end].iter().position(|&byte| byte == b'\n').unwrap_or(end - at);
-            at = end.min(at + line + if line == 0 { 1 } else { 2 });
-            ends.push(narrow(at));
-        }
-        Self::new(narrow(start), ends)
+    /// All frames as they are read, for reading the events back.
+    pub(crate) fn full_frames(&self) -> Vec<u8> {
+        self.current.read(&self.body, 0..self.current.len()).flatten().collect::<Vec<_>>().concat()
     }
 }
 
@@ -313,6 +234,45 @@ mod tests {
         assert_eq!(written(&stored, Dialect::V1, 6, 8), format!("id: e.7\n{a}\n\nid: e.8\n{b}\n\n"));
         assert_eq!(written(&stored, Dialect::V1, 7, u64::MAX), format!("id: e.8\n{b}\n\n"));
         assert_eq!(written(&stored, Dialect::V1, 8, 9), "");
+    }
+
+    #[test]
+    fn streamed_text_takes_little_more_than_itself_and_is_read_whole_from_anywhere() {
+        let mut events = vec![Event::text_start("m")];
+        events.extend((0..100).map(|n| Event::text_content("m", format!("{n}\n"))));
+        events.extend((0..3).map(|n| Event::tool_call_args(r#"a","delta":"#, format!("{n}"))));
+        events.extend([Event::text_content("m", "last"), Event::text_end("m")]);
+        let whole: Vec<String> = events.iter().map(|event| format!("data: {}\n\n", event.to_json())).collect();
+        let (one, parts) = (Chunk::provisional(&events, 1, 0), |size| {
+            let parts = events.chunks(size).zip((1..).step_by(size));
+            parts.map(|(events, first)| Arc::new(Chunk::provisional(events, first, 0))).collect::<Vec<_>>()
+        });
+        let joined = [1, 7].map(|size| Chunk::joined(&parts(size)).expect("there are some"));
+        let entry = joined[0].to_entry();
+        let entry = Entry { seq: crate::store::Seq(events.len() as u64), span: entry.span.get(), body: entry.body };
+        let read = Chunk::from_entry(&entry).expect("it was written here");
+        for chunk in [&one, &joined[0], &joined[1], &read] {
+            assert!(chunk.bytes() < 1600, "{} bytes for {} events", chunk.bytes(), events.len());
+            assert_eq!(chunk.current.bytes(), whole.concat().len());
+            assert_eq!(String::from_utf8_lossy(&chunk.full_frames()), whole.concat());
+            for from in 0..whole.len() {
+                let ids: String = (from..whole.len()).map(|at| format!("id: e.{}\n{}", at + 1, whole[at])).collect();
+                let shown = if chunk.durable { ids } else { whole[from..].concat() };
+                assert_eq!(written(chunk, Dialect::V1, from as u64, u64::MAX), shown);
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_whose_frames_lack_their_head_is_refused() {
+        let chunk = Chunk::durable(&[Event::text_content("m", "a"), Event::text_content("m", "b")], 1, 0);
+        let mut body = chunk.to_entry().body.to_vec();
+        let mark = body.iter().rposition(|&byte| byte == 1).expect("the second frame has no head");
+        body.drain(HEADER_BYTES..mark);
+        let length = u32::try_from(body.len() - HEADER_BYTES).expect("it is short");
+        body[9..HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
+        let entry = Entry { seq: crate::store::Seq(1), span: 1, body: body.into() };
+        assert!(Chunk::from_entry(&entry).expect_err("no head").reason.contains("head"));
     }
 
     #[test]

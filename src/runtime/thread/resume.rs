@@ -214,7 +214,7 @@ pub(crate) fn fence_of(log: &Head) -> Option<Fence> {
 /// The events of a stored chunk.
 fn events_of(chunk: &Chunk) -> Result<Vec<Event>, Broken> {
     let mut decoder = sse::Decoder::new(FRAME_BYTES);
-    decoder.push(chunk.full_frames());
+    decoder.push(&chunk.full_frames());
     let mut events = Vec::with_capacity(chunk.len() as usize);
     while let Some(frame) = decoder.next_frame() {
         let frame = frame.map_err(|error| Broken { reason: error.to_string() })?;
