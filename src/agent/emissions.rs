@@ -14,7 +14,7 @@ use super::context::Emission;
 /// A queue of at most `bound` emissions: the agent's end and the host's.
 pub(crate) fn emissions(bound: usize) -> (Outbox, Emissions) {
     let shared = Arc::new(Shared { bound, queue: Mutex::default(), room: Notify::new() });
-    (Outbox(Arc::clone(&shared)), Emissions { shared, spare: VecDeque::new() })
+    (Outbox(Arc::clone(&shared)), Emissions { shared, spare: VecDeque::new(), sleeps: false })
 }
 
 /// The agent's end. Dropping it tells the host that nothing more comes.
@@ -27,6 +27,8 @@ pub(crate) struct Emissions {
     shared: Arc<Shared>,
     /// An emptied queue that is the next one: it has room already.
     spare: VecDeque<Emission>,
+    /// Whether the agent may have to wake the host.
+    sleeps: bool,
 }
 
 /// The host takes nothing more.
@@ -159,6 +161,7 @@ impl Emissions {
             return Poll::Ready(None);
         }
         queue.host = Some(cx.waker().clone());
+        self.sleeps = true;
         Poll::Pending
     }
 
@@ -171,7 +174,9 @@ impl Emissions {
     /// Everything that waits, without waiting.
     pub(crate) fn rest(&mut self) -> VecDeque<Emission> {
         let taken = self.shared.queue().take(&mut self.spare, self.shared.bound);
-        self.shared.room.notify_waiters();
+        if taken.len() >= self.shared.bound {
+            self.shared.room.notify_waiters();
+        }
         taken
     }
 
@@ -187,7 +192,9 @@ impl Emissions {
 
     /// The host is awake: emissions need not wake it.
     pub(crate) fn stay_awake(&mut self) {
-        self.shared.queue().host = None;
+        if std::mem::take(&mut self.sleeps) {
+            self.shared.queue().host = None;
+        }
     }
 
     /// Refuses what comes from now on.

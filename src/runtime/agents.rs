@@ -8,6 +8,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use tokio::sync::watch as changes;
@@ -32,6 +33,7 @@ pub struct Agents {
     /// A lock, because every request reads which agents there are while the folder's watcher swaps all of them at once;
     /// never held across an await.
     current: RwLock<Arc<Hosting>>,
+    swaps: AtomicU64,
     swapped: changes::Sender<()>,
 }
 
@@ -54,7 +56,8 @@ impl Agents {
     /// Reads a folder of definitions. A bad file disables its agent only and becomes a problem.
     pub fn load(folder: &Path) -> Self {
         let hosting = Hosting::of(Folder::load(folder), &Hosting::nothing());
-        Self { folder: folder.to_owned(), current: RwLock::new(Arc::new(hosting)), swapped: changes::Sender::new(()) }
+        let current = RwLock::new(Arc::new(hosting));
+        Self { folder: folder.to_owned(), current, swaps: AtomicU64::new(0), swapped: changes::Sender::new(()) }
     }
 
     /// Reads the folder anew and swaps all agents and types at once. What is broken now stays as it was. Answers whether
@@ -66,8 +69,14 @@ impl Agents {
             return false;
         }
         *self.current.write().expect("no code panics while it holds this lock") = Arc::new(after);
+        self.swaps.fetch_add(1, Ordering::Release);
         self.swapped.send_replace(());
         true
+    }
+
+    /// How often the agents were swapped: what was looked up at another count may be old.
+    pub(super) fn swaps(&self) -> u64 {
+        self.swaps.load(Ordering::Acquire)
     }
 
     /// Wakes when the agents were swapped.

@@ -33,6 +33,7 @@ use crate::state::schema::View;
 use crate::store::{Kind, Owner, StreamKey, Tenant};
 
 use super::registry::NoRoom;
+use super::types::kind_of;
 pub(crate) use deltas::DeltaTail;
 pub(crate) use deltas::frame as delta_frame;
 pub use deltas::{Delta, Told as DeltaTold, squashed};
@@ -72,7 +73,7 @@ impl DocumentRef {
 
     /// Its type.
     fn kind(&self) -> &str {
-        self.name.split_once('/').map_or("", |(kind, _)| kind)
+        kind_of(&self.name)
     }
 
     /// Whether its type allows objects only.

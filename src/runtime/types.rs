@@ -60,6 +60,23 @@ impl Names {
     }
 }
 
+/// What the types say of one document and one who writes to it: worth keeping, for most writers write again.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) spec: Arc<TypeSpec>,
+    /// As in [`DocumentTypes::view`].
+    pub(crate) view: Option<Arc<View>>,
+    actor: Arc<str>,
+    swaps: u64,
+}
+
+impl Rules {
+    /// Whether they are what the types say now, of this writer.
+    pub(crate) fn hold(&self, types: &DocumentTypes, actor: &Arc<str>) -> bool {
+        self.swaps == types.agents.swaps() && self.actor == *actor
+    }
+}
+
 impl DocumentTypes {
     pub(crate) fn new(agents: Arc<Agents>) -> Self {
         let views = Mutex::new(Views { of: agents.types(), made: HashMap::default() });
@@ -79,6 +96,15 @@ impl DocumentTypes {
     /// `None` for a type that is not declared, or whose file cannot be served.
     pub fn get(&self, kind: &str) -> Option<Arc<TypeSpec>> {
         self.agents.types().get(kind).cloned()
+    }
+
+    /// The type of a document, and its schema as a writer meets it; `None` for a type that is not declared.
+    pub(crate) fn rules(&self, document: &str, actor: &Arc<str>) -> Option<Rules> {
+        // Counted first: what is swapped in meanwhile is looked up with the next write.
+        let swaps = self.agents.swaps();
+        let spec = self.get(kind_of(document))?;
+        let view = self.view(document, &Names::of_actor(Arc::clone(actor)));
+        Some(Rules { spec, view, actor: Arc::clone(actor), swaps })
     }
 
     /// The schema of a document, `type/id`, as somebody meets it: that of the agent whose state it is, else its type's;
@@ -103,8 +129,13 @@ impl DocumentTypes {
     }
 }
 
+/// The type that a document's name, `type/id`, begins with.
+pub(super) fn kind_of(document: &str) -> &str {
+    document.split_once('/').map_or("", |(kind, _)| kind)
+}
+
 fn schema_of_type(types: &Types, document: &str) -> Option<(String, Schema)> {
-    let (kind, _) = document.split_once('/')?;
+    let kind = kind_of(document);
     let schema = types.get(kind)?.schema.clone()?;
     Some((kind.to_owned(), schema))
 }

@@ -18,7 +18,7 @@ use crate::state::pointer::Pointer;
 use crate::state::schema::View;
 
 use super::super::registry::OwnerId;
-use super::super::types::Names;
+use super::super::types::{Names, Rules};
 use super::append::Reply;
 use super::commit::text;
 use super::load::Live;
@@ -296,6 +296,14 @@ impl Live {
 
     pub(super) fn view(&self, actor: &Arc<str>) -> Option<Arc<View>> {
         self.types.view(&self.name.name, &Names::of_actor(Arc::clone(actor)))
+    }
+
+    /// What the types say of a writer here; `None` where the document's type is not declared.
+    pub(super) fn rules(&mut self, actor: &Arc<str>) -> Option<Arc<Rules>> {
+        if self.rules.as_ref().is_none_or(|rules| !rules.hold(&self.types, actor)) {
+            self.rules = self.types.rules(&self.name.name, actor).map(Arc::new);
+        }
+        self.rules.clone()
     }
 
     fn head_snapshot(&mut self, view: Option<&View>) -> Snapshot {

@@ -113,21 +113,17 @@ impl Live {
             return Ok(Err(DocumentError::VersionNotFound { version, head }));
         }
         let is_delete = matches!(write.proposal, Proposal::Delete);
-        let Some(spec) = self.types.get(self.name.kind()) else {
+        let Some(rules) = self.rules(&author.actor) else {
             return Ok(Err(DocumentError::UnknownType { kind: self.name.kind().to_owned() }));
-        };
-        let view = match is_delete {
-            true => None,
-            false => self.view(&author.actor),
         };
         let terms = Terms {
             allowed: author.may_write.as_deref(),
-            view: view.as_deref(),
+            view: rules.view.as_deref().filter(|_| !is_delete),
             always: !existed,
-            limits: spec.limits,
+            limits: rules.spec.limits,
             ..Terms::default()
         };
-        let change = match self.propose(write, author, &spec, &terms).await? {
+        let change = match self.propose(write, author, &rules.spec, &terms).await? {
             Ok(Decided::Unchanged) => return Ok(Ok(Decision::Unchanged)),
             Ok(Decided::Changed(change)) => change,
             Err(refused) => return Ok(Err(refused)),

@@ -29,7 +29,13 @@ pub struct Delta {
     bytes: usize,
     /// Its operations as JSON text: a part of what was stored, or encoded when the first reader asks.
     ops: OnceLock<Bytes>,
-    /// Encoded when the first reader asks, and then shared by all, as the next one is.
+    /// Boxed: mostly only those ask who are told frames.
+    otherwise: OnceLock<Box<Otherwise>>,
+}
+
+/// A delta in other words than those of a frame, made when somebody asks and then shared by all.
+#[derive(Debug, Default)]
+struct Otherwise {
     protobuf: OnceLock<Bytes>,
     json: OnceLock<Bytes>,
     /// What readers see of it from whom something is hidden.
@@ -42,8 +48,7 @@ const SEEN: usize = 16;
 
 impl Delta {
     pub(super) fn new(commit: Arc<Commit>, bytes: usize) -> Self {
-        let (ops, protobuf, json) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { commit, bytes, ops, protobuf, json, seen: Mutex::default() }
+        Self { commit, bytes, ops: OnceLock::new(), otherwise: OnceLock::new() }
     }
 
     /// Of a commit that was stored as this text.
@@ -54,7 +59,7 @@ impl Delta {
     /// As a reader may be told it: from what they saw to what they see.
     pub(crate) fn for_view(self: &Arc<Self>, view: Option<&Arc<View>>) -> Arc<Self> {
         let Some(view) = view.filter(|view| !view.sees_all()) else { return Arc::clone(self) };
-        let mut seen = self.seen.lock().expect("no code panics while it holds this lock");
+        let mut seen = self.otherwise().seen.lock().expect("no code panics while it holds this lock");
         if let Some((_, delta)) = seen.iter().find(|(known, _)| Arc::ptr_eq(known, view) || known == view) {
             return Arc::clone(delta);
         }
@@ -79,9 +84,13 @@ impl Delta {
         match encoding {
             Encoding::Sse => sse::write_state_delta(out, self.ops()),
             Encoding::Protobuf => {
-                out.extend_from_slice(self.protobuf.get_or_init(|| frame(&self.commit.ops, encoding)));
+                out.extend_from_slice(self.otherwise().protobuf.get_or_init(|| frame(&self.commit.ops, encoding)));
             }
         }
+    }
+
+    fn otherwise(&self) -> &Otherwise {
+        self.otherwise.get_or_init(Box::default)
     }
 
     fn ops(&self) -> &Bytes {
@@ -90,7 +99,7 @@ impl Delta {
 
     /// `{"from","to","ops","actor","run_id"?,"origin"?,"at"}` (docs/state-api.md §3), on one line.
     pub fn json(&self) -> Bytes {
-        self.json.get_or_init(|| encoded(&self.commit).into()).clone()
+        self.otherwise().json.get_or_init(|| encoded(&self.commit).into()).clone()
     }
 }
 
@@ -287,7 +296,7 @@ mod tests {
     fn encodings(delta: &Arc<Delta>, view: Option<&Arc<View>>) -> [*const u8; 3] {
         let seen = delta.for_view(view);
         seen.write_frame(&mut Vec::new(), Encoding::Protobuf);
-        let protobuf = seen.protobuf.get().expect("it was encoded a line above");
+        let protobuf = seen.otherwise().protobuf.get().expect("it was encoded a line above");
         [&seen.json(), seen.ops(), protobuf].map(|bytes| bytes.as_ptr())
     }
 

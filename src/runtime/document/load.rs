@@ -11,7 +11,7 @@ use crate::state::history::Skipped;
 use crate::store::{Limit, Seq, StoreError};
 
 use super::super::triggers::Watchers;
-use super::super::types::DocumentTypes;
+use super::super::types::{DocumentTypes, Rules};
 use super::actor::Broken;
 use super::append::Pending;
 use super::deltas::{Delta, DeltaTail};
@@ -27,6 +27,8 @@ pub(super) struct Live {
     pub(super) name: DocumentRef,
     pub(super) log: Log,
     pub(super) types: Arc<DocumentTypes>,
+    /// Those of the latest writer.
+    pub(super) rules: Option<Arc<Rules>>,
     pub(super) watchers: Arc<Watchers>,
     pub(super) deltas: Arc<DeltaTail>,
     pub(super) document: Document,
@@ -88,6 +90,7 @@ impl Live {
             name,
             log,
             types,
+            rules: None,
             watchers,
             deltas,
             document,
