@@ -21,7 +21,7 @@ thread_local! {
 
 /// Now, RFC 3339 in UTC with milliseconds.
 pub(crate) fn now() -> String {
-    shared_now().to_string()
+    shared_now()[..].to_owned()
 }
 
 /// The same as a text that all who ask within a millisecond share.

@@ -65,5 +65,5 @@ pub(crate) struct FromQueue {
 
 /// The id of a run, minted here: ids are in the order of time.
 pub(crate) fn new_run_id() -> String {
-    uuid::Uuid::now_v7().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned()
+    uuid::Uuid::now_v7().to_string()
 }

@@ -96,7 +96,7 @@ impl Thread {
         let mut runs = self.summary_append();
         let entry = record.to_entry();
         let since = self.growth.since + entry.body.len();
-        runs.entries.push(entry);
+        runs.entries = vec![entry];
         runs.snapshot = Growth { since, ..self.growth }.is_due().then(|| self.memory());
         let growth = match &runs.snapshot {
             Some(memory) => Growth { since: 0, last: memory.len() },
