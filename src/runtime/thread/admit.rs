@@ -60,10 +60,12 @@ impl Thread {
         let mut taken = 0;
         loop {
             taken += emissions.len();
-            if emissions.len() > 1 {
-                unstored.events.reserve(emissions.len());
-            }
             let is_full = emissions.len() >= EMISSIONS;
+            // What comes alone is mostly a write, and what fills a queue goes on.
+            let expected = if is_full { LONGEST.saturating_sub(unstored.events.len()) } else { emissions.len() };
+            if expected > 1 {
+                unstored.events.reserve(expected);
+            }
             for emission in emissions.drain(..) {
                 let Some(live) = &mut self.live else { return Ok(Unstored::default()) };
                 match emission {
