@@ -367,7 +367,7 @@ impl Scope {
     pub fn document_key(&self, agent: &str, thread: &str, fired: Option<&str>) -> String {
         match (self, fired.filter(|fired| !fired.starts_with("lifecycle/"))) {
             (Self::Trigger, Some(fired)) => fired.to_owned(),
-            (Self::Thread | Self::Trigger, _) => format!("agent/{agent}:{thread}"),
+            (Self::Thread | Self::Trigger, _) => ["agent/", agent, ":", thread].concat(),
             (Self::Agent, _) => format!("agent/{agent}"),
             (Self::Shared(template), _) => format!("shared/{}", template.replace(schema::THREAD, thread)),
         }

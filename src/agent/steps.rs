@@ -69,7 +69,7 @@ impl Scope {
             }
             None => {
                 used.insert(key.to_owned(), 0);
-                format!("{}/{key}", self.path)
+                [&self.path, "/", key].concat()
             }
         };
         Self { path, ..Self::default() }

@@ -43,32 +43,31 @@ pub struct Compacted {
 
 impl Compactor {
     /// Takes the event at a position, which must be greater than all before.
-    pub fn push(&mut self, position: u64, event: &Event) {
-        let targets = match event {
+    pub fn push(&mut self, position: u64, mut event: Event) {
+        let targets = match &event {
             Event::StateSnapshot(_) | Event::StateDelta(_) => return self.vanished.push(position),
             Event::TextMessageContent(_) | Event::ReasoningMessageContent(_) => &mut self.messages,
             Event::ToolCallArgs(_) => &mut self.calls,
             other => {
                 self.latest = None;
                 self.forget(other);
-                let event = other.clone();
                 return self.entries.push(Entry { event, first: position, last: position });
             }
         };
-        let Some((id, delta)) = delta_of(event) else { return };
+        let Some((id, delta)) = delta_of(&event) else { return };
         if delta.is_empty() && event.base().metadata.is_none() {
             return self.vanished.push(position);
         }
         if let Some(latest) = self.latest
             && let entry = &mut self.entries[latest]
-            && join(&mut entry.event, event)
+            && join(&mut entry.event, &event)
         {
             entry.last = position;
             return;
         }
         if let Some(&index) = targets.get(id)
             && let entry = &mut self.entries[index]
-            && join(&mut entry.event, event)
+            && join(&mut entry.event, &event)
         {
             entry.last = position;
             self.latest = Some(index);
@@ -76,7 +75,6 @@ impl Compactor {
         }
         self.latest = Some(self.entries.len());
         targets.insert(id.to_owned(), self.entries.len());
-        let mut event = event.clone();
         event.base_mut().take_raw_event();
         self.entries.push(Entry { event, first: position, last: position });
     }

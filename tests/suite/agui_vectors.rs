@@ -310,7 +310,7 @@ fn recorded_agents_pass_the_gate_and_build_the_same_conversation_compacted() {
             assert!(admission.is_finished() && run.last().is_some_and(Event::is_terminal));
 
             let mut compactor = Compactor::default();
-            run.iter().zip(1..).for_each(|(event, position)| compactor.push(position, event));
+            run.iter().zip(1..).for_each(|(event, position)| compactor.push(position, event.clone()));
             let compacted: Vec<Event> = compactor.finish().into_iter().map(|one| one.event).collect();
             assert!(compacted.len() < run.len());
             let reduce = |events: &[Event]| {

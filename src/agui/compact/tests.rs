@@ -9,7 +9,7 @@ fn check(events: &str, expected: &str) {
     let mut compactor = Compactor::default();
     for (position, line) in lines(events).enumerate() {
         match Event::read(line) {
-            Ok(Reading::Event(event)) => compactor.push(position as u64 + 1, &event),
+            Ok(Reading::Event(event)) => compactor.push(position as u64 + 1, event),
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -197,7 +197,7 @@ fn a_compacted_stream_builds_the_same_conversation_from_the_start_and_from_every
         let raw = random_run(&mut dice);
         let mut compactor = Compactor::default();
         for (position, event) in raw.iter().enumerate() {
-            compactor.push(position as u64 + 1, event);
+            compactor.push(position as u64 + 1, event.clone());
         }
         let compacted = compactor.finish();
         let whole = reduce(&raw);

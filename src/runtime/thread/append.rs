@@ -56,8 +56,8 @@ impl Thread {
         let first = self.position + 1;
         self.position += events.len() as u64;
         self.state_version = self.state_version.max(live.document.deltas().version());
-        live.story().record(first, &events, self.state_version);
         let chunk = Arc::new(Chunk::provisional(&events, first, self.state_version));
+        live.story().record(first, events, self.state_version);
         live.text.push(Arc::clone(&chunk));
         // An agent that is never silent keeps the thread's timer from being looked at.
         let is_due =
@@ -88,8 +88,8 @@ impl Thread {
             let first = self.position + 1;
             self.position += events.len() as u64;
             self.state_version = self.state_version.max(live.document.deltas().version());
-            live.story().record(first, &events, self.state_version);
             chunks.push(Arc::new(Chunk::durable(&events, first, self.state_version)));
+            live.story().record(first, events, self.state_version);
         }
         chunks
     }

@@ -216,7 +216,7 @@ impl Story {
 
     /// Takes the events of a stored chunk back, as they were admitted before.
     pub(super) fn replay(&mut self, first: u64, events: Vec<Event>, version: u64) -> Result<(), SequenceError> {
-        self.record(first, &events, version);
+        self.record(first, events.clone(), version);
         let suffix = format!("-{}", self.run_id);
         let mut events = events;
         for event in &mut events {
@@ -232,11 +232,11 @@ impl Story {
     }
 
     /// Takes events as they were appended, the first at `position`, the document being at `version`.
-    pub(super) fn record(&mut self, position: u64, events: &[Event], version: u64) {
+    pub(super) fn record(&mut self, position: u64, events: Vec<Event>, version: u64) {
         if let Some(spoken) = events.iter().rev().find_map(|event| Spoken::new(event, version)) {
             self.spoken = Some(spoken);
         }
-        for (event, position) in events.iter().zip(position..) {
+        for (event, position) in events.into_iter().zip(position..) {
             self.compactor.push(position, event);
         }
     }

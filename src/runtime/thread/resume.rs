@@ -150,8 +150,8 @@ impl Thread {
             }
             Err(error) => return Err(error.into()),
         }
-        story.record(first, &out, state_version);
         self.position += out.len() as u64;
+        story.record(first, out, state_version);
         self.state_version = state_version;
         let asked = run_input(&self.name.id, &start, input, context, Vec::new());
         let life = self.life_of(&start).await?;
@@ -186,9 +186,9 @@ impl Thread {
         tracing::info!(thread = %self.name.id, run = %start.run_id, "closing a run that was cut off");
         let status = story.end(Ending::Interrupted, &mut out).map_err(|error| Broken { reason: error.to_string() })?;
         let first = self.position + 1;
-        story.record(first, &out, state_version);
         self.position += out.len() as u64;
         let chunk = Chunk::durable(&out, first, state_version);
+        story.record(first, out, state_version);
         let told = story.told();
         let facts = RunFacts::new(Arc::new(start), status, state_version, self.position, &told);
         let life = self.life_of(&facts.start).await?;

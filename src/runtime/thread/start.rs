@@ -219,10 +219,10 @@ impl Thread {
             start.input.iter().map(|message| Message::clone(message)).collect(),
         )];
         events.extend(rejected.map(state_rejected));
-        story.record(start.first_position, &events, start.state_sent);
         self.tail.clear();
         self.position += events.len() as u64;
         let chunk = Chunk::durable(&events, start.first_position, start.state_sent);
+        story.record(start.first_position, events, start.state_sent);
         start.opened_by(chunk.first_frame());
         self.state_version = start.state_sent;
         self.summary.agent = Some(start.agent.clone());
