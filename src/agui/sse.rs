@@ -33,15 +33,6 @@ pub fn write_state_delta(out: &mut Vec<u8>, delta: &[u8]) {
     out.extend_from_slice(b"}\n\n");
 }
 
-/// As [`write_frame`], for an event that is encoded already. `json` must be on one line, as [`Event::write_json`]
-/// writes it.
-pub fn write_encoded_frame(out: &mut Vec<u8>, json: &[u8], id: Option<(&str, u64)>) {
-    write_optional_id(out, id);
-    out.extend_from_slice(b"data: ");
-    out.extend_from_slice(json);
-    out.extend_from_slice(b"\n\n");
-}
-
 /// A frame with an id and no data: the position is taken, and this reader is told nothing.
 pub fn write_gap(out: &mut Vec<u8>, id: Option<(&str, u64)>) {
     write_optional_id(out, id);
