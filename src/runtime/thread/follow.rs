@@ -24,8 +24,8 @@ use super::live::LiveRun;
 use super::prediction::Prediction;
 use super::tail::{Found, Tail};
 
-/// A reader that fell behind reads the store in pages of this size.
-const CATCH_UP: Limit = Limit { entries: 256, bytes: 256 << 10 };
+/// A reader that fell behind reads the store in pages of this size; streamed text is about ten times as long when it is sent.
+const CATCH_UP: Limit = Limit { entries: 256, bytes: 32 << 10 };
 
 /// What comes in quick succession goes out together: after something was sent, the next bytes wait this long for more.
 /// A wake-up and a write for each event is what streaming costs a server; people notice neither.
