@@ -9,7 +9,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use tokio::sync::watch as changes;
 
@@ -63,7 +63,7 @@ impl Agents {
     /// Reads the folder anew and swaps all agents and types at once. What is broken now stays as it was. Answers whether
     /// anything is another.
     pub fn reload(&self) -> bool {
-        let before = self.current();
+        let before = Arc::clone(&self.current());
         let after = Hosting::of(Folder::load(&self.folder), &before);
         if after.tells_the_same_as(&before) {
             return false;
@@ -89,8 +89,8 @@ impl Agents {
         Arc::clone(&self.current().types)
     }
 
-    fn current(&self) -> Arc<Hosting> {
-        Arc::clone(&self.current.read().expect("no code panics while it holds this lock"))
+    fn current(&self) -> RwLockReadGuard<'_, Arc<Hosting>> {
+        self.current.read().expect("no code panics while it holds this lock")
     }
 
     /// What is wrong with the files as they are now.

@@ -30,7 +30,7 @@ use crate::agent::context::{StateRequest, Versioned};
 use crate::agui::{Encoding, append_as_protobuf};
 use crate::state::pointer::Pointer;
 use crate::state::schema::View;
-use crate::store::{Kind, Owner, StreamKey, Tenant};
+use crate::store::{Kind, Owner, Scope, StreamKey, Tenant};
 
 use super::registry::NoRoom;
 use super::types::kind_of;
@@ -63,11 +63,11 @@ impl DocumentRef {
     /// The stream of its commits; an entry's position is its version.
     pub(crate) fn stream(&self) -> StreamKey {
         let Self { tenant, owner, name } = self.clone();
-        StreamKey { tenant, owner, kind: Kind::Document, id: name }
+        StreamKey { scope: Scope { tenant, owner, kind: Kind::Document }, id: name }
     }
 
     pub(crate) fn of(stream: &StreamKey) -> Self {
-        let StreamKey { tenant, owner, id, .. } = stream.clone();
+        let StreamKey { scope: Scope { tenant, owner, .. }, id } = stream.clone();
         Self { tenant, owner, name: id }
     }
 

@@ -81,7 +81,7 @@ impl Services {
     pub(super) async fn take_up(self: &Arc<Self>) -> Result<Definitions, StoreError> {
         let mut definitions = Definitions::new();
         for log in self.store.open_streams(Kind::Log).await? {
-            let definitions = definitions.entry(log.tenant.to_string()).or_default();
+            let definitions = definitions.entry(log.scope.tenant.to_string()).or_default();
             let Some(head) = self.store.head(&log).await? else { continue };
             let thread = ThreadRef::of(&log);
             if head.summary.as_ref().is_none_or(|summary| summary.is_empty()) {

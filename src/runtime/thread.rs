@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::access::Principal;
 use crate::agui::Message;
-use crate::store::{Kind, Owner, StreamKey, Tenant};
+use crate::store::{Kind, Owner, Scope, StreamKey, Tenant};
 
 use super::keeping::{Amendment, KeepingError};
 use super::registry::{NoRoom, Registry};
@@ -80,7 +80,7 @@ impl ThreadRef {
     }
 
     pub(crate) fn of(stream: &StreamKey) -> Self {
-        let StreamKey { tenant, owner, id, .. } = stream.clone();
+        let StreamKey { scope: Scope { tenant, owner, .. }, id } = stream.clone();
         Self { tenant, owner, id }
     }
 
@@ -91,7 +91,7 @@ impl ThreadRef {
 
     fn stream(&self, kind: Kind) -> StreamKey {
         let Self { tenant, owner, id } = self.clone();
-        StreamKey { tenant, owner, kind, id }
+        StreamKey { scope: Scope { tenant, owner, kind }, id }
     }
 }
 

@@ -120,40 +120,32 @@ pub struct Scope {
 impl Scope {
     /// The stream of this scope with that id.
     pub fn stream(&self, id: impl Into<Arc<str>>) -> StreamKey {
-        StreamKey { tenant: self.tenant.clone(), owner: self.owner.clone(), kind: self.kind, id: id.into() }
+        StreamKey { scope: self.clone(), id: id.into() }
     }
 }
 
 /// The full name of a stream. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StreamKey {
-    /// The outermost wall.
-    pub tenant: Tenant,
-    /// Whose stream.
-    pub owner: Owner,
-    /// What it holds.
-    pub kind: Kind,
+    /// Whose stream, and what it holds.
+    pub scope: Scope,
     /// Its id among the streams of that kind and owner.
     pub id: Arc<str>,
 }
 
 impl StreamKey {
-    /// Everything but the id.
-    pub fn scope(&self) -> Scope {
-        Scope { tenant: self.tenant.clone(), owner: self.owner.clone(), kind: self.kind }
-    }
-
-    /// Its scope and its id.
-    pub(super) fn into_parts(self) -> (Scope, Arc<str>) {
-        let Self { tenant, owner, kind, id } = self;
-        (Scope { tenant, owner, kind }, id)
+    /// The stream of another kind that the same owner has under the same id.
+    pub fn of_kind(&self, kind: Kind) -> Self {
+        let Scope { tenant, owner, .. } = self.scope.clone();
+        Scope { tenant, owner, kind }.stream(Arc::clone(&self.id))
     }
 }
 
 impl fmt::Display for StreamKey {
     /// `kind tenant/owner/id`, for messages; not a key to parse.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}/{}", self.kind, self.tenant, self.owner, self.id)
+        let Scope { tenant, owner, kind } = &self.scope;
+        write!(f, "{kind} {tenant}/{owner}/{}", self.id)
     }
 }
 

@@ -13,9 +13,11 @@ use crate::support::steps::{Steps, Stop};
 
 /// Of the commits that brought this document a version, what else each brought entries.
 fn with_document(store: &Faulty, document: &str) -> Vec<Vec<Kind>> {
-    let is_it = |stream: &StreamKey| stream.kind == Kind::Document && stream.id.as_ref() == document;
+    let is_it = |stream: &StreamKey| stream.scope.kind == Kind::Document && stream.id.as_ref() == document;
     let commits = store.commits().into_iter().filter(|commit| commit.iter().any(is_it));
-    commits.map(|commit| commit.iter().filter(|stream| !is_it(stream)).map(|stream| stream.kind).collect()).collect()
+    commits
+        .map(|commit| commit.iter().filter(|stream| !is_it(stream)).map(|stream| stream.scope.kind).collect())
+        .collect()
 }
 
 #[tokio::test]
@@ -101,7 +103,7 @@ async fn what_an_agent_says_at_one_go_is_one_commit_with_the_end_of_its_run() {
     let words = events.iter().filter(|event| event["type"] == "TEXT_MESSAGE_CONTENT").count();
     assert_eq!((words, types(&events).last()), (200, Some(&"RUN_FINISHED")));
     let commits = store.commits();
-    let of_log: Vec<_> = commits.iter().filter(|commit| commit.iter().any(|of| of.kind == Kind::Log)).collect();
+    let of_log: Vec<_> = commits.iter().filter(|commit| commit.iter().any(|of| of.scope.kind == Kind::Log)).collect();
     assert_eq!(of_log.len(), 2, "its start, and all the rest: {of_log:?}");
 }
 

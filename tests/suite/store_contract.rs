@@ -260,7 +260,7 @@ async fn a_deleted_stream_is_gone_and_comes_back_as_another_lineage(store: Arc<d
     assert_eq!(store.head(&s).await.unwrap(), None);
     assert_eq!(store.snapshot(&s).await.unwrap(), None);
     assert_eq!(store.read(&s, Seq::ZERO, ALL).await.unwrap(), []);
-    assert_eq!(store.list(&s.scope(), None, 10).await.unwrap(), []);
+    assert_eq!(store.list(&s.scope, None, 10).await.unwrap(), []);
     assert_eq!(store.open_streams(Kind::Document).await.unwrap(), []);
     let after = commit(&*store, append(&s, 0, &["z"])).await;
     assert_ne!(after.epoch, before.epoch);
@@ -696,7 +696,7 @@ async fn bodies_come_back_byte_for_byte(store: Arc<dyn Store>) {
     let head = store.head(&s).await.unwrap().unwrap();
     assert_eq!(head.summary.as_ref(), Some(&bodies[2]));
     assert_eq!(store.snapshot(&s).await.unwrap().unwrap().body, bodies[3]);
-    assert_eq!(store.list(&s.scope(), None, 1).await.unwrap()[0].key, s);
+    assert_eq!(store.list(&s.scope, None, 1).await.unwrap()[0].key, s);
 }
 
 async fn an_absent_stream_reads_as_nothing(store: Arc<dyn Store>) {
@@ -704,7 +704,7 @@ async fn an_absent_stream_reads_as_nothing(store: Arc<dyn Store>) {
     assert_eq!(store.head(&absent).await.unwrap(), None);
     assert_eq!(store.read(&absent, Seq(3), ALL).await.unwrap(), []);
     assert_eq!(store.snapshot(&absent).await.unwrap(), None);
-    assert_eq!(store.list(&absent.scope(), None, 3).await.unwrap(), []);
+    assert_eq!(store.list(&absent.scope, None, 3).await.unwrap(), []);
     assert!(!store.delete(&absent).await.unwrap());
     store.ping().await.unwrap();
 }

@@ -236,9 +236,7 @@ async fn damage_is_reported_with_its_place() {
             assert_eq!(store.snapshot(&stream("s")).await.unwrap_err(), corrupt(10));
         }
         if damage.contains("streams") {
-            assert!(
-                store.head(&stream("s")).await.is_err() && store.list(&stream("s").scope(), None, 9).await.is_err()
-            );
+            assert!(store.head(&stream("s")).await.is_err() && store.list(&stream("s").scope, None, 9).await.is_err());
             let refused = store.commit(append("s", 10, "x").into()).await.unwrap_err();
             assert!(matches!(refused, CommitError::Unavailable { reason } if reason.contains("damaged")));
         }

@@ -130,7 +130,7 @@ async fn every_write_of_a_paused_holder_is_refused(store: Arc<dyn Store>) {
     }
     assert_eq!(refused, 100);
     store.commit(write(other, "s", 1)).await.unwrap();
-    assert_eq!(store.list(&stream("s").scope(), None, 9).await.unwrap().len(), 1, "no stream of its own exists");
+    assert_eq!(store.list(&stream("s").scope, None, 9).await.unwrap().len(), 1, "no stream of its own exists");
     assert_eq!(store.renew(paused, LONG).await, fenced(paused));
 }
 

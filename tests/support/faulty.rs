@@ -81,11 +81,12 @@ impl Faulty {
 impl Store for Faulty {
     async fn commit(&self, batch: Batch) -> Result<Vec<Committed>, CommitError> {
         if let Some(Fault::Full(kind)) = self.fault()
-            && kind.is_none_or(|kind| batch.appends.iter().any(|append| append.stream.kind == kind))
+            && kind.is_none_or(|kind| batch.appends.iter().any(|append| append.stream.scope.kind == kind))
         {
             return Err(CommitError::Full);
         }
-        let is_document = |stream: &StreamKey| stream.kind == Kind::Document && !stream.id.starts_with("lifecycle/");
+        let is_document =
+            |stream: &StreamKey| stream.scope.kind == Kind::Document && !stream.id.starts_with("lifecycle/");
         let is_of_document = batch.appends.iter().any(|append| is_document(&append.stream));
         if let Some(Fault::Down { written }) = self.fault().filter(|_| is_of_document) {
             if written {
@@ -104,7 +105,7 @@ impl Store for Faulty {
             append.entries = vec![NewEntry::one(other)];
             self.inner.commit(append.into()).await?;
         }
-        let remembers = |append: &&Append| append.stream.kind == Kind::Thread && append.snapshot.is_some();
+        let remembers = |append: &&Append| append.stream.scope.kind == Kind::Thread && append.snapshot.is_some();
         self.snapshots.fetch_add(batch.appends.iter().filter(remembers).count(), Ordering::SeqCst);
         let brought = batch.appends.iter().filter(|append| !append.entries.is_empty());
         let brought = brought.map(|append| append.stream.clone()).collect();

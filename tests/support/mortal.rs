@@ -195,6 +195,7 @@ impl Store for Mortal {
 fn is_beside_runs(batch: &Batch) -> bool {
     batch.appends.iter().all(|append| {
         let stream = &append.stream;
-        stream.kind == Kind::Usage || stream.kind == Kind::Document && stream.id.starts_with("lifecycle/agent:")
+        stream.scope.kind == Kind::Usage
+            || stream.scope.kind == Kind::Document && stream.id.starts_with("lifecycle/agent:")
     })
 }

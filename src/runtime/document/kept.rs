@@ -77,7 +77,7 @@ pub(super) struct Dropping {
 
 impl Log {
     fn kept_stream(&self) -> StreamKey {
-        StreamKey { kind: Kind::Kept, ..self.stream.clone() }
+        self.stream.of_kind(Kind::Kept)
     }
 
     /// What the dropped versions came to; `None` while none was dropped.

@@ -98,7 +98,7 @@ impl Log {
     }
 
     fn checkpoint_stream(&self) -> StreamKey {
-        StreamKey { kind: Kind::Checkpoints, ..self.stream.clone() }
+        self.stream.of_kind(Kind::Checkpoints)
     }
 
     /// What lets go of bodies of versions up to this one.

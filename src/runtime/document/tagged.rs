@@ -27,7 +27,7 @@ struct Tagged {
 
 impl Log {
     fn tag_stream(&self) -> StreamKey {
-        StreamKey { kind: Kind::Tags, ..self.stream.clone() }
+        self.stream.of_kind(Kind::Tags)
     }
 
     /// Every named version, in the order of the naming.

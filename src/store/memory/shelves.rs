@@ -51,11 +51,11 @@ struct Remembered {
 
 impl Shelves {
     pub(super) fn stream(&self, key: &StreamKey) -> Option<&Stream> {
-        self.scopes.get(&key.scope())?.get(&key.id)
+        self.scopes.get(&key.scope)?.get(&key.id)
     }
 
     pub(super) fn remove(&mut self, key: &StreamKey) -> bool {
-        self.scopes.get_mut(&key.scope()).is_some_and(|streams| streams.remove(&key.id).is_some())
+        self.scopes.get_mut(&key.scope).is_some_and(|streams| streams.remove(&key.id).is_some())
     }
 
     /// Oldest touched first.
@@ -113,7 +113,7 @@ impl Shelves {
 
     pub(super) fn append(&mut self, append: Append) -> Committed {
         self.touched += 1;
-        let (scope, id) = append.stream.into_parts();
+        let StreamKey { scope, id } = append.stream;
         let stream = self.scopes.entry(scope).or_default().entry(id).or_insert_with(Stream::new);
         for new in append.entries {
             stream.seq = stream.seq.plus(new.span.get());

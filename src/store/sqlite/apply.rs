@@ -7,7 +7,7 @@ use super::settling;
 use super::work::{Outcome, Work};
 use crate::store::batch::mint_epoch;
 use crate::store::lease::Leases;
-use crate::store::{Append, Batch, CommitError, Committed, Head, Remember, Seq, StreamKey};
+use crate::store::{Append, Batch, CommitError, Committed, Head, Remember, Scope, Seq, StreamKey};
 
 /// How many expired keys are cleared away with each batch that remembers some.
 const FORGET_AT_ONCE: i64 = 64;
@@ -152,8 +152,8 @@ impl Group<'_> {
             "INSERT INTO streams (tenant, owner, kind, name, epoch, seq, trimmed, open, touched, crc) \
              VALUES (?1, ?2, ?3, ?4, '', 0, 0, 0, 0, 0)",
         )?;
-        let (tenant, owner, kind) = (stream.tenant.as_str(), stream.owner.as_str(), stream.kind.as_str());
-        insert.insert(params![tenant, owner, kind, &*stream.id])
+        let Scope { tenant, owner, kind } = &stream.scope;
+        insert.insert(params![tenant.as_str(), owner.as_str(), kind.as_str(), &*stream.id])
     }
 
     fn update(&self, id: i64, stream: &StreamKey, head: &Head) -> rusqlite::Result<()> {

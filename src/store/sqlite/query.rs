@@ -189,7 +189,7 @@ pub(super) fn open_streams(transaction: &Transaction<'_>, kind: Kind) -> Result<
     let rows = statement
         .query_map([kind.as_str()], |row| {
             let (tenant, owner) = (Tenant::new(text(row, 0)?), Owner::new(text(row, 1)?));
-            Ok(StreamKey { tenant, owner, kind, id: text(row, 2)? })
+            Ok(Scope { tenant, owner, kind }.stream(text(row, 2)?))
         })
         .map_err(unavailable)?;
     rows.collect::<Result<_, _>>().map_err(unavailable)

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crc32fast::Hasher;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-use crate::store::{Head, Seq, StreamKey, Tenant, WorkKey};
+use crate::store::{Head, Scope, Seq, StreamKey, Tenant, WorkKey};
 
 /// A stream's row as it is stored.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ impl StreamRow {
     pub(super) fn find(connection: &Connection, stream: &StreamKey) -> rusqlite::Result<Option<Self>> {
         let sql = "SELECT id, epoch, seq, trimmed, open, summary, snapshot_seq, touched, crc FROM streams \
                    WHERE tenant = :tenant AND owner = :owner AND kind = :kind AND name = :name";
+        let Scope { tenant, owner, kind } = &stream.scope;
         let key = named_params! {
-            ":tenant": stream.tenant.as_str(), ":owner": stream.owner.as_str(),
-            ":kind": stream.kind.as_str(), ":name": &*stream.id,
+            ":tenant": tenant.as_str(), ":owner": owner.as_str(), ":kind": kind.as_str(), ":name": &*stream.id,
         };
         connection.prepare_cached(sql)?.query_row(key, Self::from_row).optional()
     }
@@ -94,9 +94,10 @@ pub(super) fn position(stored: i64) -> Seq {
 pub(super) fn stream_crc(id: i64, stream: &StreamKey, head: &Head) -> u32 {
     let mut crc = Hasher::new();
     crc.update(&id.to_le_bytes());
-    text(&mut crc, stream.tenant.as_str().as_bytes());
-    text(&mut crc, stream.owner.as_str().as_bytes());
-    text(&mut crc, stream.kind.as_str().as_bytes());
+    let Scope { tenant, owner, kind } = &stream.scope;
+    text(&mut crc, tenant.as_str().as_bytes());
+    text(&mut crc, owner.as_str().as_bytes());
+    text(&mut crc, kind.as_str().as_bytes());
     text(&mut crc, stream.id.as_bytes());
     text(&mut crc, head.epoch.as_bytes());
     for number in [head.seq.0, head.trimmed.0, u64::from(head.open), head.touched] {
