@@ -35,7 +35,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::access::Principal;
-use crate::agui::Message;
+use crate::agui::{Dialect, Encoding, Message};
 use crate::store::{Kind, Owner, Scope, StreamKey, Tenant};
 
 use super::keeping::{Amendment, KeepingError};
@@ -113,6 +113,13 @@ pub(crate) enum StopReason {
     Superseded,
 }
 
+/// What a client understands, and how it wants it written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listening {
+    pub(crate) dialect: Dialect,
+    pub(crate) encoding: Encoding,
+}
+
 /// What a thread's messages and last agent are.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadView {
@@ -137,6 +144,7 @@ enum Command {
     Run {
         run_id: String,
         after: Option<u64>,
+        listening: Listening,
         reply: oneshot::Sender<Result<Option<Replay>, ReadError>>,
     },
     /// The finished runs, whoever answered them.
@@ -203,8 +211,13 @@ impl ThreadHandle {
     }
 
     /// The events of a run, after a position of the log; `None` for a run that is none of this thread's.
-    pub(crate) async fn run(&self, run_id: String, after: Option<u64>) -> Result<Option<FrameStream>, ReadError> {
-        let replay: Option<Replay> = self.ask(|reply| Command::Run { run_id, after, reply }).await?;
+    pub(crate) async fn run(
+        &self,
+        run_id: String,
+        after: Option<u64>,
+        listening: Listening,
+    ) -> Result<Option<FrameStream>, ReadError> {
+        let replay: Option<Replay> = self.ask(|reply| Command::Run { run_id, after, listening, reply }).await?;
         Ok(replay.map(FrameStream::replay))
     }
 

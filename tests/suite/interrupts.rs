@@ -33,7 +33,11 @@ async fn a_resume_that_answers_some_of_the_questions_reaches_no_agent_and_leaves
     for (resume, names) in [
         (json!([answer("price", "resolved")]), "interrupt `date` has no answer"),
         (json!([answer("date", "cancelled")]), "interrupt `price` has no answer"),
-        (json!([answer("price", "resolved"), answer("price", "resolved")]), "interrupt `date` has no answer"),
+        (json!([answer("price", "resolved"), answer("price", "resolved")]), "interrupt `price` is answered twice"),
+        (
+            json!([answer("price", "resolved"), answer("date", "resolved"), answer("price", "cancelled")]),
+            "interrupt `price` is answered twice",
+        ),
         (
             json!([answer("price", "resolved"), answer("date", "resolved"), answer("colour", "resolved")]),
             "does not wait for an answer to interrupt `colour`",

@@ -266,7 +266,7 @@ const SLOW: &str =
     "{ when: { text: slow }, do: [ { repeat: { times: 400, do: [ { say: tick }, { wait: 50ms } ] } } ] }";
 
 /// An agent whose busy threads are dealt with like this.
-fn with_conflict(policy: &str) -> String {
+pub(super) fn with_conflict(policy: &str) -> String {
     let turns = format!("[ {SLOW}, {{ do: [ {{ say: \"You said: {{message}}\" }} ] }} ]");
     format!(
         "agent: {{ kind: native, name: scripted, config: {{ pace: 0ms, turns: {turns} }} }}\n\

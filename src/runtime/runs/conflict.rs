@@ -6,12 +6,12 @@ use tokio::sync::oneshot;
 
 use crate::agent::cause::{Cause, CauseKind};
 use crate::agent::definition::OnConflict;
-use crate::agui::{Encoding, Event, Outcome};
+use crate::agui::{Event, Outcome};
 use crate::store::{Batch, CommitError, Settle};
 
 use super::super::agents::Hosted;
 use super::super::clock::now;
-use super::super::thread::{StopReason, ThreadHandle, ThreadRef};
+use super::super::thread::{Listening, StopReason, ThreadHandle, ThreadRef};
 use super::super::{FrameStream, ReadError, Runtime, Services, StartError, StartRun};
 use super::record::RunStatus;
 use super::submit::{Behalf, SubmitError};
@@ -25,7 +25,14 @@ impl Runtime {
         request: StartRun,
         thread: &ThreadRef,
     ) -> Result<FrameStream, StartError> {
-        match request.agent.run_spec().concurrency.on_conflict {
+        let on_conflict = request.agent.run_spec().concurrency.on_conflict;
+        // Posted twice, it would be done twice.
+        if on_conflict != OnConflict::Reject
+            && let Some(run_id) = self.posted_already(thread, &request.input.run_id)
+        {
+            return Err(StartError::Busy { run_id });
+        }
+        match on_conflict {
             OnConflict::Reject => self.start_now(request, thread).await,
             OnConflict::Supersede => {
                 Box::pin(self.supersede(thread)).await?;
@@ -36,10 +43,18 @@ impl Runtime {
         }
     }
 
+    /// The run at work on a thread, or waiting for it, that a client posted under this id.
+    fn posted_already(&self, thread: &ThreadRef, posted_id: &str) -> Option<String> {
+        let Services { live_runs, queue, .. } = self.services.as_ref();
+        let live = live_runs.on(thread).filter(|run| run.start.is_posted_as(posted_id));
+        live.map(|run| run.start.run_id.clone()).or_else(|| queue.posted_on(thread, Some(posted_id)))
+    }
+
     async fn start_or_wait(&self, request: StartRun, thread: &ThreadRef) -> Result<FrameStream, StartError> {
         let run_id = super::new_run_id();
         let ticket = Ticket::new(&run_id, thread, request.agent.id(), &request.input, Cause::user(), (false, false));
         let (headers, encoding, agent) = (request.headers.clone(), request.encoding, Arc::clone(&request.agent));
+        let (protocol_version, dialect) = (request.input.protocol_version.clone(), request.input.dialect());
         if !self.services.live_runs.is_busy(thread) && self.services.queue.on(thread).is_none() {
             match self.start_now(request, thread).await {
                 Err(StartError::Busy { .. }) => {}
@@ -49,13 +64,13 @@ impl Runtime {
         let (stream, begun) = oneshot::channel();
         let (posted_id, thread_id) = (ticket.posted_id(), thread.id.clone());
         // Boxed, because mostly the thread is free.
-        Box::pin(self.wait(&agent, ticket, Client { headers, encoding, stream })).await?;
+        Box::pin(self.wait(&agent, ticket, Client { headers, encoding, protocol_version, stream })).await?;
         Ok(FrameStream::later(async move {
             match begun.await {
                 Ok(Ok(stream)) => Ok(stream),
                 Ok(Err(error)) => Err(ReadError::Unavailable { reason: error.to_string() }),
                 // It was taken back before it began.
-                Err(_) => Ok(FrameStream::whole(never_began(&thread_id, &posted_id, encoding))),
+                Err(_) => Ok(FrameStream::whole(never_began(&thread_id, &posted_id, Listening { dialect, encoding }))),
             }
         }))
     }
@@ -131,10 +146,14 @@ impl Runtime {
 }
 
 /// The stream of a run that was ended before it began.
-fn never_began(thread_id: &str, run_id: &str, encoding: Encoding) -> bytes::Bytes {
+fn never_began(thread_id: &str, run_id: &str, Listening { dialect, encoding }: Listening) -> bytes::Bytes {
     let mut frames = Vec::with_capacity(256);
-    encoding.write_frame(&mut frames, &Event::run_started(thread_id, run_id));
-    encoding.write_frame(&mut frames, &Event::run_finished_with(thread_id, run_id, Some(Outcome::cancelled())));
+    let finished = Event::run_finished_with(thread_id, run_id, Some(Outcome::cancelled()));
+    for event in [Event::run_started(thread_id, run_id), finished] {
+        if let Some(event) = event.for_dialect(dialect) {
+            encoding.write_frame(&mut frames, &event);
+        }
+    }
     frames.into()
 }
 

@@ -48,7 +48,7 @@ impl Runtime {
         if merged.messages.len() > MOST_MESSAGES {
             return Ok(None);
         }
-        let merged = earlier.with(&merged);
+        let merged = earlier.joined_by(ticket, &merged);
         let (services, client) = (Arc::clone(&self.services), client.take());
         let (mut settle, mut put) = (along.settle.clone(), along.put.clone());
         settle.push(Settle::from(merged.key()));

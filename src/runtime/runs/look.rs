@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::access::Principal;
+use crate::agui::{Dialect, Encoding};
 use crate::store::{Kind, Owner, Scope, Tenant};
 
+use super::super::thread::Listening;
 use super::super::{FrameStream, ReadError, Runtime, thread_ref};
 use super::lifecycle::{Unreadable, name_of, of_head};
 use super::record::{Lifecycle, RunStatus};
@@ -77,7 +79,9 @@ impl Runtime {
                 }
             }
             let stream = match services.existing(&thread).await? {
-                Some(live) => live.run(run_id, after).await?,
+                Some(live) => {
+                    live.run(run_id, after, Listening { dialect: Dialect::V1, encoding: Encoding::Sse }).await?
+                }
                 None => None,
             };
             Ok(stream.unwrap_or_else(|| FrameStream::whole(bytes::Bytes::new())))

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use crate::agui::Encoding;
+use crate::agui::{Dialect, Encoding};
 use crate::store::Store;
 
 use super::super::agents::Agents;
 use super::super::clock::now_ms;
 use super::super::live_runs::LiveRuns;
-use super::super::thread::{ThreadHandle, ThreadRef};
+use super::super::thread::{Listening, ThreadHandle, ThreadRef};
 use super::super::{FrameStream, Services, StartError, StartRun};
 use super::lifecycle::{Life, Unreadable, name_of};
 use super::line::{Allowed, AtWork, Line, Next, Taken, Waiter};
@@ -60,7 +60,15 @@ pub(crate) struct Client {
     /// Headers that may travel on to an upstream agent. They are not stored.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) encoding: Encoding,
+    /// As it posted it: each is told what it understands, also of a run that several wait for.
+    pub(crate) protocol_version: Option<String>,
     pub(crate) stream: oneshot::Sender<Result<FrameStream, StartError>>,
+}
+
+impl Client {
+    fn listening(&self) -> Listening {
+        Listening { dialect: Dialect::of(self.protocol_version.as_deref()), encoding: self.encoding }
+    }
 }
 
 impl Queue {
@@ -154,7 +162,7 @@ impl Queue {
         let mut waiting = inner.line.waiting().filter(|waiter| waiter.thread == *thread);
         let is_it = |waiter: &&Waiter| {
             let ticket = inner.held.get(&waiter.run_id).map(|held| &held.ticket);
-            posted.is_none_or(|posted| waiter.run_id == posted || ticket.is_some_and(|it| it.posted_id() == posted))
+            posted.is_none_or(|posted| ticket.is_some_and(|it| it.is_posted_as(posted)))
         };
         waiting.find(is_it).map(|waiter| waiter.run_id.clone())
     }
@@ -344,7 +352,7 @@ async fn hand_over(
     }
     for client in clients {
         let opened = match services.existing(thread).await {
-            Ok(Some(live)) => live.run(run_id.to_owned(), None).await,
+            Ok(Some(live)) => live.run(run_id.to_owned(), None, client.listening()).await,
             Ok(None) => Ok(None),
             Err(error) => Err(error),
         };
@@ -362,9 +370,13 @@ fn prepare(agents: &Agents, turn: &Turn) -> Option<(Box<Starting>, ThreadRef)> {
     let input = ticket.input().inspect_err(|error| {
         tracing::error!(run = %run_id, %error, "the input of a queued run cannot be read: cancel it");
     });
-    let (headers, encoding) =
-        client.map_or((Vec::new(), Encoding::Sse), |client| (client.headers.clone(), client.encoding));
-    let request = StartRun { principal: ticket.principal(), agent, input: input.ok()?, headers, encoding };
+    let mut input = input.ok()?;
+    let (mut headers, mut encoding) = (Vec::new(), Encoding::Sse);
+    if let Some(client) = client {
+        (headers, encoding) = (client.headers.clone(), client.encoding);
+        input.protocol_version.clone_from(&client.protocol_version);
+    }
+    let request = StartRun { principal: ticket.principal(), agent, input, headers, encoding };
     let from_queue = FromQueue { life: life.clone(), ticket: ticket.clone() };
     let wants_stream = client.is_some();
     let starting =

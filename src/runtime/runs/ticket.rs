@@ -28,6 +28,9 @@ pub(crate) struct Ticket {
     input: Box<RawValue>,
     pub(super) cause: Cause,
     pub(super) behalf: Behalf,
+    /// The ids under which clients posted the runs that have become part of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) joined: Vec<String>,
     /// Whether the agent is told the whole thread, and not what the input lists of it.
     pub(crate) tells_all: bool,
     /// Whether instructions in its input are told to the agent, whatever its definition says of those of clients.
@@ -52,6 +55,7 @@ impl Ticket {
             input: to_raw_value(input).expect("an input is plain data"),
             cause,
             behalf: Behalf::Caller,
+            joined: Vec::new(),
             tells_all,
             keeps_instructions,
         }
@@ -74,9 +78,16 @@ impl Ticket {
         RunAgentInput::read(self.input.get().as_bytes()).map_err(|error| error.to_string())
     }
 
-    /// The same, asked this.
-    pub(super) fn with(&self, input: &RunAgentInput) -> Self {
-        Self { input: to_raw_value(input).expect("an input is plain data"), ..self.clone() }
+    /// The same, asked this, after another run has become part of it.
+    pub(super) fn joined_by(&self, other: &Self, input: &RunAgentInput) -> Self {
+        let mut joined = self.joined.clone();
+        joined.push(other.posted_id());
+        Self { input: to_raw_value(input).expect("an input is plain data"), joined, ..self.clone() }
+    }
+
+    /// Whether a client knows it by this id.
+    pub(super) fn is_posted_as(&self, id: &str) -> bool {
+        self.run_id == id || self.posted_id() == id || self.joined.iter().any(|joined| joined == id)
     }
 
     /// The id that a client posted, or the run's own.

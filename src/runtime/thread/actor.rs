@@ -311,8 +311,8 @@ impl Thread {
                 let _ = reply.send(Box::pin(self.replay(*request)).await);
                 Ok(())
             }
-            Command::Run { run_id, after, reply } => {
-                let _ = reply.send(Box::pin(self.replay_run(&run_id, after)).await);
+            Command::Run { run_id, after, listening, reply } => {
+                let _ = reply.send(Box::pin(self.replay_run(&run_id, after, listening)).await);
                 Ok(())
             }
             Command::Finished { reply } => {
@@ -363,9 +363,7 @@ impl Thread {
     fn stop_outcome(&self, run_id: Option<&str>) -> StopOutcome {
         match (&self.live, run_id) {
             (None, _) => StopOutcome::NothingRunning,
-            (Some(live), Some(run_id)) if live.start.client_run_id != run_id && live.start.run_id != run_id => {
-                StopOutcome::OtherRun
-            }
+            (Some(live), Some(run_id)) if !live.start.is_posted_as(run_id) => StopOutcome::OtherRun,
             (Some(_), _) => StopOutcome::Stopped,
         }
     }

@@ -40,7 +40,10 @@ pub(crate) struct Follow {
     store: Arc<dyn Store>,
     thread: ThreadRef,
     tail: Arc<Tail>,
+    /// The state that is shown, mostly that of the run.
     document: Arc<DocumentHandle>,
+    /// Whether the run works on another document than the one that is shown: then entries name versions of that one.
+    is_elsewhere: bool,
     /// The document's schema as the thread's owner meets it.
     view: Option<Arc<View>>,
     dialect: Dialect,
@@ -99,6 +102,18 @@ impl Follow {
         follow
     }
 
+    /// A run as whoever has another agent's state before them sees it: with that state, and not with the run's own.
+    pub(super) fn beside(self, document: Arc<DocumentHandle>) -> Self {
+        Self {
+            new_versions: document.deltas().subscribe(),
+            view: document.view(&self.thread.names()),
+            document,
+            is_elsewhere: true,
+            predictions: None,
+            ..self
+        }
+    }
+
     pub(super) fn new(
         services: &Services,
         thread: &ThreadRef,
@@ -115,6 +130,7 @@ impl Follow {
             tail: Arc::clone(tail),
             view: document.view(&thread.names()),
             document,
+            is_elsewhere: false,
             dialect,
             encoding: Encoding::Sse,
             opening,
@@ -301,12 +317,13 @@ impl Follow {
                 }
             }
             let shown = state.expect("the line above set it");
-            if is_predicted && (chunk.state_version > shown || chunk.terminal) {
+            let wanted = if self.is_elsewhere { shown } else { chunk.state_version };
+            if is_predicted && (wanted > shown || chunk.terminal) {
                 self.withdraw(&mut out);
                 is_predicted = false;
             }
-            if chunk.state_version > shown {
-                state = Some(self.catch_up(shown, chunk.state_version, &mut out).await?);
+            if wanted > shown {
+                state = Some(self.catch_up(shown, wanted, &mut out).await?);
             }
             chunk.write(&mut out, reader, position, to);
             position = to;

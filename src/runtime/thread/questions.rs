@@ -26,8 +26,11 @@ pub(super) fn refusal(waiting: &[Question], resume: &[ResumeEntry]) -> Option<Ag
         return None;
     }
     let refused = |message: String| Some(AgentError::new("invalid_resume", message));
-    for answer in resume {
+    for (place, answer) in resume.iter().enumerate() {
         let id = &answer.interrupt_id;
+        if resume[..place].iter().any(|earlier| earlier.interrupt_id == *id) {
+            return refused(format!("interrupt `{id}` is answered twice: say once what it comes to"));
+        }
         let Some(question) = waiting.iter().find(|question| question.id == *id) else {
             return refused(format!("the thread does not wait for an answer to interrupt `{id}`"));
         };

@@ -28,6 +28,9 @@ pub(crate) struct RunStart {
     pub(crate) run_id: String,
     /// As the client posted it; may repeat within a thread.
     pub(crate) client_run_id: String,
+    /// As clients posted the runs that became part of it before it began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) joined: Vec<String>,
     pub(crate) agent: String,
     /// The lease of the process that hosts it; 0 is nobody's.
     #[serde(default)]
@@ -145,6 +148,11 @@ impl Clone for Written {
 }
 
 impl RunStart {
+    /// Whether a client knows it by this id.
+    pub(crate) fn is_posted_as(&self, id: &str) -> bool {
+        self.run_id == id || self.client_run_id == id || self.joined.iter().any(|joined| joined == id)
+    }
+
     /// As JSON. Of one that is shared, and so stays as it is.
     pub(super) fn text(self: &Arc<Self>) -> Bytes {
         self.written.start.get_or_init(|| json_text::encode(self).into()).clone()

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::agui::{Dialect, Event, Message, sse};
+use crate::agui::{Dialect, Encoding, Event, Message, sse};
 use crate::store::{Seq, Store};
 
 use super::super::document::{DocumentHandle, DocumentRef};
 use super::super::{Connect, ReadError, ReplayFrom, Services};
+use super::Listening;
 use super::ThreadRef;
-use super::actor::{RunNote, Thread};
+use super::actor::Thread;
 use super::follow::Follow;
 use super::load::PAGE;
 use super::record::{RecordError, RunRecord};
@@ -64,16 +65,14 @@ enum Resume {
 impl Thread {
     /// Plans a replay. What the plan names is immutable or followed live, so that it can be read at leisure.
     pub(super) async fn replay(&mut self, request: Connect) -> Result<Replay, ReadError> {
-        let ran = |note: &RunNote| note.agent == request.agent.id();
-        let live_agent = self.live_start().is_some_and(|start| start.agent == request.agent.id());
-        if !live_agent && !self.runs.iter().any(ran) {
+        let Some(document) = self.document_of(request.agent.id()) else {
             let is_new = self.runs.is_empty() && self.live.is_none();
             return if is_new {
                 Replay::of_absent(&self.services, &self.name, &request).await
             } else {
                 Ok(self.empty_replay(request.dialect))
             };
-        }
+        };
         let resume = match &request.from {
             ReplayFrom::Beginning => Resume::FromStart,
             ReplayFrom::Event(id) => self.after_event(id).await?,
@@ -81,31 +80,47 @@ impl Thread {
         };
         let mut replay = self.empty_replay(request.dialect);
         replay.end = self.runs.len();
-        replay.live =
-            self.live.as_ref().map(|live| Follow::late(&self.services, &self.name, &self.tail, live, request.dialect));
+        replay.live = self.live.as_ref().map(|live| {
+            let follow = Follow::late(&self.services, &self.name, &self.tail, live, request.dialect);
+            if live.start.document == document { follow } else { follow.beside(self.services.document(&document)) }
+        });
         match resume {
             Resume::FromStart => {}
             Resume::Anew => replay.preface.push_back(frame(&Event::messages_snapshot(Vec::new()))),
             Resume::FromRun(run) => replay.next = run,
             Resume::Inside { run, position } => {
                 replay.next = run + 1;
-                replay.rest = Some(self.rest_of(run, position, request.dialect));
+                let rest = self.rest_of(run, position, request.dialect);
+                let is_its_own = self.runs[run].document == document;
+                replay.rest = Some(if is_its_own { rest } else { rest.beside(self.services.document(&document)) });
             }
             Resume::Live { position } => {
                 replay.next = replay.end;
                 replay.live = replay.live.take().map(|live| live.resuming(position, None));
             }
         }
-        replay.states = self.states_to_show(replay.next).await?;
+        replay.states = self.states_to_show(replay.next, Some(&document)).await?;
         Ok(replay)
+    }
+
+    /// What an agent worked on last in this thread; `None` for one that never ran here.
+    fn document_of(&self, agent: &str) -> Option<DocumentRef> {
+        let live = self.live_start().filter(|start| start.agent == agent).map(|start| &start.document);
+        let last = || self.runs.iter().rfind(|note| note.agent == agent).map(|note| &note.document);
+        live.or_else(last).cloned()
     }
 
     /// One run of this thread: what is stored of it or the live one, after a position where that can still be told. The run
     /// that began last under an id counts.
-    pub(super) async fn replay_run(&self, run_id: &str, after: Option<u64>) -> Result<Option<Replay>, ReadError> {
-        let mut replay = self.empty_replay(Dialect::V1);
+    pub(super) async fn replay_run(
+        &self,
+        run_id: &str,
+        after: Option<u64>,
+        Listening { dialect, encoding }: Listening,
+    ) -> Result<Option<Replay>, ReadError> {
+        let mut replay = self.empty_replay(dialect);
         if let Some(live) = self.live.as_ref().filter(|live| live.start.run_id == run_id) {
-            let follow = Follow::late(&self.services, &self.name, &self.tail, live, Dialect::V1);
+            let follow = Follow::late(&self.services, &self.name, &self.tail, live, dialect).encoded(encoding);
             let within = |after: &u64| (live.start.first_position..=self.position).contains(after);
             replay.live = Some(match after.filter(within) {
                 Some(position) => follow.resuming(position, None),
@@ -115,12 +130,15 @@ impl Thread {
         }
         let Some(run) = self.runs.iter().rposition(|note| note.run_id == run_id) else { return Ok(None) };
         let note = &self.runs[run];
-        match after {
+        // What is stored of a run is SSE; its entries can be told in any encoding.
+        let is_raw = after.is_none() && encoding != Encoding::Sse;
+        match after.or(is_raw.then(|| note.first_position - 1)) {
             Some(position) if position == note.last_position => {}
             Some(position)
-                if (note.first_position..note.last_position).contains(&position) && self.keeps(position).await? =>
+                if (note.first_position - 1..note.last_position).contains(&position)
+                    && self.keeps(position).await? =>
             {
-                replay.rest = Some(self.rest_of(run, position, Dialect::V1));
+                replay.rest = Some(self.rest_of(run, position, dialect).encoded(encoding));
             }
             Some(_) | None => {
                 (replay.next, replay.end, replay.skip[run]) = (run, run + 1, false);
@@ -137,7 +155,7 @@ impl Thread {
     pub(super) async fn replay_finished(&self) -> Result<Replay, ReadError> {
         let mut replay = self.empty_replay(Dialect::V1);
         replay.end = self.runs.len();
-        replay.states = self.states_to_show(0).await?;
+        replay.states = self.states_to_show(0, None).await?;
         Ok(replay)
     }
 
@@ -215,16 +233,25 @@ impl Thread {
             .then_some(position)
     }
 
-    /// For the last finished run the head, for those before it the versions they ended with, where they can be read.
-    async fn states_to_show(&self, from: usize) -> Result<HashMap<usize, Bytes>, ReadError> {
+    /// For the last finished run the head, for those before it the versions they ended with, where they can be read. Of one
+    /// document only, where that is what the reader has before them: the last run then shows its head whatever it worked on.
+    async fn states_to_show(
+        &self,
+        from: usize,
+        only: Option<&DocumentRef>,
+    ) -> Result<HashMap<usize, Bytes>, ReadError> {
         let shown: Vec<usize> =
             (from..self.runs.len()).rev().filter(|&run| !self.runs[run].superseded).take(RUNS_WITH_STATE).collect();
         let mut by_document: HashMap<&DocumentRef, Vec<(usize, u64)>> = HashMap::new();
         for (nth, &run) in shown.iter().enumerate() {
             let note = &self.runs[run];
-            let is_last = nth == 0 && self.live.is_none();
-            let version = if is_last { u64::MAX } else { note.state_end };
-            by_document.entry(&note.document).or_default().push((run, version));
+            let document = only.unwrap_or(&note.document);
+            let is_its_own = note.document == *document;
+            match nth == 0 && self.live.is_none() {
+                true => by_document.entry(document).or_default().push((run, u64::MAX)),
+                false if is_its_own => by_document.entry(document).or_default().push((run, note.state_end)),
+                false => {}
+            }
         }
         let mut states = HashMap::with_capacity(shown.len());
         for (document, wanted) in by_document {

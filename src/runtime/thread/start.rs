@@ -100,6 +100,7 @@ impl Thread {
         let start = Arc::new(RunStart {
             run_id: from_queue.as_ref().map_or_else(new_run_id, |queued| queued.life.told.run_id.clone()),
             client_run_id: input.run_id.clone(),
+            joined: from_queue.as_ref().map(|queued| queued.ticket.joined.clone()).unwrap_or_default(),
             agent: agent.id().to_owned(),
             fence: self.services.leased.fence().0,
             definition: agent.hash().to_owned(),
