@@ -99,7 +99,7 @@ impl Services {
             self.threads.forget(&thread);
             // Loading a thread takes up its cut-off run.
             let taken_up = match ThreadHandle::open(self, &thread) {
-                Ok(live) => live.view().await.map(drop),
+                Ok(live) => live.view(None).await.map(drop),
                 Err(no_room) => Err(no_room.into()),
             };
             if let Err(error) = taken_up {

@@ -38,6 +38,7 @@ use crate::access::Principal;
 use crate::agui::{Dialect, Encoding, Message};
 use crate::store::{Kind, Owner, Scope, StreamKey, Tenant};
 
+use super::document::DocumentRef;
 use super::keeping::{Amendment, KeepingError};
 use super::registry::{NoRoom, Registry};
 use super::runs::Starting;
@@ -120,13 +121,12 @@ pub(crate) struct Listening {
     pub(crate) encoding: Encoding,
 }
 
-/// What a thread's messages and last agent are.
+/// What a thread's messages and state are.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadView {
     pub(crate) messages: Vec<Arc<Message>>,
-    pub(crate) last_agent: Option<String>,
-    /// The agent and the document of the last run.
-    pub(crate) last_document: Option<(String, String)>,
+    /// What the agent that is asked about, or the last one, worked on last.
+    pub(crate) document: Option<DocumentRef>,
 }
 
 /// The closed set of things a thread's task answers.
@@ -157,6 +157,7 @@ enum Command {
         reply: oneshot::Sender<Result<StopOutcome, ReadError>>,
     },
     View {
+        agent: Option<String>,
         reply: oneshot::Sender<Result<ThreadView, ReadError>>,
     },
     Amend {
@@ -235,8 +236,9 @@ impl ThreadHandle {
         self.ask(|reply| Command::Stop { run_id, ending, reply }).await
     }
 
-    pub(crate) async fn view(&self) -> Result<ThreadView, ReadError> {
-        self.ask(|reply| Command::View { reply }).await
+    /// With what an agent, by default the last one, worked on.
+    pub(crate) async fn view(&self, agent: Option<String>) -> Result<ThreadView, ReadError> {
+        self.ask(|reply| Command::View { agent, reply }).await
     }
 
     pub(crate) async fn amend(&self, amendment: Amendment) -> Result<ThreadItem, KeepingError> {

@@ -9,7 +9,7 @@ use crate::access::Principal;
 use crate::agui::Message;
 use crate::store::{Kind, Owner, Scope, Tenant};
 
-use super::thread::{Summary, ThreadHandle, ThreadView};
+use super::thread::{Summary, ThreadHandle};
 use super::types::Names;
 use super::{ReadError, Runtime, thread_ref};
 
@@ -94,10 +94,11 @@ impl Runtime {
     /// The transcript of a thread; empty when there is no such thread.
     pub async fn messages(&self, principal: &Principal, thread_id: &str) -> Result<Vec<Arc<Message>>, ReadError> {
         let Some(thread) = self.existing(principal, thread_id).await? else { return Ok(Vec::new()) };
-        Ok(thread.view().await?.messages)
+        Ok(thread.view(None).await?.messages)
     }
 
-    /// The state that an agent, by default the last one that ran, has on a thread; `None` where there is none.
+    /// The state that an agent, by default the last one that ran, has on a thread, as streams show it; `None` of one that
+    /// never ran there and has none.
     pub async fn thread_state(
         &self,
         principal: &Principal,
@@ -106,13 +107,16 @@ impl Runtime {
     ) -> Result<Option<Value>, ReadError> {
         let name = thread_ref(principal, thread_id).ok_or(ReadError::InvalidThreadId)?;
         let Some(thread) = self.existing(principal, thread_id).await? else { return Ok(None) };
-        let ThreadView { last_agent, last_document, .. } = thread.view().await?;
-        let agent = agent.map(str::to_owned).or(last_agent).and_then(|agent| self.agents.find(&agent));
-        let Some(agent) = agent else { return Ok(None) };
-        let fired = last_document.filter(|(of, _)| of == agent.id()).map(|(_, document)| document);
-        let document = self.services.document(&agent.document(&name, fired.as_deref()));
+        let asked = agent.and_then(|agent| self.agents.find(agent));
+        if agent.is_some() && asked.is_none() {
+            return Ok(None);
+        }
+        let view = thread.view(asked.as_ref().map(|agent| agent.id().to_owned())).await?;
+        let has_run = view.document.is_some();
+        let document = view.document.or_else(|| asked.map(|agent| agent.document(&name, None)));
+        let Some(document) = document.map(|document| self.services.document(&document)) else { return Ok(None) };
         let state = document.body(document.view(&Names::of(principal))).await?;
-        Ok((state.version > 0).then_some(state.value))
+        Ok((has_run || state.version > 0).then_some(state.value))
     }
 
     /// The events of a thread's finished runs, compacted.

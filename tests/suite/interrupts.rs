@@ -124,3 +124,14 @@ async fn an_agent_that_may_not_ask_people_fails_when_it_does_and_leaves_no_quest
     let resumed = server.run_to_end("remote", &input).await;
     assert_eq!(resumed.last().expect("a terminal")["code"], "invalid_resume", "nobody asked");
 }
+
+#[tokio::test]
+async fn a_run_that_its_upstream_says_was_cancelled_is_recorded_so() {
+    let cancelled = FINISHED.replace('}', r#","outcome":{"type":"cancelled"}}"#);
+    let upstream = Upstream::start(events(&[STARTED, &cancelled])).await;
+    let agent = format!("agent: {{ kind: remote, url: \"{}\" }}", upstream.url);
+    let home = Home::with_agents(&[("remote.yaml", &agent)]);
+    let server = home.serve_in_memory();
+    let run_id = server.submit("remote", &json!({ "prompt": "go" })).await;
+    assert_eq!(server.until_over(&run_id).await["status"], "cancelled");
+}

@@ -35,6 +35,21 @@ async fn who_connects_as_an_agent_sees_the_whole_thread_with_the_state_of_that_a
 }
 
 #[tokio::test]
+async fn a_threads_state_is_that_of_the_agent_that_is_asked_about_and_an_empty_one_where_nothing_was_written() {
+    let home = Home::with_agents(&[DEMO, BOARD]);
+    let server = home.serve_in_memory();
+    server.run_to_end("demo", &say("t", "u1", "hello")).await;
+    assert_eq!(server.get("/threads/t/state").await["state"], json!({}), "as the stream said");
+    both_ran(&server).await;
+    for (query, expected) in [("", board()), ("?agentId=demo", json!({ "count": 1 })), ("?agentId=board", board())] {
+        assert_eq!(server.get(&format!("/threads/t/state{query}")).await["state"], expected, "{query}");
+    }
+    for path in ["/threads/t/state?agentId=nobody", "/threads/unknown/state"] {
+        assert_eq!(server.get(path).await["state"], json!(null), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_client_brings_back_of_a_thread_changes_no_other_agents_state() {
     let home = Home::with_agents(&[DEMO, BOARD]);
     let server = home.serve_in_memory();

@@ -197,7 +197,7 @@ async fn refuse_all(
             }
             Command::Run { reply, .. } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
             Command::Stop { reply, .. } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
-            Command::View { reply } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
+            Command::View { reply, .. } => drop(reply.send(Err(ReadError::Unavailable { reason }))),
             Command::Amend { reply, .. } => drop(reply.send(Err(KeepingError::Unavailable { reason }))),
             Command::Delete { reply, .. } => drop(reply.send(Err(KeepingError::Unavailable { reason }))),
             Command::ShutDown { done } => drop(done.send(())),
@@ -329,12 +329,10 @@ impl Thread {
                 let _ = reply.send(answer.map_err(|broken| ReadError::Unavailable { reason: broken.reason.clone() }));
                 ended
             }
-            Command::View { reply } => {
+            Command::View { agent, reply } => {
                 let messages = self.transcript.messages().cloned().collect();
-                let live = self.live.as_ref().map(|live| (&live.start.agent, &live.start.document));
-                let last = live.or_else(|| self.runs.last().map(|note| (&note.agent, &note.document)));
-                let last_document = last.map(|(agent, document)| (agent.clone(), document.name.to_string()));
-                let _ = reply.send(Ok(ThreadView { messages, last_agent: self.summary.agent.clone(), last_document }));
+                let document = agent.as_ref().or(self.summary.agent.as_ref()).and_then(|agent| self.document_of(agent));
+                let _ = reply.send(Ok(ThreadView { messages, document }));
                 Ok(())
             }
             Command::Amend { amendment, reply } => {

@@ -245,10 +245,14 @@ impl Story {
     pub(super) fn end(&mut self, ending: Ending, out: &mut Vec<Event>) -> Result<RunStatus, SequenceError> {
         match ending {
             Ending::Returned(RunOutcome { outcome, result, usage }) => {
-                let interrupted = matches!(outcome, Some(Outcome::Interrupt(_)));
+                let status = match outcome {
+                    Some(Outcome::Interrupt(_)) => RunStatus::Waiting,
+                    Some(Outcome::Cancelled(_)) => RunStatus::Cancelled,
+                    Some(Outcome::Success(_)) | None => RunStatus::Succeeded,
+                };
                 let outcome = outcome.or_else(|| self.pending_calls());
                 self.admission.admit(finished(outcome, result, usage), out)?;
-                Ok(if interrupted { RunStatus::Waiting } else { RunStatus::Succeeded })
+                Ok(status)
             }
             Ending::Failed(error) => {
                 self.close(&Closing::Failed { reason: error.code.clone(), message: error.message.clone() }, out);
@@ -266,7 +270,8 @@ impl Story {
             }
             Ending::Interrupted => {
                 self.close(&Closing::Interrupted, out);
-                let message = "the run was interrupted because the server stopped; send the message again to retry";
+                let message =
+                    "the run was interrupted because the server or its store failed; send the message again to retry";
                 self.admission.admit(Event::run_error(message, "interrupted"), out)?;
                 Ok(RunStatus::Failed)
             }

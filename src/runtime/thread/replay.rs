@@ -104,7 +104,7 @@ impl Thread {
     }
 
     /// What an agent worked on last in this thread; `None` for one that never ran here.
-    fn document_of(&self, agent: &str) -> Option<DocumentRef> {
+    pub(super) fn document_of(&self, agent: &str) -> Option<DocumentRef> {
         let live = self.live_start().filter(|start| start.agent == agent).map(|start| &start.document);
         let last = || self.runs.iter().rfind(|note| note.agent == agent).map(|note| &note.document);
         live.or_else(last).cloned()
