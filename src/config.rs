@@ -124,6 +124,10 @@ pub enum ConfigError {
     #[error("base path `{given}` must begin with `/` and hold only letters, digits, `-`, `_`, `.`, `~` and `/`")]
     BasePath { given: String },
     #[error(
+        "base path `{given}` is taken: /v1, /hooks, /healthz, /readyz and /openapi.json, and what is below them, are the server's own; choose another one, such as /api/copilotkit"
+    )]
+    BasePathTaken { given: String },
+    #[error(
         "CORS origin `{given}` is not an origin such as https://app.example.com (scheme, host and port, nothing after them)"
     )]
     Origin { given: String },
@@ -227,10 +231,16 @@ fn loopback(given: &str) -> Result<SocketAddr, ConfigError> {
     if address.ip().is_loopback() { Ok(address) } else { Err(ConfigError::NotLoopback { given: address }) }
 }
 
+/// First segments of paths that mean something whatever the base path is.
+const TAKEN: [&str; 5] = ["v1", "hooks", "healthz", "readyz", "openapi.json"];
+
 fn base_path(given: &str) -> Result<String, ConfigError> {
     let legal = |c: char| c.is_ascii_alphanumeric() || "-_.~/".contains(c);
     if !given.starts_with('/') || !given.chars().all(legal) || given.contains("//") {
         return Err(ConfigError::BasePath { given: given.to_owned() });
+    }
+    if given.split('/').nth(1).is_some_and(|first| TAKEN.contains(&first)) {
+        return Err(ConfigError::BasePathTaken { given: given.to_owned() });
     }
     Ok(given.trim_end_matches('/').to_owned())
 }
