@@ -214,6 +214,9 @@ impl Runtime {
     /// Runs an agent without a thread: nothing is stored, no state is written, and dropping the stream stops it.
     pub fn suggest(&self, request: StartRun) -> Result<FrameStream, StartError> {
         self.refuse_when_stopping()?;
+        if self.is_paused(&request.principal, request.agent.id()) {
+            return Err(StartError::Paused { agent: request.agent.id().to_owned() });
+        }
         let suggestion = Suggestion::start(request, &self.suggestions, self.stopping());
         Ok(FrameStream::suggestion(suggestion))
     }

@@ -376,9 +376,14 @@ async fn a_paused_agent_keeps_what_waits_and_takes_nothing_new_until_it_is_resum
     let paused = server.post_v1("/agents/demo/pause", &json!({}), &[]).await;
     assert_eq!((paused.status, &paused.body["status"]), (200, &json!("paused")));
     assert_eq!(server.try_submit("demo", &json!({ "prompt": "x" })).await.refusal(), (409, "agent_paused"));
-    let refused = server.post("/agent/demo/run", &say("p", "u1", "hello")).await;
-    assert_eq!(refused.status(), 409);
-    assert_eq!(refused.json::<Value>().await.unwrap()["code"], "agent_paused");
+    for call in ["run", "suggest"] {
+        let refused = server.post(&format!("/agent/demo/{call}"), &say("p", "u1", "hello")).await;
+        assert_eq!(refused.status(), 409, "{call}");
+        assert_eq!(refused.json::<Value>().await.unwrap()["code"], "agent_paused", "{call}");
+    }
+    let mut suggestion = say("p", "u1", "hello");
+    suggestion["tools"] = json!([{"name": "copilotkitSuggest", "description": "", "parameters": {}}]);
+    assert_eq!(server.post("/agent/demo/run", &suggestion).await.status(), 409, "a suggestion by the route of runs");
     for run_id in &busy {
         server.post_v1(&format!("/runs/{run_id}/cancel"), &json!({}), &[]).await;
     }
