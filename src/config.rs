@@ -128,7 +128,7 @@ pub enum ConfigError {
     )]
     BasePathTaken { given: String },
     #[error(
-        "CORS origin `{given}` is not an origin such as https://app.example.com (scheme, host and port, nothing after them)"
+        "CORS origin `{given}` is not an origin such as https://app.example.com (scheme, host and port, nothing after them, no pattern)"
     )]
     Origin { given: String },
     #[error("the number of connections must be at least 1")]
@@ -269,14 +269,17 @@ impl CorsOrigins {
     }
 }
 
+/// As browsers send it: lower-case, without a default port, names of other alphabets encoded.
 fn origin(given: &str) -> Result<String, ConfigError> {
     let refused = || ConfigError::Origin { given: given.to_owned() };
     let url = reqwest::Url::parse(given).map_err(|_| refused())?;
-    let bare = url.host_str().is_some() && url.path() == "/" && url.query().is_none() && url.username().is_empty();
-    if !bare || !matches!(url.scheme(), "http" | "https") || given.ends_with('/') {
+    let is_one_host = url.host_str().is_some_and(|host| !host.contains('*'));
+    let ends_there = url.path() == "/" && !given.ends_with(['/', '\\']) && url.query().or(url.fragment()).is_none();
+    let names_nobody = url.username().is_empty() && url.password().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !is_one_host || !ends_there || !names_nobody {
         return Err(refused());
     }
-    Ok(given.to_ascii_lowercase())
+    Ok(url.origin().ascii_serialization())
 }
 
 /// Whether `host[:port]` names this machine: `localhost`, a 127.x address or `[::1]`.
@@ -335,6 +338,33 @@ mod tests {
             CorsOrigins::Loopback.allows("http://localhost:5173") && CorsOrigins::Loopback.allows("http://[::1]:1")
         );
         assert!(!CorsOrigins::Loopback.allows("null") && !CorsOrigins::Loopback.allows("http://localhost.evil"));
+    }
+
+    #[test]
+    fn an_origin_is_kept_as_browsers_send_it_and_one_that_none_sends_is_refused() {
+        for (given, sent) in [
+            ("https://app.example.com:443", "https://app.example.com"),
+            ("HTTP://App.Example.com:80", "http://app.example.com"),
+            ("http://app.example.com:443", "http://app.example.com:443"),
+            ("https://bücher.example", "https://xn--bcher-kva.example"),
+            ("http://[0:0:0:0:0:0:0:1]:3000", "http://[::1]:3000"),
+        ] {
+            let list = CorsOrigins::parse(given).expect("an origin");
+            assert_eq!(list, CorsOrigins::List(vec![sent.to_owned()]), "{given}");
+        }
+        for given in [
+            "https://*.example.com",
+            "https://*",
+            "http://localhost:*",
+            "https://app.example.com/",
+            "https://app.example.com#top",
+            "https://app.example.com?",
+            "https://:secret@app.example.com",
+            "null",
+            "*, https://app.example.com",
+        ] {
+            assert!(CorsOrigins::parse(given).is_err(), "{given}");
+        }
     }
 
     #[test]

@@ -35,6 +35,12 @@ fn whatever_cannot_be_used_is_said_in_one_line_with_exit_code_2() {
         (&["serve", "--base-path", "/hooks"], &[], "base path `/hooks` is taken"),
         (&["serve", "--base-path", "/healthz"], &[], "base path `/healthz` is taken"),
         (&["serve", "--base-path", "/openapi.json"], &[], "base path `/openapi.json` is taken"),
+        (
+            &["serve", "--cors-origins", "https://*.example.com"],
+            &[],
+            "CORS origin `https://*.example.com` is not an origin such as https://app.example.com (scheme, host and port, \
+             nothing after them, no pattern)",
+        ),
         (&["serve", "--store", "redis://x"], &[], "expected memory:, sqlite:PATH or sqlite://PATH"),
         (&["serve", "--config", "absent.toml"], &[], "absent.toml: No such file"),
         (&["serve"], &[("COAGENT_LISTEN", "nowhere")], "listen address `nowhere`"),
