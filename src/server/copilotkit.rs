@@ -13,6 +13,7 @@ mod stop;
 mod threads;
 mod transcribe;
 
+use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, any, get, post};
 use bytes::Bytes;
 use tower::ServiceExt;
 
@@ -86,12 +87,12 @@ pub(super) fn routes(base: &str, feeds_inspectors: bool, runtime: Arc<Runtime>) 
 /// What a single-route client reaches through `resource/request`. Memories are not among them: they are not served.
 fn resources(base: &str) -> Router<Arc<Mount>> {
     let at = |path| format!("{base}{path}");
-    let changed = patch(keeping::amend).delete(keeping::delete);
+    let changed = any(refused("PATCH, DELETE")).patch(keeping::amend).delete(keeping::delete);
     Router::new()
         .route(&at("/threads"), only_get(get(threads::list)))
         .route(&at("/threads/clear"), only_post(post(keeping::clear)))
         .route(&at("/threads/subscribe"), only_post(post(platform::subscribe)))
-        .route(&at("/threads/{thread}"), changed.fallback(refused("PATCH, DELETE")))
+        .route(&at("/threads/{thread}"), changed)
         .route(&at("/threads/{thread}/archive"), only_post(post(keeping::archive)))
         .route(&at("/threads/{thread}/messages"), only_get(get(threads::messages)))
         .route(&at("/threads/{thread}/events"), only_get(get(threads::events)))
@@ -100,15 +101,19 @@ fn resources(base: &str) -> Router<Arc<Mount>> {
 }
 
 fn only_get(route: MethodRouter<Arc<Mount>>) -> MethodRouter<Arc<Mount>> {
-    route.head(refused("GET")).fallback(refused("GET"))
+    any(refused("GET")).merge(route.head(refused("GET")))
 }
 
 fn only_post(route: MethodRouter<Arc<Mount>>) -> MethodRouter<Arc<Mount>> {
-    route.fallback(refused("POST"))
+    any(refused("POST")).merge(route)
 }
 
-fn refused(allow: &'static str) -> impl Fn() -> Ready<Problem> + Clone + Send + Sync + 'static {
-    move || ready(Problem::method_not_allowed(allow))
+/// Answers other methods, where the path names something. Begun with `any`, because axum names methods in whatever a
+/// fallback answers.
+fn refused(
+    allow: &'static str,
+) -> impl Fn(Named<HashMap<String, String>>) -> Ready<Problem> + Clone + Send + Sync + 'static {
+    move |_| ready(Problem::method_not_allowed(allow))
 }
 
 async fn info(mount: Shared, headers: HeaderMap) -> Answer {
