@@ -39,13 +39,14 @@ pub use openapi::description;
 /// Every route of the server, on one page.
 pub fn routes(config: &Config, runtime: &Arc<Runtime>) -> Router {
     let origins = Arc::new(config.cors_origins.clone());
-    Router::new()
+    let routes = Router::new()
         .merge(pages::routes(&config.base_path, Arc::clone(runtime)))
         .merge(copilotkit::routes(&config.base_path, config.debug_events, Arc::clone(runtime)))
         .merge(hooks::routes(Arc::clone(runtime)))
         .nest("/v1", v1::routes(Arc::clone(runtime), &config.live))
-        .fallback(|| async { Problem::not_found() })
-        .layer(from_fn_with_state(origins, origin::guard))
+        .fallback(|| async { Problem::not_found() });
+    // Around the whole router: whatever a layer of its routes answers, the router would name a route's methods in it.
+    Router::new().fallback_service(routes).layer(from_fn_with_state(origins, origin::guard))
 }
 
 /// Serves connections within `bounds` until `stop` is cancelled and open ones have ended.

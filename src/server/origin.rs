@@ -35,8 +35,10 @@ async fn answer(origins: &CorsOrigins, request: Request, next: Next) -> Response
     if !names_this_machine(&request) {
         return if is_v1 { problem::foreign_host().into_response() } else { Problem::foreign_host().into_response() };
     }
+    let is_preflight = request.method() == Method::OPTIONS;
     let Some(origin) = request.headers().get(ORIGIN).cloned() else {
-        return next.run(request).await;
+        // Below /v1 it is nobody's preflight: a document says there what it takes.
+        return if is_preflight && !is_v1 { preflight(request.headers()) } else { next.run(request).await };
     };
     let is_allowed = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| origins.allows(origin));
     if !request.headers().get_all(ORIGIN).iter().all(is_allowed) {
@@ -46,8 +48,7 @@ async fn answer(origins: &CorsOrigins, request: Request, next: Next) -> Response
             Problem::foreign_origin().into_response()
         };
     }
-    let mut response =
-        if request.method() == Method::OPTIONS { preflight(request.headers()) } else { next.run(request).await };
+    let mut response = if is_preflight { preflight(request.headers()) } else { next.run(request).await };
     let headers = response.headers_mut();
     if *origins == CorsOrigins::Any {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

@@ -132,7 +132,7 @@ async fn every_route_names_the_methods_it_takes() {
         ("/threads/t", "PATCH, DELETE"),
     ] {
         for method in
-            [Method::HEAD, Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
+            [Method::HEAD, Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::TRACE]
         {
             if allow.split(", ").any(|allowed| allowed == method.as_str()) {
                 continue;
@@ -259,6 +259,42 @@ async fn a_preflight_names_the_headers_that_were_asked_for() {
     assert_eq!(response.headers()["access-control-allow-origin"], "http://localhost:5173");
     assert!(response.headers().contains_key("access-control-max-age"));
     assert!(response.headers()["vary"].to_str().unwrap().contains("Origin"));
+}
+
+#[tokio::test]
+async fn every_options_is_a_preflight_and_only_a_405_names_methods() {
+    let (_home, server) = demo();
+    let ask = |method: Method, path: &str, header: (&str, &str)| {
+        let request = server.http().request(method, format!("{}{path}", server.url)).header(header.0, header.1);
+        async move { request.send().await.expect("an answer") }
+    };
+    let (without, ours) = (("x-page", "none"), ("origin", "http://localhost:5173"));
+    let (foreign, elsewhere) = (("origin", "https://evil.example"), ("host", "evil.example"));
+    let base = "/api/copilotkit";
+    for path in ["/info", "/agent/demo/run", "/threads/t", "/nothing", "", "/agent/%zz/run"] {
+        for (header, status) in [(without, 204), (ours, 204), (foreign, 403), (elsewhere, 403)] {
+            let answer = ask(Method::OPTIONS, &format!("{base}{path}"), header).await;
+            assert_eq!(answer.status(), status, "{path} {header:?}");
+            assert!(!answer.headers().contains_key("allow"), "{path} {header:?}");
+            assert_eq!(answer.headers().contains_key("access-control-allow-methods"), status == 204, "{path}");
+        }
+    }
+    for (method, path, header, status) in [
+        (Method::OPTIONS, "/", without, 204),
+        (Method::OPTIONS, "/healthz", without, 204),
+        (Method::OPTIONS, "/hooks/demo/x", without, 204),
+        (Method::OPTIONS, "/v1/agents", ours, 204),
+        (Method::HEAD, "/api/copilotkit/info", foreign, 403),
+        (Method::POST, "/v1/agents", elsewhere, 403),
+        (Method::GET, "/api/copilotkit/agent/%zz/run", without, 404),
+        (Method::PUT, "/api/copilotkit/threads/%zz", without, 404),
+    ] {
+        let answer = ask(method.clone(), path, header).await;
+        assert_eq!(answer.status(), status, "{method} {path} {header:?}");
+        assert!(!answer.headers().contains_key("allow"), "{method} {path} {header:?}");
+    }
+    let of_a_document = ask(Method::OPTIONS, "/v1/state/shared/x", without).await;
+    assert!(of_a_document.headers().contains_key("accept-patch"), "a document tells what it takes");
 }
 
 #[tokio::test]
