@@ -32,19 +32,19 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::runtime::Runtime;
 
-use error::Problem;
 pub use listen::Bounds;
 pub use openapi::description;
 
 /// Every route of the server, on one page.
 pub fn routes(config: &Config, runtime: &Arc<Runtime>) -> Router {
     let origins = Arc::new(config.cors_origins.clone());
+    let base = config.base_path.clone();
     let routes = Router::new()
         .merge(pages::routes(&config.base_path, Arc::clone(runtime)))
         .merge(copilotkit::routes(&config.base_path, config.debug_events, Arc::clone(runtime)))
         .merge(hooks::routes(Arc::clone(runtime)))
         .nest("/v1", v1::routes(Arc::clone(runtime), &config.live))
-        .fallback(|| async { Problem::not_found() });
+        .fallback(move |request| copilotkit::unmatched(base, request));
     // Around the whole router: whatever a layer of its routes answers, the router would name a route's methods in it.
     Router::new().fallback_service(routes).layer(from_fn_with_state(origins, origin::guard))
 }

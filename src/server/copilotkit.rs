@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use bytes::Bytes;
@@ -82,6 +82,20 @@ pub(super) fn routes(base: &str, feeds_inspectors: bool, runtime: Arc<Runtime>) 
         base => routes.route(base, only_post(single.clone())).route(&at("/"), only_post(single)),
     };
     routes.with_state(mount)
+}
+
+/// Answers what has no route. An envelope below the mount is told where it belongs; a body that cannot be read is none.
+pub(super) async fn unmatched(base: String, request: Request) -> Problem {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    let is_below = path.strip_prefix(&base).is_some_and(|rest| rest.starts_with('/'));
+    if parts.method != Method::POST || !is_below {
+        return Problem::not_found();
+    }
+    let Ok(body) = extract::whole(body).await else { return Problem::not_found() };
+    let mount = if base.is_empty() { "/" } else { &base };
+    envelope::method(&body)
+        .map_or_else(Problem::not_found, |method| Problem::misdirected_envelope(&method, path, mount))
 }
 
 /// What a single-route client reaches through `resource/request`. Memories are not among them: they are not served.

@@ -90,6 +90,15 @@ impl Problem {
         Self::new(status, "invalid_request").with("message", message.into())
     }
 
+    /// An envelope of this method that was posted to a path without a route; CopilotKit's client shows the message.
+    pub(super) fn misdirected_envelope(method: &str, path: &str, mount: &str) -> Self {
+        let message = format!(
+            "Received a single-route request envelope (`{method}`) at {path}, which is no route. A single-route \
+             client's runtimeUrl is the base path itself: post it to {mount}"
+        );
+        Self::not_found().with("code", "single_route_envelope_against_multi_route_runtime").with("message", message)
+    }
+
     pub(super) fn foreign_origin() -> Self {
         Self::new(StatusCode::FORBIDDEN, "Origin not allowed").with("code", "origin_not_allowed").with(
             "message",

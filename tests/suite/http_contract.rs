@@ -222,6 +222,53 @@ async fn a_single_route_client_gets_the_same_as_a_rest_client() {
 }
 
 #[tokio::test]
+async fn an_envelope_that_misses_the_mount_is_told_where_to_go() {
+    let (home, server) = demo();
+    let code = "single_route_envelope_against_multi_route_runtime";
+    for (method, path) in [
+        ("info", "/foo"),
+        ("agent/run", "/agent/demo"),
+        ("agent/connect", "/a/b/c/d"),
+        ("agent/suggest", "/agent/demo/suggest/"),
+        ("agent/stop", "/runs"),
+        ("transcribe", "//"),
+        ("inspector/metadata", "/Info"),
+        ("inspector/learning", "/threads/t/nothing"),
+        ("resource/request", "/copilotkit"),
+    ] {
+        let envelope = json!({"method": method, "params": {}}).to_string();
+        let (status, body, _) = server.ask(Method::POST, path, &envelope).await;
+        assert_eq!((status, &body["error"], &body["code"]), (404, &json!("Not found"), &json!(code)), "{path}");
+        let says = body["message"].as_str().expect("a message");
+        let begins = format!("Received a single-route request envelope (`{method}`) at /api/copilotkit{path}");
+        assert!(says.starts_with(&begins) && says.ends_with("post it to /api/copilotkit"), "{says}");
+    }
+    for (method, path, body) in [
+        (Method::POST, "/foo", r#"{"method":"fly"}"#),
+        (Method::POST, "/foo", r#"{"method":1}"#),
+        (Method::POST, "/foo", "[]"),
+        (Method::POST, "/foo", "{"),
+        (Method::POST, "/foo", ""),
+        (Method::PUT, "/foo", r#"{"method":"info"}"#),
+        (Method::GET, "/foo", r#"{"method":"info"}"#),
+        (Method::POST, "-of-another/foo", r#"{"method":"info"}"#),
+    ] {
+        let (status, answer, headers) = server.ask(method.clone(), path, body).await;
+        assert_eq!((status, answer), (404, json!({"error": "Not found"})), "{method} {path} {body}");
+        assert!(!headers.contains_key("allow"), "{method} {path}");
+    }
+    let mut options = home.options();
+    options.store = "memory:".to_owned();
+    options.flags = ["--base-path", "/"].map(str::to_owned).to_vec();
+    let at_the_root = Server::start(options);
+    for (path, expected) in [("/foo", json!(code)), ("/v1/foo", json!("not_found"))] {
+        let request = at_the_root.http().post(format!("{}{path}", at_the_root.url)).json(&json!({"method": "info"}));
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer["code"], expected, "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn foreign_pages_and_names_are_refused_and_local_ones_are_not() {
     let (_home, server) = demo();
     for (header, value, status) in [

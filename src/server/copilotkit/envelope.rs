@@ -30,6 +30,37 @@ struct Params {
     http_method: serde_json::Value,
 }
 
+/// The methods of envelopes.
+#[derive(Debug, Clone, Copy)]
+enum Known {
+    Info,
+    Run,
+    Connect,
+    Suggest,
+    Stop,
+    Transcribe,
+    InspectorMetadata,
+    InspectorLearning,
+    Resource,
+}
+
+impl Known {
+    fn of(method: &str) -> Option<Self> {
+        Some(match method {
+            "info" => Self::Info,
+            "agent/run" => Self::Run,
+            "agent/connect" => Self::Connect,
+            "agent/suggest" => Self::Suggest,
+            "agent/stop" => Self::Stop,
+            "transcribe" => Self::Transcribe,
+            "inspector/metadata" => Self::InspectorMetadata,
+            "inspector/learning" => Self::InspectorLearning,
+            "resource/request" => Self::Resource,
+            _ => return None,
+        })
+    }
+}
+
 /// What an envelope stands for.
 #[derive(Debug)]
 pub(super) enum Enveloped {
@@ -59,24 +90,31 @@ pub(super) fn open(headers: &HeaderMap, bytes: &[u8]) -> Result<Enveloped, Probl
     let method: Option<String> = envelope.method.and_then(|method| serde_json::from_str(method.get()).ok());
     let method = method.filter(|method| !method.is_empty()).ok_or_else(|| refused("Missing method field"))?;
     let params: Params = envelope.params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
-    let call = match method.as_str() {
-        "info" => Call::Info,
-        "agent/run" => Call::Run { agent: params.agent()?, body: required(envelope.body)? },
-        "agent/connect" => Call::Connect { agent: params.agent()?, body: required(envelope.body)? },
-        "agent/suggest" => Call::Suggest { agent: params.agent()?, body: required(envelope.body)? },
-        "agent/stop" => {
+    let known = Known::of(&method).ok_or_else(|| refused(format!("Unsupported method '{method}'")))?;
+    let call = match known {
+        Known::Info => Call::Info,
+        Known::Run => Call::Run { agent: params.agent()?, body: required(envelope.body)? },
+        Known::Connect => Call::Connect { agent: params.agent()?, body: required(envelope.body)? },
+        Known::Suggest => Call::Suggest { agent: params.agent()?, body: required(envelope.body)? },
+        Known::Stop => {
             let (agent, thread) = (params.agent()?, params.thread()?);
             Call::Stop { agent, thread, body: body(envelope.body).unwrap_or_default() }
         }
-        "transcribe" => {
+        Known::Transcribe => {
             Call::Transcribe { content_type: "application/json".to_owned(), body: required(envelope.body)? }
         }
-        "inspector/metadata" => Call::InspectorMetadata,
-        "inspector/learning" => Call::InspectorLearning,
-        "resource/request" => return resource(&params, envelope.body).map(Enveloped::Resource),
-        other => return Err(refused(format!("Unsupported method '{other}'"))),
+        Known::InspectorMetadata => Call::InspectorMetadata,
+        Known::InspectorLearning => Call::InspectorLearning,
+        Known::Resource => return resource(&params, envelope.body).map(Enveloped::Resource),
     };
     Ok(Enveloped::Call(call))
+}
+
+/// The method of a body that is an envelope and names a known one.
+pub(super) fn method(bytes: &[u8]) -> Option<String> {
+    let envelope: Envelope<'_> = serde_json::from_slice(bytes).ok()?;
+    let method: String = serde_json::from_str(envelope.method?.get()).ok()?;
+    Known::of(&method).is_some().then_some(method)
 }
 
 fn resource(params: &Params, body_of: Option<&RawValue>) -> Result<Resource, Problem> {
