@@ -18,6 +18,7 @@ mod pages;
 mod runs;
 mod state;
 mod stream;
+mod unread;
 mod v1;
 mod ws;
 
@@ -25,7 +26,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +47,8 @@ pub fn routes(config: &Config, runtime: &Arc<Runtime>) -> Router {
         .nest("/v1", v1::routes(Arc::clone(runtime), &config.live))
         .fallback(move |request| copilotkit::unmatched(base, request));
     // Around the whole router: whatever a layer of its routes answers, the router would name a route's methods in it.
-    Router::new().fallback_service(routes).layer(from_fn_with_state(origins, origin::guard))
+    let guarded = Router::new().fallback_service(routes).layer(from_fn_with_state(origins, origin::guard));
+    guarded.layer(from_fn(unread::drain))
 }
 
 /// Serves connections within `bounds` until `stop` is cancelled and open ones have ended.

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::agents::DEMO;
-use crate::support::server::{Home, Server, say};
+use crate::support::server::{HalfSent, Home, Server, say};
 
 fn demo() -> (Home, Server) {
     let home = Home::with_agents(&[DEMO]);
@@ -129,6 +129,48 @@ async fn every_host_and_origin_that_a_request_names_must_be_one_of_ours() {
     ] {
         assert_eq!(status_of(&server, &head).await, status, "{head}");
     }
+}
+
+/// Sends all of a request before it reads, as many clients do; the status of the answer.
+async fn status_after_writing_all(server: &Server, head: &str, body: &[u8]) -> u16 {
+    let address = server.url.strip_prefix("http://").expect("a plain address");
+    let mut socket = TcpStream::connect(address).await.expect("a connection");
+    let head = format!("{head}\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
+    socket.write_all(head.as_bytes()).await.expect("the head is taken");
+    socket.write_all(body).await.unwrap_or_else(|error| panic!("{head}: the body is taken: {error}"));
+    let mut status = [0; 12];
+    socket.read_exact(&mut status).await.unwrap_or_else(|error| panic!("{head}: an answer: {error}"));
+    let status = std::str::from_utf8(&status).expect("text").rsplit(' ').next().map(str::parse);
+    status.and_then(Result::ok).expect("a status")
+}
+
+#[tokio::test]
+async fn a_client_that_is_still_writing_gets_its_refusal() {
+    let (_home, server) = demo();
+    let foreign = "origin: https://evil.example";
+    for (head, bytes, status) in [
+        ("POST /nope HTTP/1.1".to_owned(), 2 << 20, 404),
+        ("POST /nope HTTP/1.1".to_owned(), 4 << 20, 404),
+        ("POST /api/copilotkit/info HTTP/1.1".to_owned(), 4 << 20, 405),
+        ("GET /api/copilotkit/info HTTP/1.1".to_owned(), 4 << 20, 200),
+        ("POST /api/copilotkit/agent/nope/run HTTP/1.1".to_owned(), 4 << 20, 404),
+        (format!("POST /api/copilotkit/agent/demo/run HTTP/1.1\r\n{foreign}"), 4 << 20, 403),
+        ("POST /api/copilotkit/agent/demo/run HTTP/1.1".to_owned(), 36 << 20, 413),
+        ("POST /v1/agents/nope HTTP/1.1".to_owned(), 4 << 20, 404),
+        ("POST /v1/state:batch HTTP/1.1\r\ncontent-type: application/json".to_owned(), 4 << 20, 413),
+        ("PUT /v1/agents HTTP/1.1".to_owned(), 4 << 20, 405),
+    ] {
+        assert_eq!(status_after_writing_all(&server, &head, &vec![b'x'; bytes]).await, status, "{head} {bytes}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_to_be_asked_for_its_body_is_refused_without_it() {
+    let (_home, server) = demo();
+    let began = std::time::Instant::now();
+    let announced = HalfSent::announced(&server, "PUT", "/nope", &json!({"a": "b"})).await;
+    assert_eq!(announced.answer().await.0, 404);
+    assert!(began.elapsed() < std::time::Duration::from_secs(2), "nobody waits for what was not asked for");
 }
 
 /// The timers of this server's ends of connections, as Linux tells them: `02` is a probe that is due.
