@@ -257,11 +257,19 @@ impl Definition {
     }
 
     /// A problem with a variable of the instructions, at the first place that names it.
-    pub(super) fn instructions_problem(&self, variable: &[String], message: impl Into<String>) -> Problem {
+    pub(super) fn variable_problem(&self, variable: &[String], message: impl Into<String>) -> Problem {
+        let at = match &self.kind {
+            Kind::Llm(llm) => variables::place(&llm.instructions.text, variable),
+            Kind::Remote(_) | Kind::Native(_) => None,
+        };
+        self.instructions_problem(at, message)
+    }
+
+    /// A problem with the instructions, at this byte of them if it is known.
+    pub(super) fn instructions_problem(&self, at: Option<usize>, message: impl Into<String>) -> Problem {
         let problem = self.problem("instructions", message);
-        let Kind::Llm(llm) = &self.kind else { return problem };
-        let Some(at) = variables::place(&llm.instructions.text, variable) else { return problem };
-        let before = &llm.instructions.text[..at];
+        let (Kind::Llm(llm), Some(at)) = (&self.kind, at) else { return problem };
+        let Some(before) = llm.instructions.text.get(..at) else { return problem };
         let line = llm.instructions.first_line + u32::try_from(before.matches('\n').count()).unwrap_or(0);
         let in_body = self.source.extension().is_some_and(|extension| extension == "md");
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -385,8 +393,8 @@ impl Tree {
             Some("toml") => tree::Format::Toml,
             _ => return Err("write .json, .yaml or .toml".to_owned()),
         };
-        let text = source::read_text(path)?;
-        tree::Node::parse(&text, format, 1).map(|root| root.to_value()).map_err(|error| match error.at {
+        let parsed = source::read_text(path).and_then(|text| tree::Node::parse(&text, format, 1));
+        parsed.map(|root| root.to_value()).map_err(|error| match error.at {
             Some(at) => format!("line {}, column {}: {}", at.line, at.column, error.message),
             None => error.message,
         })

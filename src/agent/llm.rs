@@ -75,14 +75,8 @@ pub fn build(definition: &Definition, llm: &Llm, servers: &Servers) -> Result<Bo
     let output = llm.output.as_ref().map(output::Shape::new).transpose();
     let output = output.map_err(|message| problem("agent.output.schema", message))?;
     let instructions = &llm.instructions;
-    let prompt = Prompt::new(definition, &instructions.text, instructions.first_line).map_err(|(message, line)| {
-        let problem = problem("instructions", message);
-        // The template knows its lines, and nothing of columns of the file.
-        match line {
-            Some(line) => Box::new(Problem { line: Some(line), column: None, ..*problem }),
-            None => problem,
-        }
-    })?;
+    let prompt = Prompt::new(definition, &instructions.text, instructions.first_line)
+        .map_err(|(message, at)| Box::new(definition.instructions_problem(at, message)))?;
     let scope = Scope::of(&definition.state);
     let tools = Toolbox::new(definition, servers).map_err(|(path, message)| problem(&path, message))?;
     let predictions = Predictions::of(&definition.state.predict);

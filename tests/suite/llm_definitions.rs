@@ -150,13 +150,13 @@ fn what_cannot_be_asked_is_refused_by_name_and_place() {
 }
 
 #[test]
-fn a_broken_template_is_placed_on_its_line() {
+fn a_broken_template_is_placed_where_it_breaks() {
     let home = Home::with_agents(&[(
         "helper.md",
         "---\nagent: { kind: llm, model: scripted/echo }\n---\nFine.\n\nBad {% if %}.\n",
     )]);
     let problems = home.check();
-    assert!(problems.contains("helper.md:6:"), "{problems}");
+    assert!(problems.contains("helper.md:6:11: the instructions are no template"), "{problems}");
 }
 
 #[tokio::test]

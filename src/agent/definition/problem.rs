@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::tree::Position;
+use super::tree::{Position, Unreadable};
 
 /// One reason why a definition is not served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,15 @@ impl Problem {
         Self { agent: None, file: file.into(), line: None, column: None, path: None, message: message.into() }
     }
 
+    /// A file that cannot be read, or is not in its language.
+    pub(crate) fn unreadable(file: impl Into<PathBuf>, why: Unreadable) -> Self {
+        let problem = Self::of_file(file, why.message);
+        match why.at {
+            Some(at) => problem.at(at),
+            None => problem,
+        }
+    }
+
     /// The same problem, held against this agent.
     pub fn of_agent(self, id: &str) -> Self {
         Self { agent: Some(id.to_owned()), ..self }
@@ -36,17 +45,15 @@ impl Problem {
     pub(crate) fn at(self, at: Position) -> Self {
         Self { line: Some(at.line), column: Some(at.column), ..self }
     }
+
+    /// `file:line:column`. What is wrong as a whole is shown where it begins, so that there is one form to read.
+    pub fn place(&self) -> String {
+        format!("{}:{}:{}", self.file.display(), self.line.unwrap_or(1), self.column.unwrap_or(1))
+    }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, "{line}:")?;
-            if let Some(column) = self.column {
-                write!(f, "{column}:")?;
-            }
-        }
-        write!(f, " {}", self.message)
+        write!(f, "{}: {}", self.place(), self.message)
     }
 }

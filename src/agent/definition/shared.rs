@@ -50,15 +50,9 @@ impl SharedFile {
                 return Err(Unreadable { problems: vec![Problem::of_file(path, message)] });
             }
         };
-        let unreadable = |problem: Problem| Unreadable { problems: vec![problem] };
-        let text = read_text(&path).map_err(|message| unreadable(Problem::of_file(&path, message)))?;
-        let mut root = Node::parse(&text, format, 1).map_err(|error| {
-            let problem = Problem::of_file(&path, error.message);
-            unreadable(match error.at {
-                Some(at) => problem.at(at),
-                None => problem,
-            })
-        })?;
+        let unreadable = |why| Unreadable { problems: vec![Problem::unreadable(&path, why)] };
+        let text = read_text(&path).map_err(unreadable)?;
+        let mut root = Node::parse(&text, format, 1).map_err(unreadable)?;
         let from = Surroundings { variable, folder };
         let mut reader = Reader::new(&path, &from);
         for unresolved in placeholder::resolve_beside(&mut root, &from, is_secret) {

@@ -9,7 +9,7 @@ use super::placeholder::{self, Surroundings};
 use super::problem::Problem;
 use super::reader::Reader;
 use super::schema;
-use super::tree::{Format, Node, Position};
+use super::tree::{Format, Node, Position, Unreadable};
 use super::{Definition, Instructions, SchemaForm, StateSchema};
 
 /// The most bytes a definition may have.
@@ -28,8 +28,8 @@ pub(crate) struct Source {
 impl Source {
     /// Reads, resolves and checks the file. `variable` answers environment variables.
     pub(crate) fn read(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Definition, Vec<Problem>> {
-        let whole = |message: String| vec![Problem::of_file(&self.path, message).of_agent(&self.id)];
-        let text = read_text(&self.path).map_err(whole)?;
+        let unreadable = |why| vec![Problem::unreadable(&self.path, why).of_agent(&self.id)];
+        let text = read_text(&self.path).map_err(unreadable)?;
         let folder = self.path.parent().unwrap_or(Path::new("")).to_owned();
         self.check(&text, &Surroundings { variable, folder })
     }
@@ -74,23 +74,20 @@ impl Source {
 
     /// The fields of the file, and the text below them.
     pub(super) fn parse(&self, text: &str) -> Result<(Node, Option<Instructions>), Problem> {
-        let whole = |message: &str| Problem::of_file(&self.path, message).of_agent(&self.id);
+        let unreadable = |why| Problem::unreadable(&self.path, why).of_agent(&self.id);
         let mut body = None;
         let (fields, first_line, format) = match self.path.extension().and_then(|extension| extension.to_str()) {
             Some("md") => {
-                let (fields, instructions) = front_matter(text).map_err(whole)?;
+                let (fields, instructions) = front_matter(text).map_err(unreadable)?;
                 body = Some(instructions);
                 (fields, 2, Format::Yaml)
             }
             Some("yaml" | "yml") => (text, 1, Format::Yaml),
             Some("json") => (text, 1, Format::Json),
             Some("toml") => (text, 1, Format::Toml),
-            _ => return Err(whole("not a definition: write .md, .yaml, .yml, .json or .toml")),
+            _ => return Err(unreadable(Unreadable::whole("not a definition: write .md, .yaml, .yml, .json or .toml"))),
         };
-        let root = Node::parse(fields, format, first_line).map_err(|error| match error.at {
-            Some(at) => whole(&error.message).at(at),
-            None => whole(&error.message),
-        })?;
+        let root = Node::parse(fields, format, first_line).map_err(unreadable)?;
         Ok((root, body))
     }
 }
@@ -108,13 +105,18 @@ pub(super) fn hash(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(super) fn read_text(path: &Path) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-    if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_BYTES {
-        return Err("is larger than 1 MiB".to_owned());
+pub(super) fn read_text(path: &Path) -> Result<String, Unreadable> {
+    let unreadable = |error: std::io::Error| Unreadable::whole(format!("cannot be read: {error}"));
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if metadata.len() > MAX_BYTES {
+        return Err(Unreadable::whole("is larger than 1 MiB"));
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
-    let text = String::from_utf8(bytes).map_err(|error| format!("is not UTF-8: {}", error.utf8_error()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let (bad, before) = (error.utf8_error(), error.utf8_error().valid_up_to());
+        let at = Position::of_offset(&String::from_utf8_lossy(&error.as_bytes()[..before]), before);
+        Unreadable { at: Some(at), message: format!("is not UTF-8: {bad}") }
+    })?;
     Ok(match text.strip_prefix('\u{feff}') {
         Some(rest) => rest.to_owned(),
         None => text,
@@ -122,11 +124,13 @@ pub(super) fn read_text(path: &Path) -> Result<String, String> {
 }
 
 /// The YAML between the first line `---` and the next one, and the text below it.
-fn front_matter(text: &str) -> Result<(&str, Instructions), &'static str> {
+fn front_matter(text: &str) -> Result<(&str, Instructions), Unreadable> {
+    let first_line =
+        |message: &str| Unreadable { at: Some(Position { line: 1, column: 1 }), message: message.to_owned() };
     let mut lines = text.split_inclusive('\n');
     let first = lines.next().unwrap_or_default();
     if first.trim_end() != "---" {
-        return Err("has no front matter: its first line must be `---`, then YAML fields, then `---`");
+        return Err(first_line("has no front matter: its first line must be `---`, then YAML fields, then `---`"));
     }
     let mut end = first.len();
     for (line, number) in lines.zip(2..) {
@@ -136,5 +140,5 @@ fn front_matter(text: &str) -> Result<(&str, Instructions), &'static str> {
         }
         end += line.len();
     }
-    Err("the front matter is not closed: end it with a line `---`")
+    Err(first_line("the front matter is not closed: end it with a line `---`"))
 }

@@ -299,8 +299,8 @@ fn a_broken_file_is_told_with_its_line_and_column() {
     check("a.json", "{\"name\": 1,\n}", &["a.json:2:1: "]);
     check("a.json", "name: not json\n", &["a.json:1:2: expected"]);
     check("a.toml", "name = \"x\"\nagent = \n", &["a.toml:2:9: "]);
-    check("a.md", "# Planner\n", &["a.md: has no front matter"]);
-    check("a.md", "---\nname: x\n", &["a.md: the front matter is not closed"]);
+    check("a.md", "# Planner\n", &["a.md:1:1: has no front matter"]);
+    check("a.md", "---\nname: x\n", &["a.md:1:1: the front matter is not closed"]);
     check("a.md", "---\nname: x\nagent: [\n---\n", &["a.md:3:8: unclosed"]);
     check("a.yaml", "", &["a.yaml:1:1: `agent` is missing"]);
     check("a.yaml", "- x\n", &["a.yaml:1:1: the file must be a mapping, found a list"]);

@@ -20,7 +20,7 @@ pub(crate) struct Position {
 
 impl Position {
     /// The place of a byte offset. Offsets beyond the end mean the end.
-    fn of_offset(text: &str, offset: usize) -> Self {
+    pub(super) fn of_offset(text: &str, offset: usize) -> Self {
         let mut end = offset.min(text.len());
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -60,6 +60,13 @@ pub(crate) struct Key {
 pub(crate) struct Unreadable {
     pub(crate) at: Option<Position>,
     pub(crate) message: String,
+}
+
+impl Unreadable {
+    /// Whatever it is, it is of no place in particular.
+    pub(super) fn whole(message: impl Into<String>) -> Self {
+        Self { at: None, message: message.into() }
+    }
 }
 
 /// The language a file is written in.

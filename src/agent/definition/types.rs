@@ -55,7 +55,7 @@ impl TypeSource {
     }
 
     pub(crate) fn read(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<TypeSpec, Vec<Problem>> {
-        let text = read_text(&self.path).map_err(|message| vec![Problem::of_file(&self.path, message)])?;
+        let text = read_text(&self.path).map_err(|why| vec![Problem::unreadable(&self.path, why)])?;
         let folder = self.path.parent().unwrap_or(Path::new("")).to_owned();
         self.check(&text, &Surroundings { variable, folder })
     }
@@ -66,13 +66,7 @@ impl TypeSource {
             Some("toml") => Format::Toml,
             _ => Format::Yaml,
         };
-        let root = Node::parse(text, format, 1).map_err(|error| {
-            let problem = Problem::of_file(&self.path, error.message);
-            vec![match error.at {
-                Some(at) => problem.at(at),
-                None => problem,
-            }]
-        })?;
+        let root = Node::parse(text, format, 1).map_err(|why| vec![Problem::unreadable(&self.path, why)])?;
         let mut reader = Reader::new(&self.path, from);
         let spec = spec(&mut reader, &self.name, &self.path, root, from);
         match spec {

@@ -254,7 +254,7 @@ fn templates(definition: &Definition) -> Vec<Problem> {
             [root, ..] if ROOTS.contains(root) || is_built_in(root) => continue,
             _ => format!("unknown variable `{shown}`: instructions see {}", ROOTS.join(", ")),
         };
-        problems.push(definition.instructions_problem(&variable, refusal));
+        problems.push(definition.variable_problem(&variable, refusal));
     }
     problems
 }

@@ -77,13 +77,23 @@ fn two_files_for_one_agent_are_an_error_on_both() {
     check(
         &[("a.yaml", NATIVE), ("a/agent.yaml", NATIVE), ("b.yaml", NATIVE)],
         &["b"],
-        &["a/agent.yaml: agent `a` is defined twice", "a.yaml: agent `a` is defined twice"],
+        &["a/agent.yaml:1:1: agent `a` is defined twice", "a.yaml:1:1: agent `a` is defined twice"],
     );
     check(
         &[("a/agent.yaml", NATIVE), ("a/agent.toml", "")],
         &[],
-        &["a/agent.toml: agent `a` is defined twice", "a/agent.yaml: agent `a` is defined twice"],
+        &["a/agent.toml:1:1: agent `a` is defined twice", "a/agent.yaml:1:1: agent `a` is defined twice"],
     );
+}
+
+#[test]
+fn a_file_that_is_no_text_is_told_where_it_stops_being_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("a.yaml"), b"name: x\n# \xc3\xa9 \xff\n").expect("a file");
+    let loaded = Folder::load_with(dir.path(), &|_| None);
+    let printed: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(printed.len(), 1, "{printed:?}");
+    assert!(printed[0].contains("/a.yaml:2:5: is not UTF-8: invalid utf-8 sequence"), "{printed:?}");
 }
 
 #[test]
@@ -92,9 +102,9 @@ fn names_that_cannot_be_agents_are_told() {
         &[("Planner.yaml", NATIVE), ("a.b.yaml", NATIVE), ("empty/notes.txt", ""), ("good.yaml", NATIVE)],
         &["good"],
         &[
-            "Planner.yaml: `Planner` cannot be an agent's id",
-            "a.b.yaml: `a.b` cannot be an agent's id",
-            "empty: holds no agent.md",
+            "Planner.yaml:1:1: `Planner` cannot be an agent's id",
+            "a.b.yaml:1:1: `a.b` cannot be an agent's id",
+            "empty:1:1: holds no agent.md",
         ],
     );
 }

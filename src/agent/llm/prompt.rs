@@ -50,16 +50,20 @@ impl Object for Named {
 }
 
 impl Prompt {
-    /// The error is a sentence and, if known, its line in the file.
-    pub(super) fn new(definition: &Definition, template: &str, first_line: u32) -> Result<Self, (String, Option<u32>)> {
+    /// The error is a sentence and, if known, the byte of the template that it is about.
+    pub(super) fn new(
+        definition: &Definition,
+        template: &str,
+        first_line: u32,
+    ) -> Result<Self, (String, Option<usize>)> {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.set_fuel(Some(FUEL));
         let members = vec![("name", definition.name.clone()), ("description", definition.description.clone())];
         let agent = Named { id: definition.id.clone(), members };
         if let Err(error) = templates.add_template_owned(TEMPLATE, template.to_owned()) {
-            let line = line_in_file(&error, first_line);
-            return Err((format!("the instructions are no template: {}", reason(&error)), line));
+            let at = error.range().map(|range| range.start);
+            return Err((format!("the instructions are no template: {}", reason(&error)), at));
         }
         Ok(Self { templates, agent, first_line })
     }

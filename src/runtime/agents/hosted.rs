@@ -42,8 +42,9 @@ impl Hosted {
     pub(super) fn build(definition: Arc<Definition>, used: Arc<Used>, servers: &Servers) -> Result<Self, Problem> {
         let agent = match &definition.kind {
             Kind::Llm(model) => llm::build(&definition, model, servers).map_err(|problem| *problem)?,
-            Kind::Remote(remote) => remote::build(remote, &definition.state)
-                .map_err(|reason| Problem::of_file(&definition.source, reason).of_agent(&definition.id))?,
+            Kind::Remote(remote) => {
+                remote::build(remote, &definition.state).map_err(|reason| definition.problem("agent", reason))?
+            }
             Kind::Native(native) => native::build(&native.name, &native.config)
                 .map_err(|error| definition.config_problem(&error.path, &error.message))?,
         };
