@@ -108,6 +108,10 @@ pub(super) fn hash(text: &str) -> String {
 pub(super) fn read_text(path: &Path) -> Result<String, Unreadable> {
     let unreadable = |error: std::io::Error| Unreadable::whole(format!("cannot be read: {error}"));
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    // A pipe may have nobody at its other end, and a device no end at all.
+    if !metadata.is_file() {
+        return Err(Unreadable::whole("cannot be read: it is no regular file"));
+    }
     if metadata.len() > MAX_BYTES {
         return Err(Unreadable::whole("is larger than 1 MiB"));
     }

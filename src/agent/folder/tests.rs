@@ -97,6 +97,33 @@ fn a_file_that_is_no_text_is_told_where_it_stops_being_one() {
 }
 
 #[test]
+fn what_is_no_regular_file_is_told_and_not_waited_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for pipe in ["pipe.yaml", "_types/task.yaml", "_shared/models.yaml"] {
+        let path = dir.path().join(pipe);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+        assert!(made.success());
+    }
+    std::fs::create_dir(dir.path().join("linked")).expect("a folder");
+    std::fs::write(dir.path().join("_elsewhere"), NATIVE).expect("a file");
+    std::os::unix::fs::symlink("../_elsewhere", dir.path().join("linked/agent.yaml")).expect("a link");
+    std::os::unix::fs::symlink("pipe.yaml", dir.path().join("link.yaml")).expect("a link");
+    let (done, answer) = std::sync::mpsc::channel();
+    let folder = dir.path().to_owned();
+    std::thread::spawn(move || {
+        let _ = done.send(Folder::load_with(&folder, &|_| None));
+    });
+    let loaded = answer.recv_timeout(std::time::Duration::from_secs(20)).expect("nobody waits for a writer");
+    assert_eq!(loaded.definitions.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["linked"]);
+    let prefix = format!("{}/", dir.path().display());
+    let printed: Vec<String> = loaded.problems.iter().map(|problem| problem.to_string().replace(&prefix, "")).collect();
+    let refusal = |name: &str| format!("{name}:1:1: cannot be read: it is no regular file");
+    let expected = ["_shared/models.yaml", "_types/task.yaml", "link.yaml", "pipe.yaml"].map(refusal);
+    assert_eq!(printed, expected);
+}
+
+#[test]
 fn names_that_cannot_be_agents_are_told() {
     check(
         &[("Planner.yaml", NATIVE), ("a.b.yaml", NATIVE), ("empty/notes.txt", ""), ("good.yaml", NATIVE)],

@@ -70,7 +70,11 @@ fn read(name: &str, folder: &Path) -> Result<String, String> {
     }
     let file = folder.join(path);
     let unreadable = |error: std::io::Error| format!("the script `{}` cannot be read: {error}", file.display());
-    if std::fs::metadata(&file).map_err(unreadable)?.len() > SCRIPT_BYTES {
+    let metadata = std::fs::metadata(&file).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(format!("the script `{}` is no regular file", file.display()));
+    }
+    if metadata.len() > SCRIPT_BYTES {
         return Err(format!("the script `{}` is larger than {SCRIPT_BYTES} bytes", file.display()));
     }
     std::fs::read_to_string(&file).map_err(unreadable)
