@@ -393,6 +393,28 @@ fn triggers_name_agents_and_paths_that_exist() {
     );
 }
 
+#[test]
+fn triggers_watch_types_that_are_declared() {
+    let watching = |doc: &str| {
+        format!("agent: {{ kind: native, name: planner }}\ntriggers: [{{ type: state, doc: \"{doc}\" }}]\n")
+    };
+    for doc in ["task/*", "shared/board", "agent/a:*", "lifecycle/*", "note/*", "*/x", "no*/x"] {
+        let files = [("_types/note.yaml", "put: merge\n"), ("a.yaml", &watching(doc))];
+        assert_eq!(check(&files, &[]).1.last().map(String::as_str), Some("1 agents, no errors"), "{doc}");
+    }
+    let files =
+        [("_types/bad.yaml", "put: never\n"), ("a.yaml", &watching("nosuch/*")), ("b.yaml", &watching("bad/x"))];
+    let (code, said) = check(&files, &[]);
+    assert_eq!(code, 1);
+    assert_eq!(
+        said[1..],
+        [
+            "a.yaml:2:32: type `nosuch` is not declared: write _types/nosuch.yaml",
+            "b.yaml:2:32: type `bad` is declared, and its file cannot be used",
+        ]
+    );
+}
+
 #[tokio::test]
 async fn variables_and_files_stand_in_for_their_placeholders_where_agents_are_asked() {
     let upstream = Upstream::start(events(&FINISHED.lines().collect::<Vec<_>>())).await;

@@ -31,8 +31,7 @@ impl DocumentPlace {
 
     /// The type that all of these documents have, unless the pattern leaves it open.
     pub(in crate::agent) fn kind(&self) -> Option<&str> {
-        let (kind, _) = self.pattern.split_once('/')?;
-        (!kind.contains('*')).then_some(kind)
+        glob::kind(&self.pattern)
     }
 }
 

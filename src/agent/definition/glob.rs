@@ -12,6 +12,12 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     text.ends_with(last)
 }
 
+/// The type of all documents, `type/id`, that fit a pattern, unless it leaves the type open.
+pub(crate) fn kind(pattern: &str) -> Option<&str> {
+    let (kind, _) = pattern.split_once('/')?;
+    (!kind.contains('*')).then_some(kind)
+}
+
 /// Whether some text fits both patterns.
 pub(crate) fn overlap(one: &str, other: &str) -> bool {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());

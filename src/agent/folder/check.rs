@@ -129,10 +129,7 @@ fn documents(definition: &mut Definition, types: &Types) -> Vec<Problem> {
             let path = format!("documents.{field}[{index}]");
             match types.get(&kind) {
                 Some(spec) => place.schema.clone_from(&spec.schema),
-                None if types.is_broken(&kind) => {
-                    found.push((path, format!("type `{kind}` is declared, and its file cannot be used")));
-                }
-                None => found.push((path, format!("type `{kind}` is not declared: write _types/{kind}.yaml"))),
+                None => found.push((path, no_type(&kind, types))),
             }
             if field == "write" && kind == "lifecycle" {
                 let message = "`lifecycle` documents are written by the runtime only";
@@ -148,7 +145,15 @@ fn documents(definition: &mut Definition, types: &Types) -> Vec<Problem> {
     found.into_iter().map(|(path, message)| definition.problem(&path, message)).collect()
 }
 
-/// Holds the triggers of a definition against all others: agents they name, paths they watch.
+/// Why documents of a type can be neither read nor watched.
+fn no_type(kind: &str, types: &Types) -> String {
+    match types.is_broken(kind) {
+        true => format!("type `{kind}` is declared, and its file cannot be used"),
+        false => format!("type `{kind}` is not declared: write _types/{kind}.yaml"),
+    }
+}
+
+/// Holds the triggers of a definition against all others: agents they name, types and paths they watch.
 pub(super) fn triggers(definition: &Definition, all: &[Definition], known: &[&str], types: &Types) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (index, trigger) in definition.triggers.iter().enumerate() {
@@ -163,6 +168,11 @@ pub(super) fn triggers(definition: &Definition, all: &[Definition], known: &[&st
                         let message = format!("agent `{agent}` does not exist");
                         problems.push(definition.problem(&field(&format!("from[{place}]")), message));
                     }
+                }
+                if let Some(kind) = glob::kind(doc)
+                    && types.get(kind).is_none()
+                {
+                    problems.push(definition.problem(&field("doc"), no_type(kind, types)));
                 }
                 let schemas = watched_schemas(doc, all, types);
                 let mut missing = |name: &str, what: String| {
