@@ -415,6 +415,32 @@ fn triggers_watch_types_that_are_declared() {
     );
 }
 
+/// The files that a page shows whole: fenced blocks that say of themselves `# agents/<name>`.
+fn shown_files(page: &str) -> Vec<(String, String)> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let text = std::fs::read_to_string(&path).expect("the page is readable");
+    let blocks =
+        text.split("\n```").skip(1).step_by(2).map(|block| block.split_once('\n').map_or("", |(_, text)| text));
+    let named = blocks.filter_map(|block| {
+        let name = block.lines().find_map(|line| line.strip_prefix("# agents/"))?;
+        let name = name.split([':', ' ']).next().unwrap_or_default();
+        Some((name.to_owned(), format!("{block}\n")))
+    });
+    named.collect()
+}
+
+#[test]
+fn every_definition_that_the_documentation_shows_whole_is_one() {
+    for (page, count) in [("docs/agents.md", 2), ("README.md", 2)] {
+        let files = shown_files(page);
+        assert_eq!(files.len(), count, "{page}: {files:?}");
+        for (name, text) in &files {
+            let (code, said) = check(&[(name, text)], &[]);
+            assert_eq!((code, said), (0, vec!["1 agents, no errors".to_owned()]), "{page}: {name}\n{text}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn variables_and_files_stand_in_for_their_placeholders_where_agents_are_asked() {
     let upstream = Upstream::start(events(&FINISHED.lines().collect::<Vec<_>>())).await;
