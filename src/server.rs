@@ -16,6 +16,7 @@ mod openapi;
 mod origin;
 mod pages;
 mod runs;
+mod start_page;
 mod state;
 mod stream;
 mod unread;

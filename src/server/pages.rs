@@ -1,23 +1,21 @@
-//! What a person or a probe asks of the server itself: the start page and the health routes.
+//! What a person or a probe asks of the server itself: the start page, the health routes, the description.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::runtime::Runtime;
 
-use super::openapi;
-
-const START_PAGE: &str = include_str!("start_page.html");
+use super::{openapi, start_page};
 
 pub(super) fn routes(base_path: &str, runtime: Arc<Runtime>) -> Router {
-    let page = START_PAGE.replace("{{base_path}}", base_path);
+    let base_path: Arc<str> = base_path.into();
     Router::new()
-        .route("/", get(|| async { Html(page) }))
+        .route("/", get(move |runtime| start_page::show(base_path, runtime)))
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/openapi.json", get(openapi::describe))

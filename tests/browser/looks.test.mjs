@@ -72,6 +72,8 @@ for (const colorScheme of ["light", "dark"]) {
         await page.getByTestId("agent").first().waitFor();
         assert.deepEqual(await page.getByTestId("agent-id").allInnerTexts(), ["editor", "keyless", "planner", "storyteller"]);
         assert.match(await page.getByTestId("runtime-url").innerText(), /^http:\/\/127\.0\.0\.1:\d+\/api\/copilotkit$/);
+        assert.match(await page.getByTestId("missing").innerText(), /^Cannot run yet: .*COAGENT_TEST_KEY_NOBODY_SETS/);
+        assert.doesNotMatch(await page.getByTestId("curl").innerText(), /\/agent\/keyless\/run/, "one that can run is shown first");
         await page.getByTestId("try").nth(3).click();
         assert.match(await page.getByTestId("curl").innerText(), /\/agent\/storyteller\/run/);
         await fits(page);

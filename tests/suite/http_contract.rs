@@ -409,6 +409,30 @@ async fn the_start_page_and_the_health_routes_answer() {
     }
 }
 
+/// What the start page is told.
+async fn known(server: &Server) -> Value {
+    let page = server.http().get(&server.url).send().await.unwrap().text().await.unwrap();
+    let (_, known) = page.split_once(r#"<script type="application/json" id="known">"#).expect("it is told something");
+    serde_json::from_str(known.split_once("</script>").expect("it ends").0).expect("JSON")
+}
+
+#[tokio::test]
+async fn the_start_page_knows_who_answers_for_default_who_cannot_run_yet_and_what_is_wrong() {
+    let keyless = "agent: { kind: llm, model: openai/x, api_key: \"${env:NOBODY_SETS_THIS}\" }\ndescription: \"</script>{{known}}\"\n";
+    let planner = "default: true\nagent: { kind: native, name: planner }\n";
+    let home = Home::with_agents(&[("assistant.yaml", keyless), ("planner.yaml", planner), ("bad.yaml", "agnt: 1\n")]);
+    let server = home.serve_in_memory();
+    let known = known(&server).await;
+    let text = known.to_string();
+    assert_eq!(known["default"], "planner", "{text}");
+    assert_eq!(known["agents"][0]["description"], "</script>{{known}}");
+    assert!(known["agents"][0]["missing"].as_str().is_some_and(|said| said.contains("NOBODY_SETS_THIS")), "{text}");
+    assert_eq!((&known["agents"][1]["id"], &known["agents"][1]["missing"]), (&json!("planner"), &Value::Null));
+    assert!(known["problems"][0]["place"].as_str().is_some_and(|place| place.ends_with("bad.yaml:1:1")), "{text}");
+    let ready = server.http().get(format!("{}/readyz", server.url)).send().await.unwrap();
+    assert_eq!(ready.status(), 200, "a broken file disables its own agent only");
+}
+
 #[tokio::test]
 async fn more_connections_than_the_server_takes_are_refused_and_told_so() {
     let home = Home::with_agents(&[DEMO]);
