@@ -28,6 +28,8 @@ pub struct Loaded {
     pub broken: Vec<Broken>,
     /// By file and place.
     pub problems: Vec<Problem>,
+    /// Why the folder itself could not be read, which is among the problems, too.
+    pub unreadable: Option<Problem>,
     /// What works, and perhaps not as it was meant.
     pub warnings: Vec<Warning>,
     /// The types of documents, as far as their files can be read.
@@ -72,7 +74,10 @@ impl Folder {
 
     /// As [`load`](Self::load), with `variable` in place of the environment.
     pub fn load_with(dir: &Path, variable: &dyn Fn(&str) -> Option<String>) -> Loaded {
-        let (sources, mut problems) = find(dir);
+        let (sources, mut problems, unreadable) = match find(dir) {
+            Ok((sources, problems)) => (sources, problems, None),
+            Err(problem) => (Sources::new(), vec![problem.clone()], Some(problem)),
+        };
         let (mut definitions, mut broken) = (Vec::new(), Vec::new());
         for (id, mut paths) in sources {
             paths.sort();
@@ -108,7 +113,7 @@ impl Folder {
             problems.extend(servers::resolve(definition, &servers));
             problems.extend(known.resolve(definition));
         }
-        let mut loaded = Loaded { definitions, broken, problems, warnings: Vec::new(), types };
+        let mut loaded = Loaded { definitions, broken, problems, unreadable, warnings: Vec::new(), types };
         loaded.check();
         loaded
     }
@@ -156,17 +161,14 @@ pub fn default_agent<'d>(definitions: &[&'d Definition]) -> Option<&'d Definitio
         .or_else(|| first(&|_| true))
 }
 
-/// The files that define agents, by id, and what is wrong with the others.
-fn find(dir: &Path) -> (BTreeMap<String, Vec<PathBuf>>, Vec<Problem>) {
-    let mut sources: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+/// The files that define agents, by id.
+type Sources = BTreeMap<String, Vec<PathBuf>>;
+
+/// The files that define agents, and what is wrong with the others; or why nothing can be found.
+fn find(dir: &Path) -> Result<(Sources, Vec<Problem>), Problem> {
+    let mut sources = Sources::new();
     let mut problems = Vec::new();
-    let entries = match list(dir) {
-        Ok(entries) => entries,
-        Err(error) => {
-            problems.push(Problem::of_file(dir, unreadable_folder(&error)));
-            return (sources, problems);
-        }
-    };
+    let entries = list(dir).map_err(|error| Problem::of_file(dir, unreadable_folder(&error)))?;
     for (name, path) in entries {
         if is_set_aside(&name) {
             continue;
@@ -201,7 +203,7 @@ fn find(dir: &Path) -> (BTreeMap<String, Vec<PathBuf>>, Vec<Problem>) {
             sources.entry(id.to_owned()).or_default().push(path);
         }
     }
-    (sources, problems)
+    Ok((sources, problems))
 }
 
 /// Files and folders that are nobody's definition.

@@ -47,6 +47,8 @@ struct Hosting {
     /// The id that answers for `default`, when no definition is called that.
     default: Option<String>,
     problems: Vec<Problem>,
+    /// Why there was nothing to read.
+    unreadable: Option<Problem>,
     warnings: Vec<Warning>,
     /// The same for every reading.
     servers: Arc<Servers>,
@@ -96,6 +98,11 @@ impl Agents {
     /// What is wrong with the files as they are now.
     pub fn problems(&self) -> Vec<Problem> {
         self.current().problems.clone()
+    }
+
+    /// Why the folder itself cannot be read, so that no definition is known.
+    pub fn unreadable(&self) -> Option<Problem> {
+        self.current().unreadable.clone()
     }
 
     /// What works, and perhaps not as it was meant.
@@ -149,6 +156,7 @@ impl Hosting {
             describing: Vec::new(),
             default: None,
             problems: Vec::new(),
+            unreadable: None,
             warnings: Vec::new(),
             servers: Arc::default(),
         }
@@ -159,8 +167,8 @@ impl Hosting {
         // The same object as long as it says the same: readers know by it what they have looked at.
         let types = if types == *before.types { Arc::clone(&before.types) } else { Arc::new(types) };
         let servers = Arc::clone(&before.servers);
-        let (problems, warnings) = (loaded.problems, loaded.warnings);
-        let mut hosting = Self { types, problems, warnings, servers, ..Self::nothing() };
+        let (problems, unreadable, warnings) = (loaded.problems, loaded.unreadable, loaded.warnings);
+        let mut hosting = Self { types, problems, unreadable, warnings, servers, ..Self::nothing() };
         for definition in loaded.definitions {
             hosting.host(Arc::new(definition), before);
         }

@@ -33,18 +33,24 @@ pub(super) async fn alive() -> &'static str {
 
 /// Says whether requests can be served
 ///
-/// Definitions are loaded before the server listens, so only the store can be missing.
+/// A definition that is broken disables its own agent and nothing else; a folder of definitions that cannot be read disables
+/// all of them.
 #[utoipa::path(
     get, path = "/readyz", tag = "server", operation_id = "is_ready",
     responses(
         (status = 200, description = "`ready`", body = String, content_type = "text/plain"),
-        (status = 503, description = "The store does not answer", body = String, content_type = "text/plain"),
+        (status = 503, description = "The store does not answer, or the folder of agents cannot be read", body = String, content_type = "text/plain"),
     ),
 )]
 pub(super) async fn ready(State(runtime): State<Arc<Runtime>>) -> Response {
-    if runtime.is_ready().await {
-        "ready\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response()
+    if !runtime.is_ready().await {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response();
+    }
+    match runtime.agents().unreadable() {
+        Some(problem) => {
+            let why = format!("{}: {}\n", problem.file.display(), problem.message);
+            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+        }
+        None => "ready\n".into_response(),
     }
 }

@@ -434,6 +434,26 @@ async fn the_start_page_knows_who_answers_for_default_who_cannot_run_yet_and_wha
 }
 
 #[tokio::test]
+async fn a_server_without_its_folder_of_agents_is_not_ready() {
+    let home = Home::with_agents(&[]);
+    let folder = home.path().join("agents");
+    std::fs::remove_dir(&folder).unwrap();
+    let server = home.serve_in_memory();
+    let ready = async || {
+        let response = server.http().get(format!("{}/readyz", server.url)).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let (status, said) = ready().await;
+    assert_eq!(status, 503, "{said}");
+    assert!(said.contains("the folder of agents does not exist: create it"), "{said}");
+    assert_eq!(known(&server).await["agents"], json!([]));
+    std::fs::create_dir(&folder).unwrap();
+    while ready().await.0 != 200 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
 async fn more_connections_than_the_server_takes_are_refused_and_told_so() {
     let home = Home::with_agents(&[DEMO]);
     let mut options = home.options();
