@@ -78,7 +78,11 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server::serve(listener, server::routes(config, &runtime), config.into(), stop.clone()));
     signals.stop().await;
-    tracing::info!("stopping: no new connections, live runs are closed and stored");
+    let live_runs = match config.store.as_str() {
+        "memory:" => "live runs end, and with them what is in memory",
+        _ => "durable runs are suspended and go on at the next start, other live runs are closed as interrupted",
+    };
+    tracing::info!("stopping: no new connections; {live_runs}");
     stop.cancel();
     let ended = tokio::time::timeout(LAST_RESORT, async {
         runtime.end_runs().await;
