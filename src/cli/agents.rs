@@ -18,9 +18,15 @@ pub(super) struct Flags {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Have an agent take no further runs; those at work go on
-    Pause { id: String },
+    Pause {
+        /// The agent
+        id: String,
+    },
     /// Let a paused agent work again
-    Resume { id: String },
+    Resume {
+        /// The agent
+        id: String,
+    },
 }
 
 pub(super) fn run(flags: Flags) -> ExitCode {

@@ -11,8 +11,23 @@ use thiserror::Error;
 #[derive(Debug, Args)]
 pub(super) struct At {
     /// The server
-    #[arg(long, env = "COAGENT_URL", value_name = "URL", default_value = "http://127.0.0.1:7070", global = true)]
+    #[arg(
+        long,
+        env = "COAGENT_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7070",
+        value_parser = address,
+        global = true
+    )]
     pub(super) url: Url,
+}
+
+/// The address of a server; one that names no scheme is meant as `http`.
+fn address(text: &str) -> Result<Url, String> {
+    let usual = || "write http://HOST:PORT or https://HOST".to_owned();
+    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url = Url::parse(&whole).map_err(|error| format!("{error}: {}", usual()))?;
+    if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(usual()) }
 }
 
 /// Why a command did not do what it was asked.

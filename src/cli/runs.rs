@@ -37,9 +37,15 @@ struct Wanted {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print all that is known of a run
-    Show { run_id: String },
+    Show {
+        /// The run, as `coagent runs` lists it
+        run_id: String,
+    },
     /// End a run, in the queue or at work
-    Cancel { run_id: String },
+    Cancel {
+        /// The run, as `coagent runs` lists it
+        run_id: String,
+    },
 }
 
 pub(super) fn run(flags: Flags) -> ExitCode {

@@ -7,7 +7,7 @@ mod document;
 mod transfer;
 mod watch;
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,6 +42,7 @@ enum Command {
     },
     /// Replace a document, or create it
     Put {
+        /// `type/id`
         document: Document,
         #[command(flatten)]
         input: Input,
@@ -53,6 +54,7 @@ enum Command {
     },
     /// Change a document: by a JSON Patch, a merge patch or intents
     Patch {
+        /// `type/id`
         document: Document,
         #[command(flatten)]
         input: Input,
@@ -67,6 +69,7 @@ enum Command {
     },
     /// Print every change of one or more documents as it happens, one JSON object a line
     Watch {
+        /// `type/id`, one or more
         #[arg(required = true)]
         documents: Vec<Document>,
         /// Go on after the `id` of an earlier line
@@ -78,6 +81,7 @@ enum Command {
     },
     /// Print a document's commits, oldest first, one a line
     History {
+        /// `type/id`
         document: Document,
         /// Commits after this version
         #[arg(long)]
@@ -85,10 +89,13 @@ enum Command {
         /// Commits before this version
         #[arg(long)]
         before: Option<u64>,
+        /// At most so many
         #[arg(long)]
         limit: Option<u64>,
+        /// Commits of this author, such as `user:local` or `agent:planner`
         #[arg(long)]
         actor: Option<String>,
+        /// Commits of this run
         #[arg(long)]
         run_id: Option<String>,
         /// Commits that touch this JSON pointer
@@ -97,11 +104,15 @@ enum Command {
     },
     /// Bring a document back to what it was at a version, or take one run's changes back, as a new version
     Rollback {
+        /// `type/id`
         document: Document,
-        #[arg(long, required_unless_present = "run_id", conflicts_with = "run_id")]
+        /// The version whose data it gets back
+        #[arg(long, value_name = "VERSION", required_unless_present = "run_id", conflicts_with = "run_id")]
         to_version: Option<u64>,
+        /// The run whose changes are taken back
         #[arg(long)]
         run_id: Option<String>,
+        /// Stored with the commit
         #[arg(long)]
         reason: Option<String>,
         /// Say what would change, and change nothing
@@ -256,7 +267,13 @@ impl Input {
             None => std::io::stdin().read_to_string(&mut text).map(drop),
         };
         let of = || self.file.as_ref().map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
-        read.map(|()| text).map_err(|error| Failure::Usage(format!("{}: {error}", of())))
+        read.map(|()| text).map_err(|error| {
+            let hint = match error.kind() {
+                ErrorKind::NotFound => " (a file is read here; the JSON itself goes behind --data)",
+                _ => "",
+            };
+            Failure::Usage(format!("{}: {error}{hint}", of()))
+        })
     }
 }
 

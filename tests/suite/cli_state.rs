@@ -78,7 +78,7 @@ async fn refusals_bad_usage_and_an_absent_server_have_their_own_exit_codes() {
     for (arguments, input, code, said) in [
         (&["get", "shared/none"][..], "", 1, "not_found: "),
         (&["get", "nosuch/a"], "", 1, "unknown_type: "),
-        (&["get", "nothing"], "", 1, ""),
+        (&["get", "nothing"], "", 2, "write type/id"),
         (&["put", "shared/a"], "{", 1, "invalid_json: "),
         (&["put", "shared/a", "--create"], "{}", 1, "already_exists: "),
         (&["put", "shared/a", "--if-version", "7"], "{}", 1, "version_conflict: "),

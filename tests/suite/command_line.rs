@@ -57,6 +57,23 @@ fn whatever_cannot_be_used_is_said_in_one_line_with_exit_code_2() {
         (&["schema", "poem"], &[], "[possible values: agent, openapi]"),
         (&["state"], &[], "requires a subcommand"),
         (&["state", "get"], &[], "required arguments were not provided: <DOCUMENT>"),
+        (
+            &["state", "get", "nope"],
+            &[],
+            "invalid value 'nope' for '<DOCUMENT>': write type/id, for example shared/board",
+        ),
+        (&["state", "watch", "shared/"], &[], "invalid value 'shared/' for '<DOCUMENTS>...': write type/id"),
+        (
+            &["state", "put", "shared/x", "{\"a\":1}"],
+            &[],
+            "No such file or directory (os error 2) (a file is read here; the JSON itself goes behind --data)",
+        ),
+        (
+            &["state", "get", "shared/x"],
+            &[("COAGENT_URL", "ftp://localhost:7070")],
+            "write http://HOST:PORT or https://HOST",
+        ),
+        (&["runs"], &[("COAGENT_URL", "")], "write http://HOST:PORT or https://HOST"),
     ] {
         let (code, said, fault) = coagent(home.path(), arguments, env);
         assert_eq!((code, said.as_str(), fault.lines().count()), (2, "", 1), "{arguments:?} {env:?}: {fault}");
@@ -109,6 +126,46 @@ fn help_and_version_are_no_faults() {
         let (code, said, fault) = coagent(home.path(), arguments, &[]);
         assert!(code == 0 && said.contains("Usage: coagent") && fault.is_empty(), "{arguments:?}: {said}{fault}");
     }
+}
+
+#[test]
+fn help_describes_every_argument() {
+    let home = Home::with_agents(&[]);
+    let commands: [&[&str]; 18] = [
+        &["serve"],
+        &["check"],
+        &["run"],
+        &["runs"],
+        &["runs", "show"],
+        &["runs", "cancel"],
+        &["agents"],
+        &["agents", "pause"],
+        &["agents", "resume"],
+        &["state", "get"],
+        &["state", "put"],
+        &["state", "patch"],
+        &["state", "watch"],
+        &["state", "history"],
+        &["state", "rollback"],
+        &["state", "export"],
+        &["state", "import"],
+        &["schema"],
+    ];
+    for command in commands {
+        let (_, help, _) = coagent(home.path(), &[command, &["-h"]].concat(), &[]);
+        let listed = help.lines().filter(|line| line.trim_start().starts_with(['-', '<', '[']));
+        let bare: Vec<&str> = listed.filter(|line| !line.trim().contains("  ")).collect();
+        assert!(bare.is_empty() && help.contains("Usage: "), "{command:?}: {bare:?}\n{help}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_may_be_named_without_its_scheme() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    let address = server.url.strip_prefix("http://").expect("plain HTTP");
+    let (code, said, fault) = coagent(home.path(), &["agents"], &[("COAGENT_URL", address)]);
+    assert!(code == 0 && said.contains("demo"), "{code} {said} {fault}");
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! Documents as the command line names them, and writes of them.
 
-use std::convert::Infallible;
 use std::str::FromStr;
 
 use reqwest::{Method, RequestBuilder};
@@ -8,7 +7,7 @@ use reqwest::{Method, RequestBuilder};
 use super::super::client::{Client, Failure, encoded};
 use super::Terms;
 
-/// A document as it was named; the server says what is wrong with the name.
+/// A document as it was named; what else is wrong with the name is said by the server.
 #[derive(Debug, Clone)]
 pub(super) struct Document {
     kind: String,
@@ -16,11 +15,15 @@ pub(super) struct Document {
 }
 
 impl FromStr for Document {
-    type Err = Infallible;
+    type Err = &'static str;
 
-    fn from_str(name: &str) -> Result<Self, Infallible> {
-        let (kind, id) = name.split_once('/').unwrap_or((name, ""));
-        Ok(Self { kind: kind.to_owned(), id: id.to_owned() })
+    fn from_str(name: &str) -> Result<Self, &'static str> {
+        match name.split_once('/') {
+            Some((kind, id)) if !kind.is_empty() && !id.is_empty() => {
+                Ok(Self { kind: kind.to_owned(), id: id.to_owned() })
+            }
+            Some(_) | None => Err("write type/id, for example shared/board"),
+        }
     }
 }
 
