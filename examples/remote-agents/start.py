@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,8 +27,11 @@ AGENTS = {
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    install()
     listen = os.environ.get("COAGENT_LISTEN", "127.0.0.1:7070")
+    refuse_taken("the runtime", listen, "COAGENT_LISTEN=127.0.0.1:7071")
+    for name, (variable, _) in AGENTS.items():
+        refuse_taken(f"the agent {name}", urlsplit(address(name)).netloc, f"{variable}=http://127.0.0.1:9111/")
+    install()
     started = []
     try:
         for name in AGENTS:
@@ -49,6 +53,19 @@ def main() -> None:
             process.terminate()
         for process in started:
             process.wait()
+
+
+def refuse_taken(who: str, place: str, other: str) -> None:
+    """Ends here, before anything is installed, if somebody listens there already."""
+    host, _, port = place.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=2).close()
+    except OSError:
+        return
+    sys.exit(
+        f"{place} is taken, and {who} is to listen there: stop what runs there (another runtime, perhaps), or choose "
+        f"another address: {other} python3 start.py"
+    )
 
 
 def install() -> None:
