@@ -4,12 +4,12 @@ import { stateId, tabName } from "../example";
 import useSharedState from "../hooks/useSharedState";
 
 export function People() {
-  const { presence } = useSharedState({ stateType: "shared", stateId, presence: { name: tabName } });
+  const { presence, status } = useSharedState({ stateType: "shared", stateId, presence: { name: tabName } });
   return (
     <section className="card" data-testid="people">
       <h2>Here now</h2>
       {presence.length === 0 ? (
-        <p className="quiet">Nobody can be seen while this tab is offline.</p>
+        <p className="quiet">{status === "offline" || status === "closed" ? "Nobody can be seen while this tab is offline." : "Looking who is here…"}</p>
       ) : (
         <Presence stateType="shared" stateId={stateId} className="people">
           {({ data, isSelf }) => (
