@@ -28,7 +28,7 @@ function Page({ notices, report, clearNotices }: PageProps) {
   const { place, go } = usePlace();
   const agent = choose(agents, place.agent);
   const thread = place.agent === agent?.id ? place.thread : null;
-  const missing = agent && place.agent && place.agent !== agent.id ? place.agent : null;
+  const missing = agent && place.agent && ![agent.id, "default"].includes(place.agent) ? place.agent : null;
 
   useEffect(() => {
     if (agent && !thread && !missing) go(agent.id, threadOf(agent.id), "replace");

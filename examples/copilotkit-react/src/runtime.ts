@@ -17,7 +17,15 @@ export function useRuntime(): { connection: Connection; agents: AgentCard[] } {
     return () => subscription.unsubscribe();
   }, [copilotkit]);
   const agents = Object.entries(copilotkit.agents).map(([id, agent]) => ({ id, description: agent.description ?? "" }));
-  return { connection: connectionOf(copilotkit.runtimeConnectionStatus), agents };
+  return { connection: connectionOf(copilotkit.runtimeConnectionStatus), agents: withoutAlias(agents) };
+}
+
+/** `default` is mostly a second name of an agent that has its own: then that one stands first, and once. */
+function withoutAlias(agents: AgentCard[]): AgentCard[] {
+  const alias = agents.find(({ id }) => id === "default");
+  const others = agents.filter((agent) => agent !== alias);
+  const same = others.filter(({ description }) => description === alias?.description);
+  return same.length === 1 ? [...same, ...others.filter((agent) => agent !== same[0])] : agents;
 }
 
 function connectionOf(status: string): Connection {
