@@ -267,8 +267,7 @@ impl Admission {
             }
         }
         let owner = parent.map_or(tag, |(_, owner)| owner.clone());
-        let carrier = event.parent_message_id.as_ref().unwrap_or(id);
-        self.message_owners.entry(carrier.clone()).or_insert_with(|| owner.clone());
+        // Says nothing of its message: that belongs to whoever speaks in it first, though the call made it.
         self.calls.open(event, owner);
         Ok(())
     }

@@ -342,6 +342,51 @@ fn a_call_belongs_to_the_message_that_carries_it() {
 }
 
 #[test]
+fn a_call_does_not_own_the_message_that_it_is_the_first_to_name() {
+    for (call, goes_on) in [
+        (
+            r#""toolCallId":"c","toolCallName":"f","parentMessageId":"m""#,
+            r#"{"type":"TEXT_MESSAGE_START","messageId":"m"}"#,
+        ),
+        (r#""toolCallId":"m","toolCallName":"f""#, r#"{"type":"TEXT_MESSAGE_START","messageId":"m"}"#),
+        (
+            r#""toolCallId":"c","toolCallName":"f","parentMessageId":"m""#,
+            r#"{"type":"TOOL_CALL_START","toolCallId":"d","toolCallName":"f","parentMessageId":"m"}"#,
+        ),
+    ] {
+        let id = if call.contains("parent") { "c" } else { "m" };
+        let end = goes_on.replace("_START", "_END").replace(r#","toolCallName":"f","parentMessageId":"m""#, "");
+        let sent = format!(
+            r#"
+            {{"type":"TOOL_CALL_START",{call},"subagentRunId":"s"}}
+            {{"type":"TOOL_CALL_END","toolCallId":"{id}"}}
+            {goes_on}"#
+        );
+        check(
+            &format!("{sent}\n{}", r#"{"type":"RUN_FINISHED","threadId":"T","runId":"R"}"#),
+            &format!("{sent}\n{end}\n{}", r#"{"type":"RUN_FINISHED","threadId":"T","runId":"R"}"#),
+        );
+    }
+    let call = r#"
+        {"type":"TOOL_CALL_START","toolCallId":"c","toolCallName":"f","parentMessageId":"m","subagentRunId":"s"}
+        {"type":"TOOL_CALL_END","toolCallId":"c"}"#;
+    check_refusal(
+        &format!(
+            r#"{call}
+            {{"type":"TEXT_MESSAGE_START","messageId":"m"}}
+            {{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"hi","subagentRunId":"s"}}"#
+        ),
+        "Cannot send 'TEXT_MESSAGE_CONTENT': subagentRunId 's' does not match the message 'm' opener's subagent (the parent agent).",
+    );
+    let another = format!(
+        r#"{call}
+        {{"type":"TOOL_CALL_START","toolCallId":"d","toolCallName":"f","parentMessageId":"m","subagentRunId":"t"}}
+        {{"type":"TEXT_MESSAGE_START","messageId":"m","subagentRunId":"t"}}"#
+    );
+    check(&another, &another);
+}
+
+#[test]
 fn a_subagent_runs_once() {
     let start = r#"{"type":"SUBAGENT_STARTED","subagentRunId":"s","name":"n"}"#;
     let end = r#"{"type":"SUBAGENT_FINISHED","subagentRunId":"s"}"#;
