@@ -178,16 +178,20 @@ impl Lanes {
         Ok(())
     }
 
-    /// The stream that a chunk goes on with, if any; an untagged chunk takes over that stream's attribution.
+    /// The stream that a chunk goes on with, if any; an untagged chunk means the agent's own stream before a subagent's,
+    /// whose attribution it takes over.
     fn continued(&self, event: EventType, id: Option<&str>, base: &mut Base) -> Result<Option<&Stream>, SequenceError> {
         let tag = base.subagent_run_id.as_deref();
-        let mut candidates = self.0.iter().filter(|lane| {
-            lane.stream.chunk_type() == event
-                && id.is_none_or(|id| id == lane.stream.id())
-                && (tag.is_none() || tag == lane.subagent.as_deref())
-        });
-        let Some(lane) = candidates.next() else { return Ok(None) };
-        if candidates.next().is_some() {
+        let candidates = || {
+            self.0.iter().filter(|lane| {
+                lane.stream.chunk_type() == event
+                    && id.is_none_or(|id| id == lane.stream.id())
+                    && (tag.is_none() || tag == lane.subagent.as_deref())
+            })
+        };
+        let own = candidates().find(|lane| lane.subagent.is_none());
+        let Some(lane) = own.or_else(|| candidates().next()) else { return Ok(None) };
+        if own.is_none() && candidates().nth(1).is_some() {
             return Err(SequenceError::AmbiguousChunk { event });
         }
         base.set_subagent(lane.subagent.clone());

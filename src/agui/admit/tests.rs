@@ -504,12 +504,37 @@ fn each_subagent_has_its_own_lane_of_chunks() {
     );
     check_refusal(
         r#"
-        {"type":"TEXT_MESSAGE_CHUNK","messageId":"m","delta":"a"}
+        {"type":"TEXT_MESSAGE_CHUNK","messageId":"m","delta":"a","subagentRunId":"t"}
         {"type":"TEXT_MESSAGE_CHUNK","messageId":"n","delta":"b","subagentRunId":"s"}
         {"type":"TEXT_MESSAGE_CHUNK","delta":"c"}
         "#,
         "Ambiguous 'TEXT_MESSAGE_CHUNK': it has no id and no subagentRunId, and more than one stream is open that it could continue.",
     );
+}
+
+#[test]
+fn a_chunk_without_id_or_subagent_goes_on_with_the_agents_own_stream() {
+    for chunk in [
+        r#""TEXT_MESSAGE_CHUNK","messageId""#,
+        r#""TOOL_CALL_CHUNK","toolCallName":"f","toolCallId""#,
+        r#""REASONING_MESSAGE_CHUNK","messageId""#,
+    ] {
+        for (first, second) in [("", r#","subagentRunId":"s""#), (r#","subagentRunId":"s""#, "")] {
+            let kind = chunk.split('"').nth(1).unwrap();
+            let sent = format!(
+                r#"
+                {{"type":{chunk}:"a","delta":"1"{first}}}
+                {{"type":{chunk}:"b","delta":"2"{second}}}
+                {{"type":"{kind}","delta":"3"}}"#
+            );
+            let (mut admission, mut out) = (Admission::new("T", "R"), Vec::new());
+            lines(&sent).for_each(|line| admission.admit(event(line), &mut out).unwrap());
+            let last = out.last().unwrap();
+            let own = if first.is_empty() { "a" } else { "b" };
+            assert_eq!(last.tool_call_id().or(last.message_id()), Some(own), "{sent}");
+            assert_eq!(last.base().subagent_run_id, None, "{sent}");
+        }
+    }
 }
 
 #[test]
