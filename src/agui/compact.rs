@@ -8,8 +8,9 @@ use crate::agui::event::{Base, Event};
 /// Joins the events that `Admission` let out, as they are pushed in the order of their positions.
 ///
 /// Promises: what a reader builds from the output is what it builds from the input; every event but deltas stands
-/// untouched in its order; `STATE_*` and empty deltas vanish; deltas are not joined over a `MESSAGES_SNAPSHOT` or a
-/// terminal, nor when their attribution differs; a joined delta has the first one's time, all metadata, no provider event.
+/// untouched in its order; `STATE_*` and empty deltas of arguments vanish; deltas are not joined over a
+/// `MESSAGES_SNAPSHOT` or a terminal, nor when their attribution differs; a joined
+/// delta has the first one's time, all metadata, no provider event.
 #[derive(Debug, Default)]
 pub struct Compactor {
     entries: Vec<Entry>,
@@ -55,7 +56,8 @@ impl Compactor {
             }
         };
         let Some((id, delta)) = delta_of(&event) else { return };
-        if delta.is_empty() && event.base().metadata.is_none() {
+        // An empty delta of text is something: it gives content to a message that a call made without any.
+        if delta.is_empty() && event.base().metadata.is_none() && matches!(event, Event::ToolCallArgs(_)) {
             return self.vanished.push(position);
         }
         if let Some(latest) = self.latest

@@ -140,9 +140,6 @@ impl Reducer {
     }
 
     fn append(&mut self, id: &str, delta: &str) {
-        if delta.is_empty() {
-            return;
-        }
         match self.get_mut(id) {
             Some(Message::Developer(message)) => message.content.push_str(delta),
             Some(Message::System(message)) => message.content.push_str(delta),
@@ -333,10 +330,11 @@ fn spoken(message: &mut Message) -> Option<&mut Message> {
     (message.role() != Role::Activity).then_some(message)
 }
 
-/// As the client: text goes on after a string, and instead of parts.
+/// As the client: text goes on after a string, and instead of parts; but no text at all leaves parts as they are.
 fn append_to(content: &mut Content, delta: &str) {
     match content {
         Content::Text(text) => text.push_str(delta),
+        Content::Parts(_) if delta.is_empty() => {}
         Content::Parts(_) => *content = Content::Text(delta.to_owned()),
     }
 }

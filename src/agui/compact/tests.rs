@@ -52,7 +52,29 @@ fn interleaved_messages_keep_the_order_of_their_starts() {
 }
 
 #[test]
-fn state_and_empty_deltas_vanish_and_belong_to_the_cut_before_them() {
+fn an_empty_text_is_the_content_of_a_message_that_a_call_made() {
+    let events = r#"
+        {"type":"TOOL_CALL_START","toolCallId":"c","toolCallName":"f","parentMessageId":"m"}
+        {"type":"TOOL_CALL_END","toolCallId":"c"}
+        {"type":"TEXT_MESSAGE_START","messageId":"m"}
+        {"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":""}
+        {"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":""}
+        {"type":"TEXT_MESSAGE_END","messageId":"m"}
+    "#;
+    check(
+        events,
+        r#"
+        1 {"type":"TOOL_CALL_START","toolCallId":"c","toolCallName":"f","parentMessageId":"m"}
+        2 {"type":"TOOL_CALL_END","toolCallId":"c"}
+        3 {"type":"TEXT_MESSAGE_START","messageId":"m"}
+        5 {"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":""}
+        6 {"type":"TEXT_MESSAGE_END","messageId":"m"}
+        "#,
+    );
+}
+
+#[test]
+fn state_and_empty_arguments_vanish_and_belong_to_the_cut_before_them() {
     check(
         r#"
         {"type":"STATE_SNAPSHOT","snapshot":{}}
