@@ -5,11 +5,15 @@ use std::collections::HashMap;
 
 use crate::agui::event::{Base, Event};
 
+/// How much text one joined delta holds: written with six characters for each byte it is still an event that clients
+/// take, which end a stream with one of more than 10 MiB (section 2.1).
+const MAX_DELTA_BYTES: usize = 1 << 20;
+
 /// Joins the events that `Admission` let out, as they are pushed in the order of their positions.
 ///
 /// Promises: what a reader builds from the output is what it builds from the input; every event but deltas stands
 /// untouched in its order; `STATE_*` and empty deltas of arguments vanish; deltas are not joined over a
-/// `MESSAGES_SNAPSHOT` or a terminal, nor when their attribution differs; a joined
+/// `MESSAGES_SNAPSHOT` or a terminal, nor when their attribution differs, nor to more than [`MAX_DELTA_BYTES`]; a joined
 /// delta has the first one's time, all metadata, no provider event.
 #[derive(Debug, Default)]
 pub struct Compactor {
@@ -138,7 +142,7 @@ fn delta_of(event: &Event) -> Option<(&str, &str)> {
     }
 }
 
-/// Appends a delta of the same kind, id and attribution; `false` if it is not one.
+/// Appends a delta of the same kind, id and attribution; `false` if it is not one or there is no room for it.
 fn join(known: &mut Event, event: &Event) -> bool {
     let (ids, text, base, delta, later) = match (known, event) {
         (Event::TextMessageContent(known), Event::TextMessageContent(event)) => {
@@ -152,12 +156,13 @@ fn join(known: &mut Event, event: &Event) -> bool {
         }
         _ => return false,
     };
-    let is_same = ids.0 == ids.1 && base.subagent_run_id == later.subagent_run_id;
-    if is_same {
+    let belongs = ids.0 == ids.1 && base.subagent_run_id == later.subagent_run_id;
+    let joins = belongs && text.len() + delta.len() <= MAX_DELTA_BYTES;
+    if joins {
         text.push_str(delta);
         merge_metadata(base, later);
     }
-    is_same
+    joins
 }
 
 fn merge_metadata(base: &mut Base, later: &Base) {

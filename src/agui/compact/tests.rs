@@ -74,6 +74,31 @@ fn an_empty_text_is_the_content_of_a_message_that_a_call_made() {
 }
 
 #[test]
+fn a_joined_delta_is_never_too_large_for_a_client() {
+    let piece = "\u{1}".repeat(400_000);
+    let deltas = |event: &dyn Fn(&str) -> Event| {
+        let mut compactor = Compactor::default();
+        for position in 1..=12 {
+            compactor.push(position, event(&piece));
+            compactor.push(100 + position, Event::text_content("another", "x"));
+        }
+        compactor.push(200, event(""));
+        let compacted = compactor.finish();
+        compacted.into_iter().map(|one| one.event).filter(|event| delta_of(event).unwrap().0 == "a").collect::<Vec<_>>()
+    };
+    let kinds: [&dyn Fn(&str) -> Event; 3] =
+        [&|delta| Event::text_content("a", delta), &|delta| Event::reasoning_message_content("a", delta), &|delta| {
+            Event::tool_call_args("a", delta)
+        }];
+    for kind in kinds {
+        let events = deltas(kind);
+        assert!(events.iter().all(|event| event.to_json().len() < 10 << 20), "{} events", events.len());
+        assert_eq!(events.len(), 6);
+        assert_eq!(events.iter().map(|event| delta_of(event).unwrap().1).collect::<String>(), piece.repeat(12));
+    }
+}
+
+#[test]
 fn state_and_empty_arguments_vanish_and_belong_to_the_cut_before_them() {
     check(
         r#"
