@@ -7,7 +7,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserializer, Serialize, Serializer};
 
 use crate::agui::json::Json;
-use crate::agui::legacy;
+use crate::agui::legacy::BinaryPart;
 use crate::agui::read::{ListVisitor, Read, Reader, Union, read_required_union, read_text, read_union};
 use crate::agui::record::{deserialize_as_read, record};
 
@@ -109,6 +109,8 @@ pub enum ContentPart {
     Audio(AudioPart),
     Video(VideoPart),
     Document(DocumentPart),
+    /// What 0.x clients are told of a file at a provider. Nothing reads as it.
+    Binary(BinaryPart),
 }
 
 impl ContentPart {
@@ -121,14 +123,26 @@ impl ContentPart {
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(part) => Some(&part.text),
-            Self::Image(_) | Self::Audio(_) | Self::Video(_) | Self::Document(_) => None,
+            Self::Image(_) | Self::Audio(_) | Self::Video(_) | Self::Document(_) | Self::Binary(_) => None,
+        }
+    }
+
+    /// What its author says beside it: any JSON.
+    pub fn metadata(&self) -> Option<&Json> {
+        match self {
+            Self::Text(part) => part.metadata.as_ref(),
+            Self::Image(part) => part.metadata.as_ref(),
+            Self::Audio(part) => part.metadata.as_ref(),
+            Self::Video(part) => part.metadata.as_ref(),
+            Self::Document(part) => part.metadata.as_ref(),
+            Self::Binary(_) => None,
         }
     }
 
     /// Where the media of a media part is.
     pub fn source(&self) -> Option<&Source> {
         match self {
-            Self::Text(_) => None,
+            Self::Text(_) | Self::Binary(_) => None,
             Self::Image(part) => Some(&part.source),
             Self::Audio(part) => Some(&part.source),
             Self::Video(part) => Some(&part.source),
@@ -145,6 +159,7 @@ impl Serialize for ContentPart {
             Self::Audio(part) => part.serialize(serializer),
             Self::Video(part) => part.serialize(serializer),
             Self::Document(part) => part.serialize(serializer),
+            Self::Binary(part) => part.serialize(serializer),
         }
     }
 }
@@ -159,7 +174,7 @@ impl Union for ContentPart {
             "audio" => read_text(text, reader).map(Self::Audio),
             "video" => read_text(text, reader).map(Self::Video),
             "document" => read_text(text, reader).map(Self::Document),
-            "binary" => read_text::<legacy::BinaryPart>(text, reader).map(legacy::BinaryPart::upgrade),
+            "binary" => read_text::<BinaryPart>(text, reader).map(BinaryPart::upgrade),
             _ => return None,
         })
     }

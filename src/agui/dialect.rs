@@ -5,13 +5,14 @@ use std::borrow::Cow;
 
 use crate::agui::content::{Content, ContentPart, Source};
 use crate::agui::event::Event;
+use crate::agui::legacy::BinaryPart;
 use crate::agui::message::Message;
 use crate::agui::outcome::Outcome;
 
 /// The version of AG-UI that a client speaks, as far as it matters for what it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dialect {
-    /// 0.x: no cancelled outcome, no pending calls, no parts in tool results, no files, no subagents (nor their steps).
+    /// 0.x: no cancelled outcome, no pending calls, no parts in tool results, files as `binary` parts, no subagents (nor their steps).
     Legacy,
     /// 1.0 and newer.
     V1,
@@ -120,6 +121,11 @@ fn simplify(message: &mut Message) {
         Message::Tool(message) => flatten(&mut message.content),
         Message::User(message) => {
             if let Content::Parts(parts) = &mut message.content {
+                parts.iter_mut().for_each(|part| {
+                    if let Some(binary) = BinaryPart::of_file(part) {
+                        *part = ContentPart::Binary(binary);
+                    }
+                });
                 parts.retain(|part| !is_file(part));
             }
         }
@@ -131,7 +137,7 @@ fn simplify(message: &mut Message) {
     }
 }
 
-/// Files at a provider: a source that 0.x does not have.
+/// Files at a provider: a source that 0.x does not have, beside its `binary` parts.
 fn is_file(part: &ContentPart) -> bool {
     matches!(part.source(), Some(Source::File(_)))
 }
@@ -195,6 +201,12 @@ mod tests {
             r#"{"type":"MESSAGES_SNAPSHOT","messages":[{"role":"user","id":"u","content":[{"type":"text","text":"a"},{"type":"document","source":{"type":"file","value":"f"}}]}]}"#,
             Some(
                 r#"{"type":"MESSAGES_SNAPSHOT","messages":[{"role":"user","id":"u","content":[{"type":"text","text":"a"}]}]}"#,
+            ),
+        );
+        check(
+            r#"{"type":"MESSAGES_SNAPSHOT","messages":[{"role":"user","id":"u","content":[{"type":"image","source":{"type":"file","value":"f","mimeType":"image/png"},"metadata":{"filename":"a.png"}}]}]}"#,
+            Some(
+                r#"{"type":"MESSAGES_SNAPSHOT","messages":[{"role":"user","id":"u","content":[{"type":"binary","mimeType":"image/png","id":"f","filename":"a.png"}]}]}"#,
             ),
         );
         check(

@@ -1,9 +1,10 @@
 //! What 0.x peers still send and 1.0 has dropped (section 1.8): `THINKING_*` events and `binary` parts, rewritten as
-//! the 1.0 client rewrites them. Nothing here is ever written.
+//! the 1.0 client rewrites them. Written is only what has no other form for clients of 0.x: a file at a provider.
 
 use std::borrow::Cow;
 
-use serde::Deserializer;
+use serde::ser::SerializeMap;
+use serde::{Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::agui::content::{
@@ -86,12 +87,14 @@ impl Read for Thinking {
 }
 
 /// `{type:"binary", mimeType, data|url|id, filename?}`.
-pub(crate) struct BinaryPart {
+#[derive(Clone, Debug, PartialEq)]
+pub struct BinaryPart {
     mime_type: String,
     filename: Option<String>,
     place: Place,
 }
 
+#[derive(Clone, Debug, PartialEq)]
 enum Place {
     Data(String),
     Url(String),
@@ -99,6 +102,15 @@ enum Place {
 }
 
 impl BinaryPart {
+    /// The part that stands for a file at a provider for 0.x clients, which send it back as theirs; `None` of any other
+    /// part, and of a file whose media type is not known.
+    pub(crate) fn of_file(part: &ContentPart) -> Option<Self> {
+        let Some(Source::File(file)) = part.source() else { return None };
+        let metadata = part.metadata().and_then(|metadata| serde_json::from_str::<Value>(metadata.get()).ok());
+        let filename = metadata.and_then(|metadata| Some(metadata.get("filename")?.as_str()?.to_owned()));
+        Some(Self { mime_type: file.mime_type.clone()?, filename, place: Place::Id(file.value.clone()) })
+    }
+
     /// The media part that 1.0 has for it, by the kind of its media type; the file name goes into its metadata.
     pub(crate) fn upgrade(self) -> ContentPart {
         let kind = self.mime_type.split('/').next().unwrap_or_default().to_owned();
@@ -119,6 +131,23 @@ impl BinaryPart {
             "video" => ContentPart::Video(VideoPart { source, id: None, metadata }),
             _ => ContentPart::Document(DocumentPart { source, id: None, metadata }),
         }
+    }
+}
+
+impl Serialize for BinaryPart {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", "binary")?;
+        map.serialize_entry("mimeType", &self.mime_type)?;
+        match &self.place {
+            Place::Data(data) => map.serialize_entry("data", data)?,
+            Place::Url(url) => map.serialize_entry("url", url)?,
+            Place::Id(id) => map.serialize_entry("id", id)?,
+        }
+        if let Some(filename) = &self.filename {
+            map.serialize_entry("filename", filename)?;
+        }
+        map.end()
     }
 }
 
@@ -174,7 +203,8 @@ impl Read for BinaryPart {
 
 #[cfg(test)]
 mod tests {
-    use crate::agui::{Content, Event, Reading};
+    use super::*;
+    use crate::agui::{Content, Reading};
 
     #[test]
     fn a_binary_part_becomes_the_media_part_of_its_type() {
@@ -194,6 +224,26 @@ mod tests {
         ] {
             let content: Content = serde_json::from_str(&format!("[{binary}]")).unwrap();
             assert_eq!(serde_json::to_string(&content).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_becomes_the_binary_part_that_it_was_and_comes_back_as_itself() {
+        for binary in [
+            r#"{"type":"binary","mimeType":"application/pdf","id":"f1","filename":"a.pdf"}"#,
+            r#"{"type":"binary","mimeType":"image/png","id":"f2"}"#,
+        ] {
+            let part: ContentPart = serde_json::from_str(binary).unwrap();
+            let again = BinaryPart::of_file(&part).unwrap();
+            assert_eq!(serde_json::to_string(&again).unwrap(), binary);
+            assert_eq!(again.upgrade(), part);
+        }
+        for other in [
+            r#"{"type":"text","text":"hi"}"#,
+            r#"{"type":"image","source":{"type":"url","value":"x","mimeType":"image/png"}}"#,
+            r#"{"type":"document","source":{"type":"file","value":"f"}}"#,
+        ] {
+            assert_eq!(BinaryPart::of_file(&serde_json::from_str(other).unwrap()), None, "{other}");
         }
     }
 

@@ -239,7 +239,9 @@ fn the_legacy_form_is_accepted_by_the_old_client() {
             assert_ne!(written, vector["event"], "{}", vector["why"]);
         }
         assert!(!legacy.to_json().contains("subagentRunId"), "{written}");
-        assert!(matches!(read(&written), Ok(Reading::Event(again)) if again == *legacy));
+        // A binary part is read as the file that it stands for.
+        let Ok(Reading::Event(again)) = read(&written) else { panic!("{written}") };
+        assert_eq!(again.for_dialect(Dialect::Legacy).as_deref(), Some(&*legacy), "{written}");
     }
 }
 

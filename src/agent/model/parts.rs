@@ -65,6 +65,7 @@ pub(super) fn in_words(part: &ContentPart) -> String {
         ContentPart::Audio(audio) => ("audio recording", &audio.metadata),
         ContentPart::Video(video) => ("video", &video.metadata),
         ContentPart::Document(document) => ("document", &document.metadata),
+        ContentPart::Binary(_) => ("file", &None),
     };
     let kind = match part.source() {
         Some(Source::Data(data)) => Some(data.mime_type.as_str()),

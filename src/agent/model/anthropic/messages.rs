@@ -102,7 +102,7 @@ fn content(content: &Content) -> Vec<Value> {
 fn part(part: &ContentPart) -> Option<Value> {
     let media = match part {
         ContentPart::Text(said) => return text(&said.text),
-        ContentPart::Video(_) | ContentPart::Audio(_) => None,
+        ContentPart::Video(_) | ContentPart::Audio(_) | ContentPart::Binary(_) => None,
         ContentPart::Image(image) => source(&image.source).map(|source| json!({ "type": "image", "source": source })),
         ContentPart::Document(document) => self::document(document),
     };

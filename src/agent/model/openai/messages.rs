@@ -93,7 +93,7 @@ fn user_content(content: &Content) -> Value {
 
 fn part(part: &ContentPart) -> Value {
     let media = match part {
-        ContentPart::Text(_) | ContentPart::Video(_) => None,
+        ContentPart::Text(_) | ContentPart::Video(_) | ContentPart::Binary(_) => None,
         ContentPart::Image(image) => image_url(&image.source),
         ContentPart::Audio(audio) => input_audio(&audio.source),
         ContentPart::Document(document) => file(&document.source, name_of(document.metadata.as_ref())),

@@ -34,6 +34,7 @@ fn part(part: &ContentPart) -> wire::InputContent {
         ContentPart::Audio(part) => media!(Audio, AudioInputPart, part),
         ContentPart::Video(part) => media!(Video, VideoInputPart, part),
         ContentPart::Document(part) => media!(Document, DocumentInputPart, part),
+        ContentPart::Binary(binary) => return self::part(&binary.clone().upgrade()),
     };
     wire::InputContent { part: Some(kind) }
 }

@@ -50,7 +50,7 @@ fn content(content: &Content) -> Value {
 
 fn part(part: &ContentPart) -> Value {
     let media = match part {
-        ContentPart::Text(_) | ContentPart::Video(_) | ContentPart::Audio(_) => None,
+        ContentPart::Text(_) | ContentPart::Video(_) | ContentPart::Audio(_) | ContentPart::Binary(_) => None,
         ContentPart::Image(image) => Some(match &image.source {
             Source::Data(data) => {
                 json!({ "type": "input_image", "image_url": format!("data:{};base64,{}", data.mime_type, data.value) })
