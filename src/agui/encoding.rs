@@ -1,7 +1,7 @@
 //! The two forms in which a stream of events travels.
 
 use crate::agui::event::{Event, Reading};
-use crate::agui::{protobuf, sse};
+use crate::agui::{Dialect, protobuf, sse};
 
 /// How the events of a stream are encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,16 @@ impl Encoding {
         match self {
             Self::Sse => sse::write_frame(out, event, None),
             Self::Protobuf => protobuf::write_frame(out, event),
+        }
+    }
+
+    /// As [`write_frame`](Self::write_frame), what a client of this dialect may be sent of the event, if anything.
+    pub fn write_frame_for(self, dialect: Dialect, out: &mut Vec<u8>, event: &Event) {
+        let Some(event) = event.for_dialect(dialect) else { return };
+        let start = out.len();
+        self.write_frame(out, &event);
+        if self == Self::Protobuf && dialect == Dialect::Legacy && !protobuf::is_known_to_legacy(&out[start..]) {
+            out.truncate(start);
         }
     }
 }

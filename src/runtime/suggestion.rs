@@ -208,8 +208,8 @@ impl Suggestion {
 
     fn encode(&self, events: &[Event]) -> Bytes {
         let mut bytes = Vec::with_capacity(256);
-        for event in events.iter().filter_map(|event| event.for_dialect(self.dialect)) {
-            self.encoding.write_frame(&mut bytes, &event);
+        for event in events {
+            self.encoding.write_frame_for(self.dialect, &mut bytes, event);
         }
         bytes.into()
     }

@@ -83,7 +83,15 @@ async fn both_encodings_of_a_run_tell_the_same() {
             };
             let sse = EventStream::new(post(&server, agent, None, &input("sse")).await).rest().await;
             let binary = decoded(post(&server, agent, Some(PROTOBUF), &input("proto")).await).await;
-            assert_eq!(told(&binary), told(&sse), "{words}");
+            let mut expected = told(&sse);
+            if version.is_none() {
+                // What the protobuf of 0.x does not have.
+                expected.retain(|event| {
+                    let kind = event["type"].as_str().expect("a type");
+                    !kind.starts_with("REASONING_") && !kind.starts_with("ACTIVITY_") && kind != "TOOL_CALL_RESULT"
+                });
+            }
+            assert_eq!(told(&binary), expected, "{words}");
             assert_eq!(types(&sse)[..2], ["RUN_STARTED", "STATE_SNAPSHOT"]);
         }
     }

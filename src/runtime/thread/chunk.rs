@@ -137,7 +137,7 @@ impl Chunk {
             return;
         }
         if encoding == Encoding::Protobuf {
-            return frames.write_protobuf(out, &self.body, from..to);
+            return frames.write_protobuf(out, &self.body, from..to, dialect);
         }
         let ids = self.durable.then(|| sse::Ids::of(epoch));
         for (parts, position) in frames.read(&self.body, from..to).zip(self.first + from as u64..) {
@@ -235,6 +235,37 @@ mod tests {
         assert_eq!(written(&stored, Dialect::V1, 6, 8), format!("id: e.7\n{a}\n\nid: e.8\n{b}\n\n"));
         assert_eq!(written(&stored, Dialect::V1, 7, u64::MAX), format!("id: e.8\n{b}\n\n"));
         assert_eq!(written(&stored, Dialect::V1, 8, 9), "");
+    }
+
+    #[test]
+    fn what_the_protobuf_of_old_clients_does_not_have_is_nothing_to_them() {
+        let events = [
+            Event::tool_call_start("c", "f", None),
+            Event::tool_call_result("r", "c", "ok"),
+            Event::reasoning_start("h"),
+            Event::activity_snapshot("a", "P", crate::agui::Object::empty()),
+            Event::step_finished("s"),
+            Event::reasoning_end("h"),
+            subagent_event(),
+            Event::run_finished("t", "r"),
+        ];
+        let chunk = Chunk::durable(&events, 1, 0);
+        let told = |dialect, after, to| {
+            let (mut out, mut told) = (Vec::new(), Vec::new());
+            chunk.write(&mut out, Reader { dialect, encoding: Encoding::Protobuf, epoch: "e" }, after, to);
+            let mut rest = &out[..];
+            while !rest.is_empty() {
+                let length = rest.get_u32() as usize;
+                let event = crate::agui::protobuf::read(&rest[..length]).expect("an event");
+                told.push(event.event_type().as_str());
+                rest.advance(length);
+            }
+            told
+        };
+        assert_eq!(told(Dialect::Legacy, 0, 8), ["TOOL_CALL_START", "STEP_FINISHED", "RUN_FINISHED"]);
+        assert_eq!(told(Dialect::Legacy, 1, 5), ["STEP_FINISHED"]);
+        assert_eq!(told(Dialect::V1, 0, 8).len(), 8);
+        assert_eq!(told(Dialect::V1, 1, 3), ["TOOL_CALL_RESULT", "REASONING_START"]);
     }
 
     #[test]

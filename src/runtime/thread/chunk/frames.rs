@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use crate::agui::{Event, EventType, append_as_protobuf, sse};
+use crate::agui::{Dialect, Event, EventType, append_as_protobuf, protobuf, sse};
 use crate::json_text;
 
 /// What a frame without its head begins with; a whole one is an empty line or begins with a letter.
@@ -153,11 +153,20 @@ impl Frames {
         })
     }
 
-    /// Appends some of the frames in the other encoding.
-    pub(super) fn write_protobuf(&self, out: &mut Vec<u8>, body: &[u8], which: Range<usize>) {
+    /// Appends some of the frames in the other encoding, without those that this dialect does not have in it.
+    pub(super) fn write_protobuf(&self, out: &mut Vec<u8>, body: &[u8], which: Range<usize>, dialect: Dialect) {
         let Protobuf { bytes, ends } = self.protobuf.get_or_init(|| self.as_protobuf(body));
-        let start = if which.start == 0 { 0 } else { ends[which.start - 1] } as usize;
-        out.extend_from_slice(&bytes[start..ends[which.end - 1] as usize]);
+        let mut start = if which.start == 0 { 0 } else { ends[which.start - 1] } as usize;
+        if dialect == Dialect::V1 {
+            return out.extend_from_slice(&bytes[start..ends[which.end - 1] as usize]);
+        }
+        for end in &ends[which] {
+            let frame = &bytes[start..*end as usize];
+            if protobuf::is_known_to_legacy(frame) {
+                out.extend_from_slice(frame);
+            }
+            start = *end as usize;
+        }
     }
 
     fn as_protobuf(&self, body: &[u8]) -> Protobuf {
