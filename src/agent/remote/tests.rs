@@ -281,3 +281,13 @@ async fn a_messages_snapshot_adds_only_what_was_not_streamed() {
     let rest: Vec<&Value> = played.events[6..].iter().map(|event| &event["type"]).collect();
     assert_eq!(rest, ["TOOL_CALL_START", "TOOL_CALL_ARGS", "TOOL_CALL_END", "TOOL_CALL_RESULT"]);
 }
+
+#[tokio::test]
+async fn frames_without_data_do_no_harm() {
+    let mut bytes = stream(&[]);
+    bytes.extend_from_slice(b"data\n\ndata:\n\ndata: \n\n");
+    bytes.extend(said("hi").iter().chain([&finished()]).flat_map(|event| format!("data: {event}\n\n").into_bytes()));
+    let played = run(Script::Bytes(bytes, 4096), |_, _| {}).await;
+    assert_eq!(played.said(), ["hi"]);
+    played.ended.expect("it ends well");
+}

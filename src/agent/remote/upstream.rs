@@ -113,6 +113,8 @@ impl Events<'_> {
         loop {
             let frame = if self.ended { self.decoder.finish() } else { self.decoder.next_frame() };
             match frame {
+                // Nobody means anything by a frame whose data is empty.
+                Some(Ok(frame)) if frame.data.is_empty() => {}
                 Some(frame) => {
                     if let Some(event) = self.read(frame)? {
                         return Ok(event);
