@@ -195,6 +195,13 @@ async fn a_failing_endpoint_is_told_in_words_and_what_came_before_is_kept() {
     let chunked =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n40\r\ndata: ";
     check_failure(Script::Bytes(chunked.as_bytes().to_vec(), 4096), "upstream_lost", "broke", 0).await;
+    for cut in ["data: {\"type\":\"CUS", "data: {\"type\":\"CUSTOM\",\"name\":\"h\u{e9}", "dat", "data: "] {
+        for short in 0..=usize::from(!cut.is_ascii()) {
+            let bytes = format!("{HEAD}{cut}").into_bytes();
+            let script = Script::Bytes(bytes[..bytes.len() - short].to_vec(), 4096);
+            check_failure(script, "upstream_lost", "before the run was finished", 0).await;
+        }
+    }
     check_failure(
         Script::Bytes(format!("{HEAD}data: {{nonsense\n\n").into_bytes(), 4096),
         "upstream_error",

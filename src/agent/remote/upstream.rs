@@ -12,7 +12,7 @@ use crate::agent::definition::Remote;
 use crate::agent::error::AgentError;
 use crate::agent::outbound::{client, told};
 use crate::agui::sse::{Decoder, Frame, FrameError};
-use crate::agui::{Event, Json, Reading, RunAgentInput};
+use crate::agui::{Event, Json, ReadError, Reading, RunAgentInput};
 use crate::json_text;
 
 /// How much of a refusal's body goes to the log, in bytes.
@@ -115,15 +115,14 @@ impl Events<'_> {
             match frame {
                 // Nobody means anything by a frame whose data is empty.
                 Some(Ok(frame)) if frame.data.is_empty() => {}
+                // The last frame may lack its blank line, but not more.
+                Some(frame) if self.ended && is_cut(&frame) => return Err(closed_early()),
                 Some(frame) => {
                     if let Some(event) = self.read(frame)? {
                         return Ok(event);
                     }
                 }
-                None if self.ended => {
-                    let message = "the agent's server closed the stream before the run was finished";
-                    return Err(AgentError::new("upstream_lost", message));
-                }
+                None if self.ended => return Err(closed_early()),
                 None => match self.chunk().await? {
                     Some(bytes) => self.decoder.push(&bytes),
                     None => self.ended = true,
@@ -163,6 +162,19 @@ impl Events<'_> {
             let message = "the connection to the agent's server broke before the run was finished";
             AgentError::new("upstream_lost", message)
         })
+    }
+}
+
+fn closed_early() -> AgentError {
+    AgentError::new("upstream_lost", "the agent's server closed the stream before the run was finished")
+}
+
+/// Whether the last frame of a stream is only its beginning.
+fn is_cut(frame: &Result<Frame, FrameError>) -> bool {
+    match frame {
+        Ok(frame) => matches!(Event::read(&frame.data), Err(ReadError::Malformed { .. })),
+        Err(FrameError::NotUtf8(_)) => true,
+        Err(FrameError::TooLarge { .. }) => false,
     }
 }
 
