@@ -290,11 +290,21 @@ async fn a_messages_snapshot_adds_only_what_was_not_streamed() {
 }
 
 #[tokio::test]
-async fn frames_without_data_do_no_harm() {
-    let mut bytes = stream(&[]);
-    bytes.extend_from_slice(b"data\n\ndata:\n\ndata: \n\n");
-    bytes.extend(said("hi").iter().chain([&finished()]).flat_map(|event| format!("data: {event}\n\n").into_bytes()));
-    let played = run(Script::Bytes(bytes, 4096), |_, _| {}).await;
-    assert_eq!(played.said(), ["hi"]);
-    played.ended.expect("it ends well");
+async fn frames_without_data_and_runs_without_ids_do_no_harm() {
+    for terminal in [
+        json!({ "type": "RUN_FINISHED" }),
+        json!({ "type": "RUN_FINISHED", "threadId": null, "runId": "r", "result": { "a": "\u{e9}" } }),
+        json!({ "type": "RUN_FINISHED", "threadId": "t" }),
+    ] {
+        let mut bytes = stream(&[json!({ "type": "RUN_STARTED" })]);
+        bytes.extend_from_slice(b"data\n\ndata:\n\ndata: \n\n");
+        bytes.extend(said("hi").iter().chain([&terminal]).flat_map(|event| format!("data: {event}\n\n").into_bytes()));
+        let played = run(Script::Bytes(bytes, 4096), |_, _| {}).await;
+        assert_eq!(played.said(), ["hi"]);
+        let ended = played.ended.expect("it ends well");
+        let result = ended.result.map_or(Value::Null, |result| serde_json::from_str(result.get()).expect("JSON"));
+        assert_eq!(result, terminal["result"]);
+    }
+    let bad = json!({ "type": "RUN_FINISHED", "threadId": 7, "runId": "r" });
+    check_failure(Script::Bytes(stream(&[bad]), 4096), "upstream_error", "/threadId", 0).await;
 }

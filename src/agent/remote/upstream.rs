@@ -1,9 +1,11 @@
 //! The HTTP side: one POST, then events as they arrive, each wait bounded. Dropping the stream closes the connection.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, Response, StatusCode};
+use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::headers;
@@ -12,7 +14,7 @@ use crate::agent::definition::Remote;
 use crate::agent::error::AgentError;
 use crate::agent::outbound::{client, told};
 use crate::agui::sse::{Decoder, Frame, FrameError};
-use crate::agui::{Event, Json, ReadError, Reading, RunAgentInput};
+use crate::agui::{Event, EventType, Json, ReadError, Reading, RunAgentInput};
 use crate::json_text;
 
 /// How much of a refusal's body goes to the log, in bytes.
@@ -136,7 +138,7 @@ impl Events<'_> {
             AgentError::new("upstream_error", format!("the agent's server sent something unusable: {reason}"))
         };
         let frame = frame.map_err(|error| unusable(error.to_string()))?;
-        match Event::read(&frame.data).map_err(|error| unusable(error.to_string()))? {
+        match read_event(&frame.data).map_err(|error| unusable(error.to_string()))? {
             Reading::Event(event) => Ok(Some(event)),
             Reading::Unknown { event_type } => {
                 self.unknown += 1;
@@ -176,6 +178,29 @@ fn is_cut(frame: &Result<Frame, FrameError>) -> bool {
         Err(FrameError::NotUtf8(_)) => true,
         Err(FrameError::TooLarge { .. }) => false,
     }
+}
+
+/// As [`Event::read`], also where the ids of the run are missing: CopilotKit's runtime ends a stopped run without them,
+/// and this run has ids of its own.
+fn read_event(data: &str) -> Result<Reading, ReadError> {
+    let reading = Event::read(data);
+    let Err(ReadError::Invalid { event_type: EventType::RunStarted | EventType::RunFinished, path, .. }) = &reading
+    else {
+        return reading;
+    };
+    let is_about_ids = matches!(path.as_str(), "/threadId" | "/runId");
+    let Some(mut fields) = serde_json::from_str::<HashMap<String, &RawValue>>(data).ok().filter(|_| is_about_ids)
+    else {
+        return reading;
+    };
+    let none: &RawValue = serde_json::from_str(r#""""#).expect("an empty string is JSON");
+    for id in ["threadId", "runId"] {
+        let value = fields.entry(id.to_owned()).or_insert(none);
+        if value.get() == "null" {
+            *value = none;
+        }
+    }
+    Event::read(&serde_json::to_string(&fields).expect("what was read as JSON is written as JSON"))
 }
 
 impl Drop for Events<'_> {
