@@ -24,7 +24,7 @@ mod variables;
 
 use async_trait::async_trait;
 
-use crate::agui::{AgentCapabilities, Json, Outcome, TokenUsage};
+use crate::agui::{AgentCapabilities, Base, Json, Outcome, TokenUsage};
 pub use context::{RunContext, RunInput};
 pub use error::{AgentError, StateError};
 
@@ -62,4 +62,6 @@ pub struct RunOutcome {
     pub outcome: Option<Outcome>,
     pub result: Option<Json>,
     pub usage: Vec<TokenUsage>,
+    /// The time and the metadata of the terminal.
+    pub base: Base,
 }

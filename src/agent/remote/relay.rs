@@ -33,11 +33,13 @@ impl<'c> Relay<'c> {
                     outcome: finished.outcome,
                     result: finished.result.filter(|result: &Json| result.get() != "null"),
                     usage: finished.usage.unwrap_or_default(),
+                    base: finished.base,
                 }));
             }
             Event::RunError(error) => {
                 let code = error.code.unwrap_or_else(|| "upstream_error".to_owned());
-                return Err(AgentError::new(code, error.message));
+                let usage = error.usage.unwrap_or_default();
+                return Err(AgentError { usage, ..AgentError::new(code, error.message) });
             }
             Event::StateSnapshot(event) => self.view.snapshot(self.cx, &event.snapshot).await?,
             Event::StateDelta(event) => self.view.delta(self.cx, &event.delta).await?,

@@ -216,6 +216,10 @@ async fn a_failing_endpoint_is_told_in_words_and_what_came_before_is_kept() {
         0,
     )
     .await;
+    let usage = json!([{ "provider": "p", "model": "m", "inputTokens": 3, "outputTokens": 4 }]);
+    let failed = json!({ "type": "RUN_ERROR", "message": "no", "usage": usage });
+    let played = run(Script::Bytes(stream(&[failed]), 4096), |_, _| {}).await;
+    assert_eq!(serde_json::to_value(&played.error().usage).expect("JSON"), usage);
     check_failure(Script::Bytes(stream(&said(&"x".repeat(70_000))), 4096), "upstream_error", "65536 bytes", 1).await;
     check_failure(Script::Silent(Vec::new()), "timeout", "did not begin to answer", 0).await;
     check_failure(Script::Silent(HEAD.as_bytes().to_vec()), "timeout", "did not begin to answer", 0).await;
@@ -307,4 +311,12 @@ async fn frames_without_data_and_runs_without_ids_do_no_harm() {
     }
     let bad = json!({ "type": "RUN_FINISHED", "threadId": 7, "runId": "r" });
     check_failure(Script::Bytes(stream(&[bad]), 4096), "upstream_error", "/threadId", 0).await;
+}
+
+#[tokio::test]
+async fn the_time_and_the_metadata_of_the_end_are_kept() {
+    let end = json!({ "type": "RUN_FINISHED", "threadId": "t", "runId": "r", "timestamp": 7, "metadata": { "a": 1 } });
+    let base = run(Script::Bytes(stream(&[end]), 4096), |_, _| {}).await.ended.expect("it ends well").base;
+    assert_eq!(base.timestamp, Some(7));
+    assert_eq!(base.metadata.as_ref().map(|metadata| metadata.get()), Some(r#"{"a":1}"#));
 }

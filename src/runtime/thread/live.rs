@@ -244,14 +244,16 @@ impl Story {
     /// The closers and the terminal of `ending`.
     pub(super) fn end(&mut self, ending: Ending, out: &mut Vec<Event>) -> Result<RunStatus, SequenceError> {
         match ending {
-            Ending::Returned(RunOutcome { outcome, result, usage }) => {
+            Ending::Returned(RunOutcome { outcome, result, usage, base }) => {
                 let status = match outcome {
                     Some(Outcome::Interrupt(_)) => RunStatus::Waiting,
                     Some(Outcome::Cancelled(_)) => RunStatus::Cancelled,
                     Some(Outcome::Success(_)) | None => RunStatus::Succeeded,
                 };
                 let outcome = outcome.or_else(|| self.pending_calls());
-                self.admission.admit(finished(outcome, result, usage), out)?;
+                let mut finished = finished(outcome, result, usage);
+                *finished.base_mut() = base;
+                self.admission.admit(finished, out)?;
                 Ok(status)
             }
             Ending::Failed(error) => {
