@@ -320,3 +320,65 @@ async fn the_time_and_the_metadata_of_the_end_are_kept() {
     assert_eq!(base.timestamp, Some(7));
     assert_eq!(base.metadata.as_ref().map(|metadata| metadata.get()), Some(r#"{"a":1}"#));
 }
+
+/// The messages that a client has after an answer, and after it once more with the snapshot told twice.
+async fn check_snapshot(before: &[Value], snapshot: Value, expected: Value) {
+    let snapshot = json!({ "type": "MESSAGES_SNAPSHOT", "messages": snapshot });
+    for times in [1, 2] {
+        let snapshots = std::iter::repeat_n(snapshot.clone(), times);
+        let events: Vec<Value> = before.iter().cloned().chain(snapshots).chain([finished()]).collect();
+        let played = run(Script::Bytes(stream(&events), 4096), |_, _| {}).await;
+        played.ended.expect("it ends well");
+        let (mut admission, mut sound) = (crate::agui::Admission::new("t", "r"), Vec::new());
+        for event in &played.events {
+            let event = serde_json::from_str(&event.to_string()).expect("an event");
+            admission.admit(event, &mut sound).expect("a sound sequence");
+        }
+        let mut reducer = crate::agui::Reducer::new(Vec::new());
+        sound.iter().for_each(|event| reducer.apply(event));
+        assert_eq!(serde_json::to_value(reducer.into_messages()).expect("JSON"), expected, "told {times} times");
+    }
+}
+
+#[tokio::test]
+async fn what_a_messages_snapshot_adds_keeps_its_fields() {
+    let metadata = json!({ "k": 1 });
+    let call = json!({
+        "id": "c", "type": "function", "function": { "name": "f", "arguments": "{}" }, "encryptedValue": "C",
+        "metadata": metadata,
+    });
+    let messages = json!([
+        { "id": "h", "role": "reasoning", "content": "hm", "encryptedValue": "H", "metadata": metadata, "subagentRunId": "s" },
+        { "id": "e", "role": "reasoning", "content": "", "encryptedValue": "E" },
+        { "id": "n", "role": "assistant", "content": "more", "name": "Ann", "encryptedValue": "N", "metadata": metadata,
+          "toolCalls": [call], "subagentRunId": "s" },
+        { "id": "x", "role": "tool", "toolCallId": "c", "content": "ok", "metadata": metadata, "subagentRunId": "s" },
+        { "id": "a", "role": "activity", "activityType": "P", "content": { "n": 1 }, "metadata": metadata },
+        { "id": "z", "role": "assistant", "content": "" },
+    ]);
+    check_snapshot(&[], messages.clone(), messages).await;
+}
+
+#[tokio::test]
+async fn a_messages_snapshot_completes_what_was_streamed() {
+    let [start, hel, end] = said("Hel");
+    let whole = json!([{ "id": "m", "role": "assistant", "content": "Hello", "encryptedValue": "M" }]);
+    check_snapshot(&[start.clone(), hel.clone(), end.clone()], whole.clone(), whole.clone()).await;
+    check_snapshot(&[start.clone(), hel.clone()], whole.clone(), whole.clone()).await;
+    let chunk = json!({ "type": "TEXT_MESSAGE_CHUNK", "messageId": "m", "delta": "Hel" });
+    let more = json!({ "type": "TEXT_MESSAGE_CHUNK", "delta": "lo" });
+    check_snapshot(&[chunk, more], whole.clone(), whole).await;
+    let another = json!([{ "id": "m", "role": "assistant", "content": "Hallo" }]);
+    let streamed = json!([{ "id": "m", "role": "assistant", "content": "Hel" }]);
+    check_snapshot(&[start, hel, end], another, streamed).await;
+    let thought = [
+        json!({ "type": "REASONING_START", "messageId": "h", "subagentRunId": "s" }),
+        json!({ "type": "REASONING_MESSAGE_START", "messageId": "h", "role": "reasoning", "subagentRunId": "s" }),
+        json!({ "type": "REASONING_MESSAGE_CONTENT", "messageId": "h", "delta": "h" }),
+        json!({ "type": "REASONING_MESSAGE_END", "messageId": "h" }),
+        json!({ "type": "REASONING_END", "messageId": "h" }),
+    ];
+    let thought_of =
+        json!([{ "id": "h", "role": "reasoning", "content": "hm", "encryptedValue": "H", "subagentRunId": "s" }]);
+    check_snapshot(&thought, thought_of.clone(), thought_of).await;
+}
