@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::agui::admit::chunks::Lanes;
 use crate::agui::admit::open::{Brackets, Calls, Owner, Step, check_owner, end, go_on, open};
-use crate::agui::event::{Event, EventType, ToolCallStart};
+use crate::agui::event::{EncryptedSubtype, Event, EventType, ToolCallStart};
 use crate::agui::message::Message;
 
 pub use close::Closing;
@@ -188,9 +188,30 @@ impl Admission {
             }
             Event::ReasoningMessageContent(event) => go_on(&self.thoughts, event_type, &event.message_id, &tag)?,
             Event::ReasoningMessageEnd(event) => end(&mut self.thoughts, event_type, &event.message_id, &tag)?,
-            // Spans name nothing but themselves: their attribution is not compared.
-            Event::ReasoningStart(event) => open(&mut self.spans, event_type, &event.message_id, &tag, None)?,
-            Event::ReasoningEnd(event) => end(&mut self.spans, event_type, &event.message_id, &None)?,
+            // A span and the message in it may have one id, and then they have one owner.
+            Event::ReasoningStart(event) => {
+                let id = &event.message_id;
+                let owner = self.thought_owners.get(id);
+                check_owner(event_type, "reasoning message", id, &tag, owner)?;
+                open(&mut self.spans, event_type, id, &tag, owner)?;
+                self.thought_owners.entry(id.clone()).or_insert(tag);
+            }
+            Event::ReasoningEnd(event) => {
+                let id = &event.message_id;
+                go_on(&self.spans, event_type, id, &None)?;
+                check_owner(event_type, "reasoning message", id, &tag, self.thought_owners.get(id))?;
+                end(&mut self.spans, event_type, id, &None)?;
+            }
+            Event::ReasoningEncryptedValue(event) => {
+                let id = &event.entity_id;
+                let (noun, owner) = match event.subtype {
+                    EncryptedSubtype::ToolCall => ("tool call", self.calls.get_mut(id).map(|call| &call.owner)),
+                    EncryptedSubtype::Message => {
+                        ("message", self.message_owners.get(id).or_else(|| self.thought_owners.get(id)))
+                    }
+                };
+                check_owner(event_type, noun, id, &tag, owner)?;
+            }
             Event::ToolCallStart(event) => self.open_call(event, tag)?,
             Event::ToolCallArgs(event) => self.go_on_with_call(event_type, &event.tool_call_id, &tag)?,
             Event::ToolCallEnd(event) => {

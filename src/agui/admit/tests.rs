@@ -318,6 +318,54 @@ fn what_goes_on_under_an_id_belongs_to_its_opener() {
 }
 
 #[test]
+fn reasoning_and_its_span_belong_to_one_owner_and_so_does_what_signs_them() {
+    let mismatch = |event_type: &str, noun: &str, id: &str| {
+        format!(
+            "Cannot send '{event_type}': subagentRunId 's' does not match the {noun} '{id}' opener's subagent (the parent agent)."
+        )
+    };
+    check_refusal(
+        r#"
+        {"type":"REASONING_START","messageId":"h"}
+        {"type":"REASONING_MESSAGE_START","messageId":"h","role":"reasoning","subagentRunId":"s"}
+        "#,
+        &mismatch("REASONING_MESSAGE_START", "reasoning message", "h"),
+    );
+    check_refusal(
+        r#"
+        {"type":"REASONING_MESSAGE_START","messageId":"h","role":"reasoning"}
+        {"type":"REASONING_START","messageId":"h","subagentRunId":"s"}
+        "#,
+        &mismatch("REASONING_START", "reasoning message", "h"),
+    );
+    check_refusal(
+        r#"
+        {"type":"REASONING_START","messageId":"h"}
+        {"type":"REASONING_END","messageId":"h","subagentRunId":"s"}
+        "#,
+        &mismatch("REASONING_END", "reasoning message", "h"),
+    );
+    for (start, subtype, noun) in [
+        (r#"{"type":"TEXT_MESSAGE_START","messageId":"x"}"#, "message", "message"),
+        (r#"{"type":"REASONING_MESSAGE_START","messageId":"x","role":"reasoning"}"#, "message", "message"),
+        (r#"{"type":"TOOL_CALL_START","toolCallId":"x","toolCallName":"f"}"#, "tool-call", "tool call"),
+    ] {
+        let signed = r#"{"type":"REASONING_ENCRYPTED_VALUE","entityId":"x","encryptedValue":"E","subagentRunId":"s","#;
+        let sent = format!("{start}\n{signed}\"subtype\":\"{subtype}\"}}");
+        check_refusal(&sent, &mismatch("REASONING_ENCRYPTED_VALUE", noun, "x"));
+    }
+    let inherited = r#"
+        {"type":"REASONING_START","messageId":"h","subagentRunId":"s"}
+        {"type":"REASONING_MESSAGE_START","messageId":"h","role":"reasoning"}
+        {"type":"REASONING_MESSAGE_CONTENT","messageId":"h","delta":"hm","subagentRunId":"s"}
+        {"type":"REASONING_MESSAGE_END","messageId":"h"}
+        {"type":"REASONING_END","messageId":"h","subagentRunId":"s"}
+        {"type":"REASONING_ENCRYPTED_VALUE","subtype":"message","entityId":"h","encryptedValue":"E","subagentRunId":"s"}
+    "#;
+    check(inherited, inherited);
+}
+
+#[test]
 fn a_call_belongs_to_the_message_that_carries_it() {
     check_refusal(
         r#"
