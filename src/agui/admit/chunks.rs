@@ -104,13 +104,14 @@ impl Lanes {
 
     fn text(&mut self, chunk: TextMessageChunk, out: &mut Vec<Event>) -> Result<(), SequenceError> {
         let event = EventType::TextMessageChunk;
-        let TextMessageChunk { message_id, role, delta, name, mut base } = chunk;
+        let TextMessageChunk { message_id, role, mut delta, name, mut base } = chunk;
         let id = match self.continued(event, message_id.as_deref(), &mut base)? {
             Some(Stream::Text { id, role: open_role, name: open_name }) => {
                 let word = |role: &Option<TextRole>| role.map_or("assistant", TextRole::as_str).to_owned();
                 let open = word(open_role);
                 match_field(event, "role", role.map(|role| role.to_string()).as_ref(), Some(&open))?;
                 match_field(event, "name", name.as_ref(), open_name.as_ref())?;
+                delta = delta.or_else(|| nothing_but(&base));
                 id.clone()
             }
             _ => {
@@ -131,11 +132,12 @@ impl Lanes {
 
     fn tool_call(&mut self, chunk: ToolCallChunk, out: &mut Vec<Event>) -> Result<(), SequenceError> {
         let event = EventType::ToolCallChunk;
-        let ToolCallChunk { tool_call_id, tool_call_name, parent_message_id, delta, mut base } = chunk;
+        let ToolCallChunk { tool_call_id, tool_call_name, parent_message_id, mut delta, mut base } = chunk;
         let id = match self.continued(event, tool_call_id.as_deref(), &mut base)? {
             Some(Stream::ToolCall { id, name, parent }) => {
                 match_field(event, "toolCallName", tool_call_name.as_ref(), Some(name))?;
                 match_field(event, "parentMessageId", parent_message_id.as_ref(), parent.as_ref())?;
+                delta = delta.or_else(|| nothing_but(&base));
                 id.clone()
             }
             _ => {
@@ -158,9 +160,12 @@ impl Lanes {
 
     fn reasoning(&mut self, chunk: ReasoningMessageChunk, out: &mut Vec<Event>) -> Result<(), SequenceError> {
         let event = EventType::ReasoningMessageChunk;
-        let ReasoningMessageChunk { message_id, delta, mut base } = chunk;
+        let ReasoningMessageChunk { message_id, mut delta, mut base } = chunk;
         let id = match self.continued(event, message_id.as_deref(), &mut base)? {
-            Some(stream) => stream.id().to_owned(),
+            Some(stream) => {
+                delta = delta.or_else(|| nothing_but(&base));
+                stream.id().to_owned()
+            }
             None => {
                 let id = first(event, "messageId", message_id)?;
                 self.end_lane(base.subagent_run_id.as_deref(), out);
@@ -222,6 +227,11 @@ fn starting(base: &mut Base, content_follows: bool) -> Base {
         last.raw_event = raw_event;
     }
     starting
+}
+
+/// The delta of a chunk that goes on with its stream and brings no text, but metadata or the provider's event.
+fn nothing_but(base: &Base) -> Option<String> {
+    (base.metadata.is_some() || base.raw_event.is_some()).then(String::new)
 }
 
 fn first(event: EventType, field: &'static str, value: Option<String>) -> Result<String, SequenceError> {

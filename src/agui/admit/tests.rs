@@ -509,6 +509,32 @@ fn chunks_come_out_as_start_content_and_end() {
 }
 
 #[test]
+fn a_chunk_that_brings_nothing_but_metadata_brings_that() {
+    check(
+        r#"
+        {"type":"TEXT_MESSAGE_CHUNK","messageId":"m","delta":"a"}
+        {"type":"TEXT_MESSAGE_CHUNK"}
+        {"type":"TEXT_MESSAGE_CHUNK","metadata":{"k":1}}
+        {"type":"TOOL_CALL_CHUNK","toolCallId":"c","toolCallName":"f"}
+        {"type":"TOOL_CALL_CHUNK","toolCallId":"c","rawEvent":1}
+        {"type":"REASONING_MESSAGE_CHUNK","messageId":"h"}
+        {"type":"REASONING_MESSAGE_CHUNK","metadata":{"k":1}}
+        "#,
+        r#"
+        {"type":"TEXT_MESSAGE_START","messageId":"m"}
+        {"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"a"}
+        {"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"","metadata":{"k":1}}
+        {"type":"TEXT_MESSAGE_END","messageId":"m"}
+        {"type":"TOOL_CALL_START","toolCallId":"c","toolCallName":"f"}
+        {"type":"TOOL_CALL_ARGS","toolCallId":"c","delta":"","rawEvent":1}
+        {"type":"TOOL_CALL_END","toolCallId":"c"}
+        {"type":"REASONING_MESSAGE_START","messageId":"h","role":"reasoning"}
+        {"type":"REASONING_MESSAGE_CONTENT","messageId":"h","delta":"","metadata":{"k":1}}
+        "#,
+    );
+}
+
+#[test]
 fn text_of_an_open_message_ends_the_chunks_before_it() {
     check(
         r#"
