@@ -150,9 +150,7 @@ fn never_began(thread_id: &str, run_id: &str, Listening { dialect, encoding }: L
     let mut frames = Vec::with_capacity(256);
     let finished = Event::run_finished_with(thread_id, run_id, Some(Outcome::cancelled()));
     for event in [Event::run_started(thread_id, run_id), finished] {
-        if let Some(event) = event.for_dialect(dialect) {
-            encoding.write_frame(&mut frames, &event);
-        }
+        encoding.write_frame_for(dialect, &mut frames, &event);
     }
     frames.into()
 }
