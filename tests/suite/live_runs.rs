@@ -118,10 +118,11 @@ async fn a_commit_by_anyone_reaches_the_channel_of_a_run() {
     assert_eq!(server.patch_document("shared/board", JSON_PATCH, &patch, &[]).await.status, 200);
     let delta = socket.hear_a("event").await["event"].clone();
     assert_eq!((&delta["type"], &delta["delta"]), (&json!("STATE_DELTA"), &patch));
-    // A run that is live when the server stops goes on at its next start: its channel ends before the goodbye, and not with
-    // a terminal.
+    // A run that is live when the server stops goes on at its next start: its channel ends before the goodbye, not with a
+    // terminal and not as if it were over.
     server.begin_to_stop();
     let (code, said) = socket.closed().await;
     let kinds: Vec<_> = said.iter().map(|frame| frame["type"].as_str().unwrap()).collect();
     assert_eq!((code, kinds.as_slice()), (4503, &["end", "goaway"][..]));
+    assert_eq!(said[0]["reason"], "lost");
 }

@@ -108,18 +108,23 @@ impl<S> Session<S> {
                 return;
             }
             Some(Err(_)) => "lost",
-            None if is_error(&running.last) => "failed",
-            None => "finished",
+            None => match type_of(&running.last).as_deref() {
+                Some("RUN_ERROR") => "failed",
+                Some("RUN_FINISHED") => "finished",
+                // The run goes on after the restart, for those who follow it then.
+                _ if self.runtime.stopping().is_cancelled() => "lost",
+                _ => "finished",
+            },
         };
         self.channels.remove(&channel);
         self.outbox.push(Told::End { channel, reason }.message());
     }
 }
 
-fn is_error(event: &str) -> bool {
+fn type_of(event: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Typed {
         r#type: String,
     }
-    serde_json::from_str::<Typed>(event).is_ok_and(|event| event.r#type == "RUN_ERROR")
+    serde_json::from_str::<Typed>(event).ok().map(|event| event.r#type)
 }
