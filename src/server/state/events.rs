@@ -21,7 +21,7 @@ use crate::runtime::{DocumentError, DocumentName, Runtime, Since, Subscription, 
 
 use super::super::error::problem::{Problem, Reads};
 use super::super::stream::{kept_alive, streaming};
-use super::super::v1::query::{decoded, raw, refused};
+use super::super::v1::query::{decoded, raw, refused, unescaped};
 use super::named::{self, Named};
 
 /// Documents in one stream; the position in each of them is part of every event's id.
@@ -205,17 +205,21 @@ fn short(name: &DocumentName) -> String {
     digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The documents of `docs=shared/a,task/b`, whose items are percent-encoded: a comma in an id is `%2C`. Where a client
-/// encoded the whole list its commas are `%2C` too, so they separate where every part is then a name.
+/// The documents of `docs=shared/a,task/b`, whose items are percent-encoded: a comma in an id is `%2C`. A client may have
+/// encoded the whole list once more: it shows by commas that are `%2C` too, between what is a name each, or by a single
+/// item that is a name only then.
 fn names(query: &str) -> Result<Vec<DocumentName>, Problem> {
     let list = raw(query, "docs").filter(|list| !list.is_empty());
     let list = list.ok_or_else(|| refused("docs", "a list of documents such as `shared/a,task/b`"))?;
     let parse = |item: &str| item.parse::<DocumentName>();
     let mut items: Vec<String> = list.split(',').map(decoded).collect();
     if let [whole] = items.as_slice()
-        && whole.split(',').all(|part| parse(&decoded(part)).is_ok())
+        && (whole.contains(',') || parse(whole).is_err())
     {
-        items = whole.split(',').map(decoded).collect();
+        let inner: Vec<String> = whole.split(',').map(unescaped).collect();
+        if inner.iter().all(|item| parse(item).is_ok()) {
+            items = inner;
+        }
     }
     let mut names = items.iter().map(|item| parse(item)).collect::<Result<Vec<_>, _>>()?;
     names.sort();
@@ -283,6 +287,12 @@ mod tests {
             ("docs=shared%2Fa%252Cb%2Ctask%2Fc", vec!["shared/a,b", "task/c"]),
             ("docs=shared/a,shared/a", vec!["shared/a"]),
             ("docs=shared/a+b", vec!["shared/a b"]),
+            ("docs=shared/p%2Bq", vec!["shared/p+q"]),
+            ("docs=shared%2Fp%2Bq%2Ctask%2Fc", vec!["shared/p+q", "task/c"]),
+            ("docs=shared%2Fp%252Bq%2Ctask%2Fc", vec!["shared/p+q", "task/c"]),
+            ("docs=shared/50%25,task/c", vec!["shared/50%", "task/c"]),
+            ("docs=shared/50%2525", vec!["shared/50%25"]),
+            ("docs=shared%252Fa", vec!["shared/a"]),
         ] {
             let names: Vec<_> = names(query).expect(query).iter().map(ToString::to_string).collect();
             assert_eq!(names, expected, "{query}");

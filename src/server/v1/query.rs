@@ -50,6 +50,11 @@ pub(in crate::server) fn decoded(piece: &str) -> String {
     Query::parse(Some(&format!("x={escaped}"))).get("x").unwrap_or_default().to_owned()
 }
 
+/// The same of a piece that was encoded before it came into a query: `+` is itself there.
+pub(in crate::server) fn unescaped(piece: &str) -> String {
+    decoded(&piece.replace('+', "%2B"))
+}
+
 pub(in crate::server) fn refused(name: &str, expected: &str) -> Problem {
     Problem::new(Code::InvalidQuery, format!("`{name}` is {expected}")).with("parameter", name)
 }
