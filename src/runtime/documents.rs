@@ -136,7 +136,7 @@ impl Documents<'_> {
     }
 
     fn admit(&self, name: &DocumentName, write: &Write) -> Result<(), DocumentError> {
-        if name.kind() == "lifecycle" {
+        if name.is_record() {
             return Err(DocumentError::ReadOnly);
         }
         match &write.run_id {

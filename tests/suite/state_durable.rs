@@ -9,6 +9,7 @@ use coagent_runtime::store::Kind;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::agents::DEMO;
 use crate::support::documents::{INTENTS, JSON_PATCH, MERGE_PATCH};
 use crate::support::faulty::{Fault, Faulty};
 use crate::support::server::{Home, Server};
@@ -301,5 +302,30 @@ async fn a_damaged_export_is_refused_with_its_line_and_leaves_no_half_document()
         assert!(refused.body["line"].as_u64().is_some(), "{refused:?}");
         let there = fresh.get_v1("/state/shared/a").await;
         assert!(there.status == 404 || there.version() == 2, "whole or not at all: {why}");
+    }
+}
+
+#[tokio::test]
+async fn records_of_runs_come_back_by_no_import_and_leave_no_export_that_does_not_ask_for_them() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    let run_id = server.submit("demo", &json!({"prompt": "hello"})).await;
+    server.until_over(&run_id).await;
+    server.put_document("shared/a", &json!({"n": 1}), &[]).await;
+    let (everything, records) = (exported(&server, "").await, exported(&server, "?type=lifecycle").await);
+    assert!(!everything.contains("lifecycle/") && records.contains(&format!("lifecycle/{run_id}")), "{everything}");
+
+    let other_home = Home::with_agents(&[]);
+    let other = other_home.serve_in_memory();
+    assert_eq!(import(&other, &everything, "").await.status, 200);
+    let forged = everything.replace("shared/a", "lifecycle/agent:demo");
+    for records in [&records, &forged] {
+        let refused = import(&other, records, "").await;
+        assert_eq!((refused.refusal(), &refused.body["line"]), ((403, "forbidden"), &json!(2)));
+        let skipped = import(&other, records, "?existing=skip").await;
+        assert_eq!((skipped.status, &skipped.body["documents"]), (200, &json!(0)), "{skipped:?}");
+    }
+    for name in [format!("lifecycle/{run_id}"), "lifecycle/agent:demo".to_owned()] {
+        assert_eq!(other.get_v1(&format!("/state/{name}")).await.refusal(), (404, "not_found"));
     }
 }

@@ -85,7 +85,8 @@ struct Exporting {
 }
 
 impl Runtime {
-    /// Every document that a principal can name, deleted ones too, each as it was at one moment and as they see it.
+    /// Every document that a principal can name, deleted ones too, each as it was at one moment and as they see it. What
+    /// only the runtime writes no import takes: it is there when its type is asked for.
     ///
     /// What can be refused is refused before anything is written.
     pub async fn export_documents(
@@ -120,7 +121,8 @@ impl Exporting {
         let mut written = Written::default();
         self.line(&json!({"coagent": "documents", "format": 1, "at": now()})).await?;
         loop {
-            for item in page.items {
+            let asked = |name: &DocumentName| query.kind.is_some() || !name.is_record();
+            for item in page.items.into_iter().filter(|item| asked(&item.name)) {
                 self.document(&documents, &item.name, &mut written).await?;
             }
             match page.next {

@@ -26,7 +26,7 @@ const HISTORY_BYTES: usize = 256 << 20;
 /// A body is stored when the history since the last one outgrows this, and twice the document.
 const BODY_AFTER_BYTES: usize = 64 << 10;
 
-/// What happens to a document that is there already, deleted or not.
+/// What happens to a document that is there already, deleted or not, and to one that only the runtime writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     /// The import ends there.
@@ -40,7 +40,7 @@ pub enum Existing {
 pub struct Imported {
     pub documents: u64,
     pub commits: u64,
-    /// Names of documents that were there already.
+    /// Names of documents that stay as they are.
     pub skipped: Vec<String>,
 }
 
@@ -163,7 +163,11 @@ impl Import<'_> {
             _ if self.line == 1 => Err(ImportError::Malformed("an export begins with its format".to_owned())),
             Line::Document(header) => {
                 self.store().await?;
-                self.current = Some(Current::new(header)?);
+                let current = Current::new(header)?;
+                if current.name.is_record() && self.existing == Existing::Refuse {
+                    return Err(DocumentError::ReadOnly.into());
+                }
+                self.current = Some(current);
                 Ok(())
             }
             Line::Commit(commit) => self.current()?.take(*commit),
@@ -194,6 +198,10 @@ impl Import<'_> {
             let counted =
                 format!("`{name}` has {} commits of {}", restored.commits.len(), versions.saturating_sub(trimmed));
             return Err(ImportError::Malformed(counted));
+        }
+        if name.is_record() {
+            self.done.skipped.push(name.to_string());
+            return Ok(());
         }
         let commits = restored.commits.len() as u64;
         let head = (!deleted).then(|| encoded(&body));

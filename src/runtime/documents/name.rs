@@ -55,6 +55,11 @@ impl DocumentName {
         matches!(self.kind.as_str(), "agent" | "task" | "lifecycle")
     }
 
+    /// Whether only the runtime writes it.
+    pub(super) fn is_record(&self) -> bool {
+        self.kind == "lifecycle"
+    }
+
     /// Whether it belongs to one person: an agent's state on a thread (`agent/<agent>:<thread>`), the record of a run.
     pub(in crate::runtime) fn is_owned(&self) -> bool {
         match self.kind.as_str() {

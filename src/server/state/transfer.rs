@@ -25,7 +25,7 @@ const LINE_BYTES: usize = 64 << 20;
 
 /// Exports documents
 ///
-/// With their histories and tags, deleted ones too, as JSON lines. Without its `end` line a file is incomplete.
+/// With their histories and tags, deleted ones too, as JSON lines; the records of runs only with `type=lifecycle`. Without its `end` line a file is incomplete.
 #[utoipa::path(
     get, path = "/v1/state:export", tag = "documents", operation_id = "export_documents",
     params(
