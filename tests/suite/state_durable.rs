@@ -329,3 +329,21 @@ async fn records_of_runs_come_back_by_no_import_and_leave_no_export_that_does_no
         assert_eq!(other.get_v1(&format!("/state/{name}")).await.refusal(), (404, "not_found"));
     }
 }
+
+#[tokio::test]
+async fn a_document_that_its_schema_refuses_comes_back_by_no_import() {
+    let home = Home::with_agents(&[]);
+    let server = home.serve_in_memory();
+    server.put_document("task/x", &json!({"title": "write"}), &[]).await;
+    server.put_document("task/y", &json!({"title": "read"}), &[]).await;
+    server.delete_document("task/y", &[]).await;
+    let text = exported(&server, "").await;
+
+    let other_home = Home::with_agents(&[]);
+    let other = other_home.serve_in_memory();
+    let refused = import(&other, &text.replace("\"write\"", "7"), "").await;
+    assert_eq!(refused.refusal(), (422, "schema_invalid"));
+    assert_eq!(refused.body["errors"][0]["path"], "/title", "{refused:?}");
+    assert_eq!(other.get_v1("/state/task/x").await.status, 404);
+    assert_eq!(import(&other, &text, "").await.body["documents"], 2, "a deleted one has nothing to be refused");
+}

@@ -1,6 +1,7 @@
 //! Bringing exported documents back, line by line, each whole or not at all (the format: [`export`](super::export)).
 //!
-//! Histories are made anew from their operations: what does not apply, or exceeds a limit, is refused with its line.
+//! Histories are made anew from their operations: what does not apply, exceeds a limit, or comes to what its type's schema
+//! refuses, is refused with its line.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::json_text;
-use crate::state::document::{Commit, Document};
+use crate::state::document::{Commit, Document, Refusal};
 use crate::state::history::Blame;
 use crate::state::json;
 use crate::state::limits::Limits;
@@ -204,8 +205,15 @@ impl Import<'_> {
             return Ok(());
         }
         let commits = restored.commits.len() as u64;
-        let head = (!deleted).then(|| encoded(&body));
         let live = self.documents.live(&name)?;
+        if !deleted && let Some(view) = self.documents.view(&name) {
+            let errors = view.schema().faults(&body);
+            if !errors.is_empty() {
+                let refusal = Refusal::SchemaInvalid { errors };
+                return Err(DocumentError::Refused { refusal, head: 0 }.into());
+            }
+        }
+        let head = (!deleted).then(|| encoded(&body));
         if live.restore(Restored { head, ..restored }).await? {
             for tag in tags {
                 self.documents.tag(&name, &tag.name, Some(tag.version)).await?;
