@@ -49,7 +49,7 @@ pub use document::{
 pub use documents::{
     BatchAccepted, Difference, Document, DocumentItem, DocumentName, DocumentPage, Documents, Existing, Export,
     History, HistoryCursor, HistoryQuery, Import, ImportError, ImportRefused, Imported, ListQuery, Since,
-    SnapshotReason, Standing, Subscription, Update,
+    SnapshotReason, Standing, Subscription, Tagged, Update,
 };
 pub use frames::FrameStream;
 pub use keeping::{Amendment, KeepingError, Naming};

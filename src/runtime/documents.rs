@@ -36,6 +36,7 @@ pub use import::{Existing, Import, ImportError, ImportRefused, Imported};
 pub use list::{DocumentItem, DocumentPage, ListQuery};
 pub use name::DocumentName;
 pub use subscribe::{Since, SnapshotReason, Subscription, Update};
+pub use tags::Tagged;
 
 /// The documents that one principal can name.
 #[derive(Debug)]

@@ -231,6 +231,15 @@ async fn versions_are_compared_and_named() {
     assert_eq!(tag(json!({"name": "none", "version": 9})).await.refusal(), (404, "version_not_found"));
     assert_eq!(tag(json!({"name": "", "version": 1})).await.refusal(), (400, "invalid_name"));
     assert_eq!(tag(json!({"version": 1})).await.refusal(), (400, "invalid_body"));
+    let reviewed = async |body: Value| server.post_v1("/state/shared/a/tags", &body, &[("idempotency-key", "t")]).await;
+    let first = reviewed(json!({"name": "first"})).await;
+    assert_eq!(first.refusal(), (409, "conflict"), "refusals are not remembered");
+    let first = reviewed(json!({"name": "newest"})).await;
+    assert_eq!((first.status, &first.body), (201, &json!({"name": "newest", "version": 3})));
+    server.put_document("shared/a", &json!({"n": 4}), &[]).await;
+    let again = reviewed(json!({"name": "newest"})).await;
+    assert_eq!((again.status, &again.body), (201, &json!({"name": "newest", "version": 3, "duplicate": true})));
+    assert_eq!(reviewed(json!({"name": "other"})).await.refusal(), (422, "idempotency_mismatch"));
     let server = server.crash_and_restart();
     let tags = server.get_v1("/state/shared/a/tags").await.body;
     assert_eq!(tags, json!({"tags": [{"name": "first", "version": 1}, {"name": "newest", "version": 3}]}));

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::json_text;
 use crate::state::document::{Commit, Document};
 use crate::state::patch::{self, Operation};
-use crate::store::{Append, CommitError, Entry, Kind, Limit, NewEntry, Seq, Store, StoreError, StreamKey};
+use crate::store::{Append, Entry, Kind, Limit, NewEntry, Seq, Store, StoreError, StreamKey};
 
 use super::deltas::{Delta, DeltaTail};
 
@@ -64,11 +64,6 @@ impl Log {
             Err(StoreError::Trimmed { .. }) if self.kept(version).await?.is_some() => Ok(()),
             looked => looked.map(drop),
         }
-    }
-
-    /// Writes beside the log.
-    pub(crate) async fn commit(&self, append: Append) -> Result<(), CommitError> {
-        self.store.commit(append.into()).await.map(drop)
     }
 
     /// The commits of `(after, to]`, oldest first.

@@ -24,7 +24,7 @@ use super::write::{Accepted, DocumentError, Once, Origin, Rejection, Write};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long an answer is kept for the repetitions of its request.
-const ANSWERS_MS: i64 = DAY_MS;
+pub(super) const ANSWERS_MS: i64 = DAY_MS;
 /// How long the last number of a client is kept.
 const CLIENTS_MS: i64 = 90 * DAY_MS;
 /// Clients of one document whose last number stays in memory.

@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::json_text;
-use crate::store::{Append, Kind, Limit, NewEntry, Seq, StoreError, StreamKey};
+use crate::store::{Append, Batch, CommitError, Kind, Limit, NewEntry, Remember, Seq, StoreError, StreamKey};
 
-use super::super::clock::now;
+use super::super::clock::{now, now_ms};
 use super::past::Log;
+use super::repeat::ANSWERS_MS;
+use super::write::{DocumentError, Once};
 
 /// A version with a name. Retention never drops it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -23,6 +25,13 @@ struct Tagged {
     tag: Tag,
     at: String,
     by: String,
+}
+
+/// A naming as it is remembered under its key.
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    fingerprint: String,
+    tag: Tag,
 }
 
 impl Log {
@@ -44,6 +53,41 @@ impl Log {
                 tags.push(tagged.tag);
             }
         }
+    }
+
+    /// What an earlier request with this key named.
+    pub(crate) async fn tagged_before(&self, once: &Once) -> Result<Option<Tag>, DocumentError> {
+        let Some(found) = self.store.remembered(&self.stream.tenant, &once.key).await? else { return Ok(None) };
+        let damaged = |error| DocumentError::Unavailable {
+            reason: format!("what is remembered under {} is damaged: {error}", once.key),
+        };
+        let remembered: Remembered = serde_json::from_slice(&found).map_err(damaged)?;
+        match remembered.fingerprint == once.fingerprint {
+            true => Ok(Some(remembered.tag)),
+            false => Err(DocumentError::IdempotencyMismatch),
+        }
+    }
+
+    /// Appends a name, if it is a new one, with what is to be remembered of the request.
+    pub(crate) async fn commit_tag(
+        &self,
+        tag: &Tag,
+        append: Option<Append>,
+        once: Option<&Once>,
+    ) -> Result<(), CommitError> {
+        let remember = |once: &Once| Remember {
+            tenant: self.stream.tenant.clone(),
+            key: once.key.clone(),
+            result: json_text::encode(&Remembered { fingerprint: once.fingerprint.clone(), tag: tag.clone() }).into(),
+            expires_at_ms: now_ms() + ANSWERS_MS,
+            overwrites: false,
+        };
+        let remember: Vec<_> = once.into_iter().map(remember).collect();
+        if append.is_none() && remember.is_empty() {
+            return Ok(());
+        }
+        let batch = Batch { appends: append.into_iter().collect(), remember, ..Batch::default() };
+        self.store.commit(batch).await.map(drop)
     }
 
     /// The append that names a version, after so many names.

@@ -216,7 +216,7 @@ impl Import<'_> {
         let head = (!deleted).then(|| encoded(&body));
         if live.restore(Restored { head, ..restored }).await? {
             for tag in tags {
-                self.documents.tag(&name, &tag.name, Some(tag.version)).await?;
+                self.documents.tag(&name, &tag.name, Some(tag.version), None).await?;
             }
             self.done.documents += 1;
             self.done.commits += commits;

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::Principal;
-use crate::runtime::{Runtime, Tag};
+use crate::runtime::{Runtime, Tag, Tagged};
 
 use super::super::error::problem::{Problem, Reads, Writes};
-use super::super::v1::body::{BODY_BYTES, fields, json as json_body};
+use super::super::v1::body::{BODY_BYTES, JSON, bytes, expect_type, fields, parsed};
 use super::named::{self, Named};
+use super::terms;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,24 +32,43 @@ pub(in crate::server) struct Tags {
     tags: Vec<Tag>,
 }
 
+/// A version with a name.
+#[derive(Serialize, ToSchema)]
+#[schema(as = VersionTagged)]
+pub(in crate::server) struct Answer {
+    #[serde(flatten)]
+    tag: Tag,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
+}
+
 /// Names a version
 ///
 /// What has a name is never thinned out.
 #[utoipa::path(
     post, path = "/v1/state/{type}/{id}/tags", tag = "history", operation_id = "tag_version",
-    params(named::Written),
+    params(
+        named::Written,
+        ("idempotency-key" = Option<String>, Header, description = "The same request with the same key happens once within 24 hours"),
+    ),
     request_body(content = Wanted, example = json!({"name": "shipped", "version": 1})),
-    responses((status = 201, description = "Named", body = Tag), Writes),
+    responses((status = 201, description = "Named", body = Answer), Writes),
 )]
 pub(in crate::server) async fn tag(
     State(runtime): State<Arc<Runtime>>,
     Named(name): Named,
+    method: Method,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let wanted: Wanted = fields(json_body(&headers, body, BODY_BYTES).await?, "a tag is `{\"name\", \"version\"?}`")?;
-    let tag = runtime.documents(&Principal::local()).tag(&name, &wanted.name, wanted.version).await?;
-    Ok((StatusCode::CREATED, Json(tag)).into_response())
+    expect_type(&headers, &[JSON])?;
+    let body = bytes(body, BODY_BYTES).await?;
+    let wanted: Wanted = fields(parsed(&body, BODY_BYTES)?, "a tag is `{\"name\", \"version\"?}`")?;
+    let principal = Principal::local();
+    let once = terms::once(&headers, &principal, &method, &format!("{name}/tags"), &body)?;
+    let documents = runtime.documents(&principal);
+    let Tagged { tag, duplicate } = documents.tag(&name, &wanted.name, wanted.version, once).await?;
+    Ok((StatusCode::CREATED, Json(Answer { tag, duplicate })).into_response())
 }
 
 /// Lists named versions
