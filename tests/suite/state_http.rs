@@ -24,6 +24,9 @@ async fn an_unknown_path_and_a_foreign_page_are_refused_as_problems() {
     assert_eq!(refused.refusal(), (405, "method_not_allowed"));
     let allowed = refused.headers["allow"].to_str().unwrap();
     assert!(["GET", "PUT", "PATCH", "DELETE"].iter().all(|method| allowed.contains(method)), "{allowed}");
+    let request = server.http().get(format!("{}/v1/types", server.url)).header("origin", "http://localhost:5173");
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.headers()["access-control-expose-headers"], "ETag, Retry-After", "a page may read these");
 }
 
 #[tokio::test]
