@@ -79,9 +79,9 @@ pub struct Applied {
 /// Why nothing of a patch was applied; `index` is the failing operation's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {
-    #[error("operation {index} is not a JSON Patch operation: {reason}")]
+    #[error("operation {index} is refused: {reason}")]
     InvalidPatch { index: usize, reason: String },
-    #[error("operation {index}: there is nothing at `{path}` to act on")]
+    #[error("operation {index}: `{path}` is not there, or not of the kind or length that it acts on")]
     TargetGone { index: usize, path: Pointer },
     #[error("operation {index}: the value at `{path}` is not the tested one")]
     TestFailed { index: usize, path: Pointer },

@@ -82,6 +82,17 @@ async fn what_is_wrong_is_said_and_nothing_of_it_is_done() {
         (post(rollback, "[]"), (400, "invalid_body"), "either `to_version` or `run_id`"),
         (post(rollback, r#"{"to_version":"1"}"#), (400, "invalid_body"), "a whole number from 0"),
         (post("/state/shared/absent/rollback", r#"{"to_version":1}"#), (404, "not_found"), "does not exist"),
+        (
+            send(Method::PATCH, patch, JSON_PATCH, r#"[{"op":"add","path":"/text/a","value":1}]"#),
+            (409, "target_gone"),
+            "not of the kind",
+        ),
+        (
+            send(Method::PATCH, patch, INTENTS, r#"[{"op":"frob","path":"/n"}]"#),
+            (400, "invalid_patch"),
+            "operation 0 is refused",
+        ),
+        (post(tags, r#"{"name":""}"#), (400, "invalid_name"), "`` is not a legal name: a tag has"),
         (post(tags, "7"), (400, "invalid_body"), "`{\"name\", \"version\"?}`"),
         (post(tags, r#"{"name":"x","version":0}"#), (404, "version_not_found"), "no version 0"),
         (send(Method::GET, "/types/Bad/schema", JSON, ""), (400, "invalid_name"), "begins with a letter"),

@@ -168,7 +168,7 @@ pub struct Accepted {
 /// Why a document was not read or not written; nothing of a refused write applied.
 #[derive(Debug, Clone, Error)]
 pub enum DocumentError {
-    #[error("`{name}` is not the name of a document: {reason}")]
+    #[error("`{name:.80}` is not a legal name: {reason}")]
     InvalidName { name: String, reason: &'static str },
     #[error("no type `{kind}` is declared")]
     UnknownType { kind: String },
