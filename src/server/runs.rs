@@ -22,6 +22,7 @@ use crate::runtime::{
 };
 
 use super::agents::fit;
+use super::agui::INPUT_BYTES;
 use super::error::problem::{Asks, Code, Problem, Runs};
 use super::stream::numbered_event_stream;
 use super::v1::body;
@@ -75,7 +76,10 @@ pub(super) async fn submit(
     body: Body,
 ) -> Result<Response, Problem> {
     let agent = fit(&runtime, id)?;
-    let wanted = body::json(&headers, body, super::agui::INPUT_BYTES).await?;
+    body::expect_type(&headers, &[body::JSON])?;
+    let text = body::bytes(body, INPUT_BYTES).await?;
+    // The depth of a document is that of the state in it.
+    let wanted = body::unwrapped(&text, INPUT_BYTES, 1)?;
     let wanted: Wanted = serde_json::from_value(wanted).map_err(|error| invalid(error.to_string()))?;
     let Wanted { thread_id, prompt, messages, state, idempotency_key } = wanted;
     if idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.chars().count() > KEY_CHARACTERS) {

@@ -47,6 +47,13 @@ async fn a_submitted_run_knows_the_whole_thread_and_begins_with_the_state_that_w
     server.until_over(&server.submit("demo", &body).await).await;
     assert_eq!(text(&server.replay("demo", "t").await), "You said: helloYou said: how are you");
     assert_eq!(server.data("agent/demo:t").await, json!({ "colour": "teal" }));
+
+    let nested = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({ "in": inner }));
+    let deepest = json!({ "thread_id": "deep", "prompt": "hello", "state": nested(64) });
+    assert_eq!(server.until_over(&server.submit("demo", &deepest).await).await["status"], "succeeded");
+    assert_eq!(server.data("agent/demo:deep").await, nested(64), "as deep as a document may be");
+    let deeper = json!({ "prompt": "hello", "state": nested(65) });
+    assert_eq!(server.try_submit("demo", &deeper).await.refusal(), (400, "invalid_json"));
 }
 
 #[tokio::test]

@@ -17,12 +17,6 @@ pub(in crate::server) const BODY_BYTES: usize = 1 << 20;
 
 pub(in crate::server) const JSON: &str = "application/json";
 
-/// The body as a JSON value, read strictly (docs/state-api.md §1).
-pub(in crate::server) async fn json(headers: &HeaderMap, body: Body, limit: usize) -> Result<Value, Problem> {
-    expect_type(headers, &[JSON])?;
-    parsed(&bytes(body, limit).await?, limit)
-}
-
 /// Which of `accepted` the body is, plain and in UTF-8.
 pub(in crate::server) fn expect_type(
     headers: &HeaderMap,
@@ -56,7 +50,7 @@ pub(in crate::server) async fn bytes(body: Body, limit: usize) -> Result<Bytes, 
     })
 }
 
-/// A text of at most `limit` bytes as a value.
+/// A text of at most `limit` bytes as a value, read strictly (docs/state-api.md §1).
 pub(in crate::server) fn parsed(text: &[u8], limit: usize) -> Result<Value, Problem> {
     unwrapped(text, limit, 0)
 }
