@@ -99,7 +99,7 @@ async fn a_batch_changes_all_of_its_documents_or_none() {
     let both = json!([
         {"doc": "shared/a", "patch": [{"op": "replace", "path": "/n", "value": 2}], "if_version": 1},
         {"doc": "task/t", "replace": {"title": "x"}},
-        {"doc": "shared/a", "merge": {"m": 1}, "reason": "twice in one"},
+        {"doc": "shared/a", "merge": {"m": 1}, "reason": "twice in one", "mutation_id": 7},
         {"doc": "shared/b", "intents": [{"op": "inc", "path": "/n", "by": 1}], "create": true},
     ]);
     let key = [("idempotency-key", "b1"), ("x-reason", "common")];
@@ -130,6 +130,7 @@ async fn a_batch_changes_all_of_its_documents_or_none() {
         (json!({"doc": "shared/a"}), (400, "invalid_body")),
         (json!({"doc": "shared/a", "merge": {}, "replace": {}}), (400, "invalid_body")),
         (json!({"doc": "shared/a", "patch": [{"op": "frob"}]}), (400, "invalid_patch")),
+        (json!({"doc": "shared/a", "merge": {"n": 9}, "if_verison": 1}), (400, "invalid_body")),
     ] {
         let first = json!({"doc": "shared/a", "merge": {"half": true}});
         let second = json!({"doc": "shared/c", "replace": {"half": true}});

@@ -93,7 +93,11 @@ pub(in crate::server) async fn batch(
 
 fn read(body: Value, common: &Common) -> Result<Vec<(DocumentName, Write)>, Problem> {
     let mutations = match body {
-        Value::Object(mut members) => members.remove("mutations"),
+        Value::Object(mut members) => {
+            let mutations = members.remove("mutations");
+            mutation::nothing_left(&members)?;
+            mutations
+        }
         _ => None,
     };
     let Some(Value::Array(mutations)) = mutations else {
@@ -113,6 +117,9 @@ fn one(mutation: Value, common: &Common) -> Result<(DocumentName, Write), Proble
     };
     let name = doc.parse()?;
     let write = mutation::take(&mut members)?;
+    // It has no meaning here (docs/state-api.md §8).
+    members.remove("mutation_id");
+    mutation::nothing_left(&members)?;
     if write.dry_run {
         return Err(invalid("a batch has no `dry_run`"));
     }
