@@ -56,8 +56,8 @@ pub use keeping::{Amendment, KeepingError, Naming};
 pub use presence::{Crowded, Presence, Room};
 pub use requests::{Connect, ReadError, ReplayFrom, StartError, StartRun};
 pub use runs::{
-    Behalf, DeadLetter, DeadLetterCursor, DeadLetterPage, Lifecycle, ModelUsage, RunError, RunPage, RunQuery,
-    RunStatus, RunUsage, StepItem, Submission, SubmitError, Submitted, ThreadChoice, UsageBy, UsageItem,
+    Behalf, DeadLetter, DeadLetterCursor, DeadLetterPage, Lifecycle, ModelUsage, PauseError, RunError, RunPage,
+    RunQuery, RunStatus, RunUsage, StepItem, Submission, SubmitError, Submitted, ThreadChoice, UsageBy, UsageItem,
 };
 pub use thread::StopOutcome;
 pub use triggers::{Delivered, HookError, TriggersGuard};

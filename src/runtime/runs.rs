@@ -34,6 +34,7 @@ pub use ledger::{UsageBy, UsageItem};
 pub(crate) use lifecycle::{Life, Unreadable, name_of};
 pub(crate) use limits::Chains;
 pub use look::{RunPage, RunQuery};
+pub use pause::PauseError;
 pub(crate) use pause::Paused;
 pub(crate) use queue::{Queue, serve};
 pub use record::{Lifecycle, ModelUsage, RunError, RunStatus, RunUsage};

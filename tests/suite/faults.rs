@@ -105,6 +105,7 @@ async fn a_thread_with_a_cut_off_run_is_read_while_the_disk_is_full() {
     assert_eq!(messages["messages"].as_array().unwrap().len(), 4);
     assert_eq!(server.get("/threads/t/events").await["events"].as_array().unwrap(), &replay);
     assert_eq!(server.post("/agent/demo/run", &say("t", "u3", "hello")).await.status(), 503);
+    assert_eq!(server.post_v1("/agents/demo/pause", &json!({}), &[]).await.refusal(), (507, "storage_full"));
     assert_eq!(server.replay("demo", "t").await, replay, "a refused run changes nothing");
     store.works();
     assert_eq!(types(&server.run_to_end("demo", &say("t", "u3", "hello")).await).last(), Some(&"RUN_FINISHED"));

@@ -3,17 +3,27 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
 
+use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::access::Principal;
 use crate::store::{Batch, CommitError, Settle, Store, StoreError, Tenant, WorkItem, WorkKey};
 
-use super::super::{ReadError, Runtime};
+use super::super::Runtime;
 
 /// The queue of the store that holds an item for each agent that is paused.
 const QUEUE: &str = "paused";
 /// Read from the store at once.
 const PAGE: usize = 256;
+
+/// Why an agent goes on as before.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PauseError {
+    #[error("the disk is full: nothing was written; free some space and try again")]
+    StorageFull,
+    #[error("{reason}")]
+    Unavailable { reason: String },
+}
 
 /// The agents that are paused, by tenant.
 #[derive(Debug, Default)]
@@ -58,21 +68,21 @@ impl Runtime {
     }
 
     /// Has an agent take no further runs, durably; those at work go on. Pausing it again changes nothing.
-    pub async fn pause(&self, principal: &Principal, agent: &str) -> Result<(), ReadError> {
+    pub async fn pause(&self, principal: &Principal, agent: &str) -> Result<(), PauseError> {
         let key = key(principal, agent);
         let put = vec![WorkItem { key, due_at_ms: 0, body: bytes::Bytes::new() }];
-        self.services.store.commit(Batch { put, ..Batch::default() }).await.map_err(unavailable)?;
+        self.services.store.commit(Batch { put, ..Batch::default() }).await.map_err(PauseError::from)?;
         self.services.paused.agents().insert((principal.tenant.clone(), agent.to_owned()));
         self.services.standings.touch(&principal.tenant, agent);
         Ok(())
     }
 
     /// Lets an agent work again, on what waits first.
-    pub async fn resume(&self, principal: &Principal, agent: &str) -> Result<(), ReadError> {
+    pub async fn resume(&self, principal: &Principal, agent: &str) -> Result<(), PauseError> {
         let settle = vec![Settle::from(key(principal, agent))];
         match self.services.store.commit(Batch { settle, ..Batch::default() }).await {
             Ok(_) | Err(CommitError::Settled { .. }) => {}
-            Err(error) => return Err(unavailable(error)),
+            Err(error) => return Err(error.into()),
         }
         self.services.paused.agents().remove(&(principal.tenant.clone(), agent.to_owned()));
         self.services.standings.touch(&principal.tenant, agent);
@@ -86,6 +96,11 @@ fn key(principal: &Principal, agent: &str) -> WorkKey {
     WorkKey { tenant: Tenant::new(principal.tenant.as_str()), queue: QUEUE.to_owned(), key: agent.to_owned() }
 }
 
-fn unavailable(error: CommitError) -> ReadError {
-    ReadError::Unavailable { reason: error.to_string() }
+impl From<CommitError> for PauseError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Full => Self::StorageFull,
+            error => Self::Unavailable { reason: error.to_string() },
+        }
+    }
 }

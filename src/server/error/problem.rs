@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::runtime::{
-    DocumentError, HookError, ImportError, ImportRefused, ReadError, Rejection, StartError, SubmitError, Untrusted,
+    DocumentError, HookError, ImportError, ImportRefused, PauseError, ReadError, Rejection, StartError, SubmitError,
+    Untrusted,
 };
 use crate::state::document::Refusal;
 use crate::state::json::JsonError;
@@ -261,6 +262,15 @@ impl From<HookError> for Problem {
             HookError::Unmapped { place, .. } => Self::new(Code::InvalidBody, detail).with("path", place.to_string()),
             HookError::State(error) => Self::from(error),
             HookError::Submit(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<PauseError> for Problem {
+    fn from(error: PauseError) -> Self {
+        match error {
+            PauseError::StorageFull => Self::new(Code::StorageFull, error.to_string()),
+            PauseError::Unavailable { reason } => Self::unavailable(reason),
         }
     }
 }
