@@ -210,9 +210,7 @@ fn mutate(mut members: Map<String, Value>, channel: Option<u64>) -> Result<Frame
         Some(Value::String(id)) if is_client_id(&id) => Some(id),
         Some(_) => return Err(refused(CLIENT_ID_FORM, Some(channel))),
     };
-    members.retain(|member, _| !matches!(member.as_str(), "channel" | "mutation_id"));
-    let taken = mutation::take(&mut members);
-    let write = match taken.and_then(|write| mutation::nothing_left(&members).map(|()| write)) {
+    let write = match mutation::take(&mut members) {
         Ok(write) => Ok(Write { wants_data: write.dry_run, ..write }),
         Err(problem) if problem.is_about_form() => return Err(refused(problem.detail(), Some(channel))),
         Err(problem) => Err(problem.rejection()),

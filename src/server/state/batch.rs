@@ -117,8 +117,8 @@ fn one(mutation: Value, common: &Common) -> Result<(DocumentName, Write), Proble
     };
     let name = doc.parse()?;
     let write = mutation::take(&mut members)?;
-    // It has no meaning here (docs/state-api.md §8).
-    members.remove("mutation_id");
+    // They have no meaning here (docs/state-api.md §8).
+    members.retain(|member, _| !matches!(member.as_str(), "mutation_id" | "channel"));
     mutation::nothing_left(&members)?;
     if write.dry_run {
         return Err(invalid("a batch has no `dry_run`"));

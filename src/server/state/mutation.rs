@@ -75,7 +75,7 @@ pub(in crate::server) fn take(members: &mut Map<String, Value>) -> Result<Write,
 }
 
 /// Refuses what nothing was taken of: a precondition that is not understood must not be left out.
-pub(in crate::server) fn nothing_left(members: &Map<String, Value>) -> Result<(), Problem> {
+pub(super) fn nothing_left(members: &Map<String, Value>) -> Result<(), Problem> {
     match members.keys().next() {
         None => Ok(()),
         Some(member) => Err(invalid(&format!("`{member:.80}` is not a member of this"))),
