@@ -57,7 +57,7 @@ impl Log {
 
     /// What an earlier request with this key named.
     pub(crate) async fn tagged_before(&self, once: &Once) -> Result<Option<Tag>, DocumentError> {
-        let Some(found) = self.store.remembered(&self.stream.tenant, &once.key).await? else { return Ok(None) };
+        let Some(found) = self.store.remembered(&self.stream.scope.tenant, &once.key).await? else { return Ok(None) };
         let damaged = |error| DocumentError::Unavailable {
             reason: format!("what is remembered under {} is damaged: {error}", once.key),
         };
@@ -76,7 +76,7 @@ impl Log {
         once: Option<&Once>,
     ) -> Result<(), CommitError> {
         let remember = |once: &Once| Remember {
-            tenant: self.stream.tenant.clone(),
+            tenant: self.stream.scope.tenant.clone(),
             key: once.key.clone(),
             result: json_text::encode(&Remembered { fingerprint: once.fingerprint.clone(), tag: tag.clone() }).into(),
             expires_at_ms: now_ms() + ANSWERS_MS,
