@@ -108,7 +108,7 @@ fn the_smallest_definitions_have_the_documented_defaults() {
                 first_byte: Duration::from_secs(30),
                 idle: Duration::from_secs(120),
             },
-            max_event_bytes: 1024 * 1024,
+            max_event_bytes: 9 * 1024 * 1024,
             strip_raw: true,
         }
     );

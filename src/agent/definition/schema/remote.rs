@@ -7,7 +7,8 @@ use super::super::fields::Place;
 use super::super::reader::{Fields, Reader};
 use super::super::{ForwardHeaders, ForwardState, Remote, StateMode, Timeouts};
 
-const DEFAULT_MAX_EVENT_BYTES: usize = 1024 * 1024;
+/// Clients take events of less than 10 MiB (AG-UI, section 2.1); this leaves room for what is put around one.
+const DEFAULT_MAX_EVENT_BYTES: usize = 9 * 1024 * 1024;
 const EVENT_BYTES_RANGE: (usize, usize) = (1024, 64 * 1024 * 1024);
 /// Headers that belong to the request itself.
 const RESERVED_HEADERS: &[&str] =
