@@ -77,7 +77,7 @@ test("a write that is refused is shown as what it is", () =>
   here.visit({ agent: "editor", transport: "rest" }, async (page) => {
     await page.send("do something wrong");
     await page.answers("I was told:");
-    assert.match(await page.part("state-outcome").innerText(), /nothing at/);
+    assert.match(await page.part("state-outcome").innerText(), /is not there/);
     await page.stateBecomes({ title: "Untitled plan", steps: [] });
   }));
 
