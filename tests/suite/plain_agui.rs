@@ -7,6 +7,8 @@ use crate::support::agents::{BOARD, DEMO};
 use crate::support::events::{EventStream, state, text, types};
 use crate::support::server::{Home, Server, say};
 
+use super::queued_runs::with_conflict;
+
 const PROTOBUF: &str = "application/vnd.ag-ui.event+proto";
 
 fn url(server: &Server, path: &str) -> String {
@@ -94,6 +96,23 @@ async fn both_encodings_of_a_run_tell_the_same() {
             assert_eq!(told(&binary), expected, "{words}");
             assert_eq!(types(&sse)[..2], ["RUN_STARTED", "STATE_SNAPSHOT"]);
         }
+    }
+}
+
+#[tokio::test]
+async fn clients_that_wait_for_one_run_are_each_told_it_in_the_encoding_that_they_asked_for() {
+    let home = Home::with_agents(&[("agent.yaml", &with_conflict("coalesce"))]);
+    let server = home.serve_in_memory();
+    let mut live = server.run("agent", &say("t", "u1", "slow")).await;
+    live.until("TEXT_MESSAGE_CONTENT").await;
+    let first = EventStream::new(post(&server, "agent", None, &say("t", "u2", "second")).await);
+    let second = post(&server, "agent", Some(PROTOBUF), &say("t", "u3", "third")).await;
+    let third = post(&server, "agent", Some(PROTOBUF), &say("t", "u4", "fourth")).await;
+    server.stop("agent", "t").await;
+    // The run is over before the others have their streams, or not: they are told all of it.
+    for events in [first.rest().await, decoded(second).await, decoded(third).await] {
+        assert_eq!(text(&events), "You said: fourth");
+        assert_eq!((types(&events)[0], types(&events).last()), ("RUN_STARTED", Some(&"RUN_FINISHED")));
     }
 }
 

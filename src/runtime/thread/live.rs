@@ -272,8 +272,7 @@ impl Story {
             }
             Ending::Interrupted => {
                 self.close(&Closing::Interrupted, out);
-                let message =
-                    "the run was interrupted because the server or its store failed; send the message again to retry";
+                let message = "the run was interrupted because the server stopped or its store failed; send the message again to retry";
                 self.admission.admit(Event::run_error(message, "interrupted"), out)?;
                 Ok(RunStatus::Failed)
             }
