@@ -12,6 +12,7 @@ pub mod merge;
 pub mod merge_patch;
 pub mod parts;
 pub mod patch;
+pub mod pieces;
 pub mod pointer;
 pub mod schema;
 pub mod text;

@@ -112,7 +112,8 @@ pub enum Evidence {
     Unknown,
 }
 
-/// The body of a document at a version, as the `STATE_SNAPSHOT` frame that shows it.
+/// The body of a document at a version, as the `STATE_SNAPSHOT` that shows it; one that is too large for an event goes on
+/// in `STATE_DELTA`s (`state/pieces.rs`).
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) version: u64,

@@ -19,6 +19,7 @@ mod http_bounds;
 mod http_contract;
 mod http_tools;
 mod interrupts;
+mod large_events;
 mod live_convergence;
 mod live_frames;
 mod live_readers;

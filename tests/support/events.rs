@@ -84,6 +84,7 @@ impl EventStream {
 
     fn read(&mut self, frame: &str) -> Option<Value> {
         assert!(!frame.contains('\r'), "frames use LF only: {frame:?}");
+        assert!(frame.len() < 10 << 20, "clients die of a frame of {} bytes", frame.len());
         let mut event = None;
         for line in frame.lines().filter(|line| !line.is_empty()) {
             if let Some(id) = line.strip_prefix("id: ") {

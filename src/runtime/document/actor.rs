@@ -12,8 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::agent::StateError;
 use crate::agent::context::{StateRequest, Versioned};
 use crate::agent::types::Put;
-use crate::agui::sse;
+use crate::agui::{Encoding, sse};
 use crate::state::document::Document;
+use crate::state::pieces;
 use crate::state::pointer::Pointer;
 use crate::state::schema::View;
 
@@ -21,6 +22,7 @@ use super::super::registry::OwnerId;
 use super::super::types::{Names, Rules};
 use super::append::Reply;
 use super::commit::text;
+use super::deltas;
 use super::load::Live;
 use super::past::{commits_back_to, undo};
 use super::seat::Seat;
@@ -386,7 +388,19 @@ fn shown<'b>(view: Option<&View>, body: &'b Value) -> Cow<'b, Value> {
 fn snapshot(version: u64, size: usize, body: &Value) -> Snapshot {
     let mut frame = Vec::with_capacity(size + 64);
     sse::write_state_snapshot(&mut frame, body);
+    if frame.len() > pieces::MOST {
+        frame = in_pieces(body);
+    }
     Snapshot { version, exists: version > 0, frame: frame.into() }
+}
+
+/// The frames of a body that is too large for one.
+fn in_pieces(body: &Value) -> Vec<u8> {
+    let (begun, rest) = pieces::of_snapshot(body, pieces::MOST);
+    let mut frames = Vec::new();
+    sse::write_state_snapshot(&mut frames, &begun);
+    rest.iter().for_each(|ops| deltas::write_one(&mut frames, ops, Encoding::Sse));
+    frames
 }
 
 /// `posted` over `initial`: members of objects one by one, everything else as posted.

@@ -14,6 +14,7 @@ use crate::json_text;
 use crate::state::document::Commit;
 use crate::state::history::squash;
 use crate::state::patch::{self, Operation};
+use crate::state::pieces;
 use crate::state::schema::View;
 
 /// Commits beyond this many leave memory; a reader that is further behind reads the store.
@@ -82,7 +83,8 @@ impl Delta {
     /// Appends the `STATE_DELTA` frame.
     pub(crate) fn write_frame(&self, out: &mut Vec<u8>, encoding: Encoding) {
         match encoding {
-            Encoding::Sse => sse::write_state_delta(out, self.ops()),
+            Encoding::Sse if self.ops().len() <= pieces::MOST => sse::write_state_delta(out, self.ops()),
+            Encoding::Sse => out.extend_from_slice(&frame(&self.commit.ops, encoding)),
             Encoding::Protobuf => {
                 out.extend_from_slice(self.otherwise().protobuf.get_or_init(|| frame(&self.commit.ops, encoding)));
             }
@@ -126,14 +128,23 @@ fn text_of(ops: &[Operation]) -> Vec<u8> {
     json_text::build(|out| patch::write_json(out, ops)).0
 }
 
-/// Safe operations as a `STATE_DELTA`.
+/// Safe operations as a `STATE_DELTA`, or as several where one is too large for clients.
 pub(crate) fn frame(ops: &[Operation], encoding: Encoding) -> Bytes {
     let mut bytes = Vec::with_capacity(128);
-    match encoding {
-        Encoding::Sse => sse::write_state_delta(&mut bytes, &text_of(ops)),
-        Encoding::Protobuf => encoding.write_frame(&mut bytes, &Event::state_delta(ops.iter().map(told).collect())),
+    write_one(&mut bytes, ops, encoding);
+    if bytes.len() > pieces::MOST {
+        bytes.clear();
+        pieces::of_delta(ops, pieces::MOST).iter().for_each(|ops| write_one(&mut bytes, ops, encoding));
     }
     bytes.into()
+}
+
+/// Safe operations as one `STATE_DELTA`.
+pub(super) fn write_one(out: &mut Vec<u8>, ops: &[Operation], encoding: Encoding) {
+    match encoding {
+        Encoding::Sse => sse::write_state_delta(out, &text_of(ops)),
+        Encoding::Protobuf => encoding.write_frame(out, &Event::state_delta(ops.iter().map(told).collect())),
+    }
 }
 
 /// Consecutive versions as one delta without what is written over in it, in the same form; who made them last is said to have made it.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::agent::cause::Cause;
-use crate::agui::{Compacted, Dialect, Event, Interrupt, Message, Reading, Reducer, sse};
+use crate::agui::{Compacted, Dialect, Event, Interrupt, Message, Reading, Reducer, echoed, sse};
 use crate::json_text;
 use crate::store::NewEntry;
 
@@ -173,7 +173,8 @@ impl RunFacts {
         last_position: u64,
         told: &Told,
     ) -> Self {
-        let mut reducer = Reducer::new(Vec::new());
+        // Begun with what the client posted, of which `RUN_STARTED` may tell a part.
+        let mut reducer = Reducer::new(start.input.iter().map(|message| Message::clone(message)).collect());
         told.events.iter().for_each(|item| reducer.apply(&item.event));
         let interrupts = told.events.last().map_or(Vec::new(), |item| item.event.interrupts().to_vec());
         let output: Vec<_> = reducer.into_messages().into_iter().map(Arc::new).collect();
@@ -304,12 +305,15 @@ impl Replay {
         let start = body[..end].windows(6).position(|bytes| bytes == b"data: ").ok_or(RecordError::CutShort)? + 6;
         let text = str::from_utf8(&body[start..end]).map_err(|_| RecordError::CutShort)?;
         let Ok(Reading::Event(mut event)) = Event::read(text) else { return Err(RecordError::CutShort) };
-        if let Event::RunStarted(started) = &mut event {
-            for message in started.input.iter_mut().flat_map(|input| &mut input.messages) {
+        if let Event::RunStarted(started) = &mut event
+            && let Some(input) = &mut started.input
+        {
+            for message in &mut input.messages {
                 if let Some(edited) = edited.iter().find(|edited| edited.id() == message.id()) {
                     *message = Message::clone(edited);
                 }
             }
+            input.messages = echoed(std::mem::take(&mut input.messages));
         }
         let mut changed = body[..start].to_vec();
         event.write_json(&mut changed);

@@ -9,7 +9,7 @@ use crate::agent::cause::{Cause, CauseKind};
 use crate::agent::meter::Meter;
 use crate::agent::steps::Past;
 use crate::agent::{AgentError, RunContext, RunInput};
-use crate::agui::{Event, Json, Message, Role, RunAgentInput};
+use crate::agui::{Event, Json, Message, Role, RunAgentInput, echoed};
 use crate::state::json;
 use crate::state::limits::Limits;
 use crate::store::{Batch, CommitError};
@@ -290,7 +290,7 @@ pub(super) fn opening(thread_id: &str, run_id: &str, parent_run_id: Option<&str>
     let input = RunAgentInput {
         thread_id: thread_id.to_owned(),
         run_id: run_id.to_owned(),
-        messages,
+        messages: echoed(messages),
         ..RunAgentInput::default()
     };
     let mut event = Event::run_started(thread_id, run_id);

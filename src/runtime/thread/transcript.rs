@@ -252,12 +252,13 @@ impl Transcript {
     }
 }
 
-/// Whether a posted user message says something else than the one that is known.
+/// Whether a posted user message says something else than the one that is known, or than what clients were told of it.
 fn is_edit(known: &Message, posted: &Message) -> bool {
-    match (known, posted) {
+    let differs = |known: &Message| match (known, posted) {
         (Message::User(known), Message::User(posted)) => known.content != posted.content,
         _ => false,
-    }
+    };
+    differs(known) && known.shortened().is_none_or(|told| differs(&told))
 }
 
 /// Whether a client holds only the beginning of what an agent or a tool said.
@@ -345,6 +346,20 @@ mod tests {
         let resolved = check(vec![user("u1", "changed")], &["u1"], &[], Some(0));
         assert_eq!(resolved.regenerates.expect("asked again").carried[0].text(), "changed");
         assert_eq!(resolved.edits[0].text(), "changed");
+    }
+
+    #[test]
+    fn a_message_that_a_client_was_told_in_part_is_no_edit_when_it_comes_back() {
+        let mut transcript = thread();
+        let large = user("u3", &"x".repeat(12 << 20));
+        let told = large.shortened().expect("a user's");
+        transcript.add(2, Arc::new(large.clone()));
+        for posted in [large.clone(), told] {
+            let resolved = transcript.resolve(vec![posted, user("u9", "and?")], Terms::default());
+            assert!(resolved.edits.is_empty());
+            assert_eq!(*resolved.context[0], large, "the agent has it whole");
+        }
+        assert_eq!(transcript.resolve(vec![user("u3", "other")], Terms::default()).edits.len(), 1);
     }
 
     #[test]
