@@ -18,6 +18,7 @@ mod lifecycle;
 mod live;
 mod load;
 mod memory;
+mod old_questions;
 mod peer;
 mod prediction;
 mod questions;

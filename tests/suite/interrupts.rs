@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::events::types;
+use crate::support::agents::DEMO;
+use crate::support::events::{text, types};
 use crate::support::server::{Home, Server, say, with_messages};
 use crate::support::upstream::{Upstream, events};
 
@@ -134,4 +135,57 @@ async fn a_run_that_its_upstream_says_was_cancelled_is_recorded_so() {
     let server = home.serve_in_memory();
     let run_id = server.submit("remote", &json!({ "prompt": "go" })).await;
     assert_eq!(server.until_over(&run_id).await["status"], "cancelled");
+}
+
+/// The last question as an old page is asked it.
+fn asked_in_old_words(run: &[Value]) -> Vec<Value> {
+    let custom = run.iter().filter(|event| event["type"] == "CUSTOM" && event["name"] == "on_interrupt");
+    custom.map(|event| event["value"].clone()).collect()
+}
+
+#[tokio::test]
+async fn an_old_page_is_asked_in_its_words_and_answers_in_them() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    let mut input = say("t", "u", "approve");
+    let run = server.run_to_end("demo", &input).await;
+    assert_eq!(types(&run)[types(&run).len() - 2..], ["CUSTOM", "RUN_FINISHED"]);
+    let values = asked_in_old_words(&run);
+    let question: Value = serde_json::from_str(values[0].as_str().expect("JSON text")).expect("JSON");
+    assert_eq!(question, run.last().expect("a terminal")["outcome"]["interrupts"][0]);
+    input["forwardedProps"] = json!({ "command": { "resume": { "approved": true }, "interruptEvent": values[0] } });
+    let resumed = server.run_to_end("demo", &input).await;
+    assert_eq!(text(&resumed), r#"resumed with resolved {"approved":true}"#);
+    assert_eq!(asked_in_old_words(&server.replay("demo", "t").await), values);
+    // Nobody asked anything now: it is a run like any other, and no answer.
+    input["messages"] = json!([{ "id": "u2", "role": "user", "content": "hello" }]);
+    assert_eq!(text(&server.run_to_end("demo", &input).await), "You said: hello");
+}
+
+#[tokio::test]
+async fn an_old_page_answers_the_question_that_it_names_and_abandons_those_it_was_not_shown() {
+    for (event, expected) in [
+        (json!(null), json!([answer("price", "cancelled"), answer("date", "resolved")])),
+        (
+            json!({"id": "price", "reason": "confirmation"}),
+            json!([answer("price", "resolved"), answer("date", "cancelled")]),
+        ),
+        (json!("what to pay?"), json!([answer("price", "cancelled"), answer("date", "resolved")])),
+    ] {
+        let (_home, server, upstream, mut input) = asked().await;
+        input["forwardedProps"] = json!({ "command": { "resume": null, "interruptEvent": event } });
+        server.run_to_end("remote", &input).await;
+        assert_eq!(upstream.last_input()["resume"], expected, "{event}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_asks_old_pages_itself_is_not_spoken_for() {
+    let own = r#"{"type":"CUSTOM","name":"on_interrupt","value":"\"what to pay?\""}"#;
+    let upstream = Upstream::start(events(&[STARTED, own, TWO_QUESTIONS])).await;
+    let agent = format!("agent: {{ kind: remote, url: \"{}\" }}", upstream.url);
+    let home = Home::with_agents(&[("remote.yaml", &agent)]);
+    let server = home.serve_in_memory();
+    let run = server.run_to_end("remote", &say("t", "u", "book it")).await;
+    assert_eq!(asked_in_old_words(&run), [json!("\"what to pay?\"")]);
 }

@@ -21,6 +21,7 @@ use super::super::work::Work;
 use super::audience::Audience;
 use super::chunk::Chunk;
 use super::journal::Journal;
+use super::old_questions;
 use super::peer::Peer;
 use super::prediction::Predictor;
 use super::record::{RunStart, Spoken, Told};
@@ -86,6 +87,8 @@ pub(super) struct Story {
     client_tools: HashSet<String>,
     run_id: String,
     spoken: Option<Spoken>,
+    /// Whether the agent asks its questions in the words of old pages itself.
+    asks_itself: bool,
 }
 
 /// What is known of a run when its agent begins to work.
@@ -181,6 +184,7 @@ impl Story {
             client_tools,
             run_id: start.run_id.clone(),
             spoken: None,
+            asks_itself: false,
         }
     }
 
@@ -236,6 +240,7 @@ impl Story {
         if let Some(spoken) = events.iter().rev().find_map(|event| Spoken::new(event, version)) {
             self.spoken = Some(spoken);
         }
+        self.asks_itself |= events.iter().any(old_questions::is_asked);
         for (event, position) in events.into_iter().zip(position..) {
             self.compactor.push(position, event);
         }
@@ -250,6 +255,9 @@ impl Story {
                     Some(Outcome::Cancelled(_)) => RunStatus::Cancelled,
                     Some(Outcome::Success(_)) | None => RunStatus::Succeeded,
                 };
+                if !self.asks_itself && !out.iter().any(old_questions::is_asked) {
+                    old_questions::asked(outcome.as_ref()).try_for_each(|event| self.admission.admit(event, out))?;
+                }
                 let outcome = outcome.or_else(|| self.pending_calls());
                 let mut finished = finished(outcome, result, usage);
                 *finished.base_mut() = base;

@@ -10,7 +10,7 @@ use super::super::clock;
 /// What a thread remembers of an interrupt.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Question {
-    id: String,
+    pub(super) id: String,
     expires_at: Option<String>,
 }
 

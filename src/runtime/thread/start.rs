@@ -28,7 +28,8 @@ use super::follow::Follow;
 use super::journal::{Asked, Journal};
 use super::lifecycle::AlongWith;
 use super::live::{Begun as LiveBegun, LiveRun, Story};
-use super::questions;
+use super::old_questions::Command;
+use super::questions::{self, Question};
 use super::record::{RunStart, Written};
 use super::transcript::{Resolved, Terms};
 
@@ -68,6 +69,11 @@ impl Thread {
         let StartRun { principal, agent, mut input, headers, encoding } = request;
         let dialect = input.dialect();
         input.tools.retain(|tool| agent.takes_client_tool(&tool.name));
+        let commanded = Command::of(&input);
+        let is_answer = commanded.is_some() || !input.resume.is_empty();
+        if let Some(command) = commanded.filter(|_| input.resume.is_empty()) {
+            input.resume = command.answers(self.waits_for());
+        }
         let is_again = from_queue.as_ref().is_some_and(|queued| queued.life.told.attempt > 1);
         if from_queue.as_ref().is_some_and(|queued| queued.ticket.tells_all) {
             input.messages = self.all_and(std::mem::take(&mut input.messages), is_again);
@@ -75,7 +81,7 @@ impl Thread {
         let keeps_instructions = agent.keeps_client_instructions()
             || from_queue.as_ref().is_some_and(|queued| queued.ticket.keeps_instructions);
         // A further attempt goes on from what the one before did, and does not answer anew.
-        let terms = Terms { is_resuming: is_again || !input.resume.is_empty(), keeps_instructions };
+        let terms = Terms { is_resuming: is_again || is_answer, keeps_instructions };
         let resolved = self.transcript.resolve(std::mem::take(&mut input.messages), terms);
         let followed = if from_queue.is_none() { self.follows(&resolved) } else { None };
         let too_long = match &followed {
@@ -160,8 +166,7 @@ impl Thread {
         meter: &Arc<Meter>,
         refused: Option<AgentError>,
     ) -> Work {
-        let waiting = self.runs.iter().rev().find(|note| !note.superseded && !note.failed);
-        let unanswered = questions::refusal(waiting.map_or(&[], |note| &note.questions), &asked.resume);
+        let unanswered = questions::refusal(self.waits_for(), &asked.resume);
         let (answering, counting) = (Arc::clone(agent), Arc::clone(meter));
         Work::start(|out| async move {
             match unanswered.or(refused) {
@@ -169,6 +174,12 @@ impl Thread {
                 None => answering.run(RunContext::going_on(asked, out, past).metered(counting)).await,
             }
         })
+    }
+
+    /// The questions that a resume has to answer.
+    fn waits_for(&self) -> &[Question] {
+        let last = self.runs.iter().rev().find(|note| !note.superseded && !note.failed);
+        last.map_or(&[], |note| &note.questions)
     }
 
     /// The whole transcript and then what of `messages` is not in it. A further attempt is not told the half answer on which
