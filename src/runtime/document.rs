@@ -189,17 +189,25 @@ impl From<DocumentError> for Refused {
 #[error("{reason}")]
 pub(crate) struct DocumentUnavailable {
     pub(crate) reason: String,
+    /// The store's disk is full.
+    pub(crate) is_full: bool,
+}
+
+impl DocumentUnavailable {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_full: false }
+    }
 }
 
 impl From<NoRoom> for DocumentUnavailable {
     fn from(_: NoRoom) -> Self {
-        Self { reason: "as many documents are live as this server takes; try again in a moment".to_owned() }
+        Self::new("as many documents are live as this server takes; try again in a moment")
     }
 }
 
 impl From<DocumentUnavailable> for DocumentError {
     fn from(error: DocumentUnavailable) -> Self {
-        Self::Unavailable { reason: error.reason }
+        if error.is_full { Self::StorageFull } else { Self::Unavailable { reason: error.reason } }
     }
 }
 

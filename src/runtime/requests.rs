@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::access::Principal;
 use crate::agui::{Dialect, Encoding, RunAgentInput};
-use crate::store::StoreError;
+use crate::store::{CommitError, StoreError};
 
 use super::agents::Hosted;
 use super::document::DocumentUnavailable;
@@ -64,6 +64,8 @@ pub enum StartError {
     /// Of a run that waited.
     #[error("the run was started or taken back before")]
     Settled,
+    #[error("the server's disk is full; nothing was stored")]
+    StorageFull,
     #[error("{reason}")]
     Unavailable { reason: String },
     #[error("the server is shutting down")]
@@ -96,6 +98,25 @@ impl From<NoRoom> for ReadError {
 impl From<NoRoom> for StartError {
     fn from(_: NoRoom) -> Self {
         Self::Unavailable { reason: NO_ROOM.to_owned() }
+    }
+}
+
+impl From<DocumentUnavailable> for StartError {
+    fn from(error: DocumentUnavailable) -> Self {
+        if error.is_full { Self::StorageFull } else { Self::Unavailable { reason: error.reason } }
+    }
+}
+
+impl From<CommitError> for StartError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Full => Self::StorageFull,
+            CommitError::Settled { .. }
+            | CommitError::Stale { .. }
+            | CommitError::Repeated { .. }
+            | CommitError::Fenced { .. }
+            | CommitError::Unavailable { .. } => Self::Unavailable { reason: error.to_string() },
+        }
     }
 }
 

@@ -143,6 +143,7 @@ impl From<StartError> for Problem {
             StartError::UnknownAgent { agent } => Self::agent_not_found(&agent),
             StartError::InvalidThreadId => Self::invalid_thread_id(),
             StartError::Busy { run_id } => Self::busy(run_id),
+            StartError::StorageFull => Self::storage_full(),
             StartError::Unavailable { reason } => Self::unavailable(&reason),
             StartError::DayIsOver { message } => Self::new(StatusCode::TOO_MANY_REQUESTS, "Budget exceeded")
                 .with("code", "budget_exceeded")
@@ -193,6 +194,12 @@ impl Problem {
 
     fn invalid_thread_id() -> Self {
         Self::invalid_body("/threadId: must have 1 to 190 characters and no control characters")
+    }
+
+    fn storage_full() -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "Storage full")
+            .with("code", "storage_full")
+            .with("message", StartError::StorageFull.to_string())
     }
 
     fn unavailable(reason: &str) -> Self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coagent_runtime::store::Kind;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::agents::{BOARD, DEMO};
 use crate::support::events::{state, types};
@@ -44,7 +44,7 @@ async fn a_run_outlives_a_fault_of_its_document() {
     let mut edit = say("two", "u2", "hello");
     edit["state"] = json!({"colour": "red"});
     let refused = server.post("/agent/board/run", &edit).await;
-    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.status(), 507);
     assert!(refused.text().await.unwrap().contains("disk is full"));
     store.works();
     let delta = live.until("STATE_DELTA").await;
@@ -104,7 +104,13 @@ async fn a_thread_with_a_cut_off_run_is_read_while_the_disk_is_full() {
     let messages = server.get("/threads/t/messages").await;
     assert_eq!(messages["messages"].as_array().unwrap().len(), 4);
     assert_eq!(server.get("/threads/t/events").await["events"].as_array().unwrap(), &replay);
-    assert_eq!(server.post("/agent/demo/run", &say("t", "u3", "hello")).await.status(), 503);
+    let refused = server.post("/agent/demo/run", &say("t", "u3", "hello")).await;
+    assert_eq!(refused.status(), 507);
+    assert_eq!(refused.json::<Value>().await.expect("JSON")["code"], "storage_full");
+    let begins_a_document = json!({ "state": { "a": 1 }, "threadId": "new", "runId": "r", "messages": [] });
+    for input in [say("t", "u3", "hello"), begins_a_document] {
+        assert_eq!(server.post_v1("/agents/demo", &input, &[]).await.refusal(), (507, "storage_full"));
+    }
     assert_eq!(server.post_v1("/agents/demo/pause", &json!({}), &[]).await.refusal(), (507, "storage_full"));
     assert_eq!(server.replay("demo", "t").await, replay, "a refused run changes nothing");
     store.works();

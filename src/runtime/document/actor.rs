@@ -48,6 +48,20 @@ const STEP: u64 = 128;
 #[derive(Debug)]
 pub(super) struct Broken {
     pub(super) reason: String,
+    /// Its disk is full.
+    is_full: bool,
+}
+
+impl Broken {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_full: false }
+    }
+}
+
+impl From<&Broken> for DocumentUnavailable {
+    fn from(broken: &Broken) -> Self {
+        Self { reason: broken.reason.clone(), is_full: broken.is_full }
+    }
 }
 
 pub(super) type Borrower = super::Reply<Loan, DocumentUnavailable>;
@@ -95,7 +109,7 @@ pub(super) async fn run(owner: Owner, seat: Arc<Seat>, mut inbox: mpsc::Receiver
 pub(super) fn refuse(command: Command, reason: &str) {
     let reason = reason.to_owned();
     match command {
-        Command::Begin { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
+        Command::Begin { reply, .. } => drop(reply.send(Err(DocumentUnavailable::new(reason)))),
         Command::Agent { request: StateRequest::Read { reply, .. }, .. } => {
             drop(reply.send(Err(StateError::Unavailable { reason })));
         }
@@ -103,11 +117,11 @@ pub(super) fn refuse(command: Command, reason: &str) {
             drop(reply.send(Err(StateError::Unavailable { reason })));
         }
         Command::Write { reply, .. } => drop(reply.send(Err(DocumentError::Unavailable { reason }))),
-        Command::Head { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
-        Command::Snapshots { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
-        Command::Body { reply, .. } => drop(reply.send(Err(DocumentUnavailable { reason }))),
-        Command::Lend { reply } => drop(reply.send(Err(DocumentUnavailable { reason }))),
-        Command::LetGo { reply } => drop(reply.send(Err(DocumentUnavailable { reason }))),
+        Command::Head { reply, .. } => drop(reply.send(Err(DocumentUnavailable::new(reason)))),
+        Command::Snapshots { reply, .. } => drop(reply.send(Err(DocumentUnavailable::new(reason)))),
+        Command::Body { reply, .. } => drop(reply.send(Err(DocumentUnavailable::new(reason)))),
+        Command::Lend { reply } => drop(reply.send(Err(DocumentUnavailable::new(reason)))),
+        Command::LetGo { reply } => drop(reply.send(Err(DocumentUnavailable::new(reason)))),
         Command::ReadOn => {}
     }
 }
@@ -229,7 +243,7 @@ impl Live {
         if let Some(refused) = self.create(seeded, author).await? {
             rejected = Some(refused);
             if let Some(refused) = self.create(initial, author).await? {
-                return Err(Broken { reason: refused.message });
+                return Err(Broken::new(refused.message));
             }
         }
         Ok(rejected)
@@ -247,7 +261,7 @@ impl Live {
         match self.write(Box::new(Write::bound(proposal)), author.clone()).await? {
             Ok(_) => Ok(None),
             Err(error @ (DocumentError::Unavailable { .. } | DocumentError::StorageFull)) => {
-                Err(Broken { reason: error.to_string() })
+                Err(Broken { reason: error.to_string(), is_full: matches!(error, DocumentError::StorageFull) })
             }
             Err(refused) => Ok(Some(refused.into())),
         }
@@ -368,7 +382,7 @@ fn answer<T>(reply: super::Reply<T, DocumentUnavailable>, result: Result<T, Brok
             Ok(())
         }
         Err(broken) => {
-            drop(reply.send(Err(DocumentUnavailable { reason: broken.reason.clone() })));
+            drop(reply.send(Err(DocumentUnavailable::from(&broken))));
             Err(broken)
         }
     }

@@ -140,7 +140,7 @@ impl Live {
                 Err(error @ (CommitError::Unavailable { .. } | CommitError::Fenced { .. })) => {
                     let reason = error.to_string();
                     self.take_back(&DocumentError::Unavailable { reason: reason.clone() });
-                    return Err(Broken { reason });
+                    return Err(Broken::new(reason));
                 }
             }
         }

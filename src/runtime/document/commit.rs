@@ -264,7 +264,7 @@ impl Live {
         let since: Vec<Later<'_>> = commits[first..].iter().map(|commit| commit.as_ref().into()).collect();
         let schema = terms.view.map(View::schema);
         let undone = undo_run(self.document.body(), &since, |later| of_run.contains(&later.version), schema);
-        let damaged = || Broken { reason: format!("the commits of run {run_id} cannot be taken back") };
+        let damaged = || Broken::new(format!("the commits of run {run_id} cannot be taken back"));
         let Undo { ops, skipped } = undone.ok_or_else(damaged)?;
         self.skipped = skipped;
         let limits = Limits { max_ops: usize::MAX, ..terms.limits };
@@ -336,7 +336,7 @@ impl Live {
 
     pub(super) async fn commit_at(&self, version: u64) -> Result<Arc<Commit>, Broken> {
         let mut commits = self.commits_back_to(version - 1).await?;
-        commits.pop().ok_or_else(|| Broken { reason: format!("version {version} is missing") })
+        commits.pop().ok_or_else(|| Broken::new(format!("version {version} is missing")))
     }
 
     /// The body at a version up to the head.

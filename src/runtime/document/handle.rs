@@ -209,7 +209,7 @@ impl DocumentHandle {
     pub(crate) async fn end(&self, actor: String) -> Result<(), DocumentUnavailable> {
         match self.write(Write::new(Proposal::Delete), Author::new(actor)).await {
             Ok(_) | Err(DocumentError::NotFound | DocumentError::Deleted { .. }) => Ok(()),
-            Err(error) => Err(DocumentUnavailable { reason: error.to_string() }),
+            Err(error) => Err(DocumentUnavailable::new(error.to_string())),
         }
     }
 
@@ -245,7 +245,7 @@ impl DocumentHandle {
 }
 
 fn gone() -> DocumentUnavailable {
-    DocumentUnavailable { reason: "the document's owner has stopped; try again".to_owned() }
+    DocumentUnavailable::new("the document's owner has stopped; try again".to_owned())
 }
 
 #[cfg(test)]

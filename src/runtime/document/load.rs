@@ -74,7 +74,7 @@ impl Stamp {
 
 impl From<StoreError> for Broken {
     fn from(error: StoreError) -> Self {
-        Self { reason: error.to_string() }
+        Self::new(error.to_string())
     }
 }
 
@@ -114,7 +114,7 @@ impl Live {
     /// Takes what the store has, whatever was in memory.
     pub(super) async fn reload(&mut self) -> Result<(), Broken> {
         let (store, stream) = (&self.log.store, &self.log.stream);
-        let unreadable = |error: serde_json::Error| Broken { reason: format!("{stream} cannot be read: {error}") };
+        let unreadable = |error: serde_json::Error| Broken::new(format!("{stream} cannot be read: {error}"));
         let stored = store.head(stream).await?;
         let (head, dropped) = stored.as_ref().map_or((0, 0), |head| (head.seq.0, head.trimmed.0));
         // Of a document that was never written nothing is stored elsewhere either.
@@ -141,7 +141,7 @@ impl Live {
     /// The document at the newest version of which a body is stored.
     async fn stored_body(&self, dropped: u64) -> Result<Document, Broken> {
         let Log { store, stream } = &self.log;
-        let unreadable = |error: serde_json::Error| Broken { reason: format!("{stream} cannot be read: {error}") };
+        let unreadable = |error: serde_json::Error| Broken::new(format!("{stream} cannot be read: {error}"));
         Ok(match store.snapshot(stream).await?.filter(|snapshot| snapshot.seq.0 >= dropped) {
             Some(snapshot) => {
                 Document::new(serde_json::from_slice(&snapshot.body).map_err(unreadable)?, snapshot.seq.0)
@@ -169,18 +169,18 @@ impl Live {
     /// Applies the stored commits up to a version, and puts them into memory.
     async fn read_up_to(&mut self, head: u64) -> Result<(), Broken> {
         let (store, stream) = (Arc::clone(&self.log.store), self.log.stream.clone());
-        let unreadable = |error: serde_json::Error| Broken { reason: format!("{stream} cannot be read: {error}") };
+        let unreadable = |error: serde_json::Error| Broken::new(format!("{stream} cannot be read: {error}"));
         while self.document.version() < head {
             let page = store.read(&stream, Seq(self.document.version()), PAGE).await?;
             if page.is_empty() {
-                return Err(Broken { reason: format!("{stream} holds fewer versions than the store says") });
+                return Err(Broken::new(format!("{stream} holds fewer versions than the store says")));
             }
             let mut deltas = Vec::with_capacity(page.len());
             for entry in page {
                 let commit: Commit = serde_json::from_slice(&entry.body).map_err(unreadable)?;
                 self.document
                     .replay(&commit)
-                    .map_err(|error| Broken { reason: format!("{stream} cannot be replayed: {error}") })?;
+                    .map_err(|error| Broken::new(format!("{stream} cannot be replayed: {error}")))?;
                 self.latest = Stamp::of(&commit);
                 self.log_bytes += entry.body.len();
                 deltas.push(Delta::new(Arc::new(commit), entry.body.len()));

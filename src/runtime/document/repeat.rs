@@ -240,7 +240,7 @@ impl Live {
 }
 
 fn damaged(key: &str, error: &serde_json::Error) -> Broken {
-    Broken { reason: format!("what is remembered under {key} is damaged: {error}") }
+    Broken::new(format!("what is remembered under {key} is damaged: {error}"))
 }
 
 /// Under which the last number of a client is kept: one per principal, client and document.

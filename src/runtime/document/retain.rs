@@ -125,7 +125,7 @@ impl Live {
         let kept = self.to_be_kept(&commits).await?;
         for commit in &commits {
             let taken = dropping.take(commit, kept.contains(&commit.version));
-            taken.map_err(|error| Broken { reason: format!("{} cannot be replayed: {error}", self.log.stream) })?;
+            taken.map_err(|error| Broken::new(format!("{} cannot be replayed: {error}", self.log.stream)))?;
         }
         let mut trimmed = Append::to(self.log.stream.clone(), Seq(self.deltas.version()));
         trimmed.trim = Some(Seq(over));
@@ -138,14 +138,14 @@ impl Live {
                 Ok(over)
             }
             Err(CommitError::Stale { .. } | CommitError::Repeated { .. } | CommitError::Settled { .. }) => {
-                Err(Broken { reason: "another node wrote here: the document is read again".to_owned() })
+                Err(Broken::new("another node wrote here: the document is read again".to_owned()))
             }
             Err(CommitError::Full) => {
                 tracing::warn!(document = %self.name.name, "versions that are over cannot be dropped: the disk is full");
                 Ok(self.horizon.dropped)
             }
             Err(error @ (CommitError::Unavailable { .. } | CommitError::Fenced { .. })) => {
-                Err(Broken { reason: error.to_string() })
+                Err(Broken::new(error.to_string()))
             }
         }
     }

@@ -43,7 +43,7 @@ impl DocumentHandle {
     /// not be cancelled.
     pub(crate) async fn sit(&self) -> Result<Sitting, DocumentUnavailable> {
         if let Some(taken) = self.seat.take().await {
-            let (live, guard) = taken.map_err(|broken| DocumentUnavailable { reason: broken.reason })?;
+            let (live, guard) = taken.map_err(|broken| DocumentUnavailable::from(&broken))?;
             return Ok(Sitting { live, place: Place::Seat(guard), handed: Handed::default() });
         }
         let Loan { live, back } = self.borrow().await?;
@@ -64,7 +64,7 @@ impl Sitting {
         author: Author,
     ) -> Result<Result<u64, StateError>, DocumentUnavailable> {
         let taken = self.live.take(write, author, Reply::Told).await;
-        taken.map_err(|broken| DocumentUnavailable { reason: broken.reason })?;
+        taken.map_err(|broken| DocumentUnavailable::from(&broken))?;
         Ok(self.live.told())
     }
 

@@ -166,9 +166,8 @@ impl From<SubmitError> for StartError {
                 Self::QueueFull { agent, most, retry_after_seconds }
             }
             SubmitError::ShuttingDown => Self::ShuttingDown,
-            SubmitError::Settled | SubmitError::StorageFull | SubmitError::Unavailable { .. } => {
-                Self::Unavailable { reason: error.to_string() }
-            }
+            SubmitError::StorageFull => Self::StorageFull,
+            SubmitError::Settled | SubmitError::Unavailable { .. } => Self::Unavailable { reason: error.to_string() },
         }
     }
 }

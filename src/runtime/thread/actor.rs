@@ -302,6 +302,7 @@ impl Thread {
                     Err(super::start::StartFailure::Broken(broken)) => {
                         (Err(StartError::Unavailable { reason: broken.reason.clone() }), Err(broken))
                     }
+                    Err(super::start::StartFailure::Full(broken)) => (Err(StartError::StorageFull), Err(broken)),
                     Err(super::start::StartFailure::Settled(broken)) => (Err(StartError::Settled), Err(broken)),
                 };
                 let _ = reply.send(answer);

@@ -38,6 +38,8 @@ use super::transcript::{Resolved, Terms};
 pub(super) enum StartFailure {
     Refused(StartError),
     Broken(Broken),
+    /// The store's disk is full.
+    Full(Broken),
     /// Somebody else has started it, or taken it back.
     Settled(Broken),
 }
@@ -62,7 +64,7 @@ impl Thread {
             match Box::pin(self.settle()).await {
                 Ok(()) => {}
                 Err(error @ CommitError::Stale { .. }) => return Err(Broken::from(error).into()),
-                Err(error) => return Err(StartFailure::Refused(StartError::Unavailable { reason: error.to_string() })),
+                Err(error) => return Err(StartFailure::Refused(error.into())),
             }
         }
         let Starting { request, cause, wants_stream, from_queue } = *request;
@@ -101,8 +103,7 @@ impl Thread {
             (_, posted) => posted,
         };
         let begun = document.begin(agent.initial_state(), posted.map(|state| (state, evidence)), author).await;
-        let Begun { snapshot, created, rejected } =
-            begun.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.reason }))?;
+        let Begun { snapshot, created, rejected } = begun.map_err(|error| StartFailure::Refused(error.into()))?;
         let start = Arc::new(RunStart {
             run_id: from_queue.as_ref().map_or_else(new_run_id, |queued| queued.life.told.run_id.clone()),
             client_run_id: input.run_id.clone(),
@@ -133,7 +134,7 @@ impl Thread {
         let mut along = AlongWith::start_of(along, &self.services.watchers);
         if agent.is_durable() {
             let kept = self.services.keep(&agent, self.name.tenant.as_str()).await;
-            kept.map_err(|error| StartFailure::Refused(StartError::Unavailable { reason: error.to_string() }))?;
+            kept.map_err(|error| StartFailure::Refused(error.into()))?;
         }
         let mut journal = agent
             .is_durable()
@@ -250,9 +251,9 @@ impl Thread {
         let stored = self.commit_log(logged).await;
         stored.map_err(|error| match error {
             CommitError::Settled { .. } => StartFailure::Settled(error.into()),
+            CommitError::Full => StartFailure::Full(error.into()),
             CommitError::Stale { .. }
             | CommitError::Repeated { .. }
-            | CommitError::Full
             | CommitError::Fenced { .. }
             | CommitError::Unavailable { .. } => StartFailure::Broken(error.into()),
         })?;

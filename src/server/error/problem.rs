@@ -220,6 +220,7 @@ impl From<StartError> for Problem {
                 Self::new(Code::ThreadBusy, "another run is live on this thread; wait for it or stop it")
                     .with("run_id", run_id)
             }
+            StartError::StorageFull => Self::from(SubmitError::StorageFull),
             StartError::Unavailable { reason } => Self::unavailable(reason),
             StartError::DayIsOver { message } => Self::from(SubmitError::DayIsOver { message }),
             StartError::Paused { agent } => Self::from(SubmitError::Paused { agent }),
