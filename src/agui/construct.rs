@@ -10,7 +10,7 @@ use crate::agui::event::{
     TextMessageStart, TextRole, ToolCallArgs, ToolCallEnd, ToolCallResult, ToolCallStart, ToolRole,
 };
 use crate::agui::json::{Json, Object};
-use crate::agui::message::Message;
+use crate::agui::message::{Message, ToolMessage};
 use crate::agui::outcome::Outcome;
 use crate::agui::patch::PatchOperation;
 
@@ -49,6 +49,25 @@ impl Event {
     /// `TOOL_CALL_END`
     pub fn tool_call_end(tool_call_id: impl Into<String>) -> Self {
         ToolCallEnd { tool_call_id: tool_call_id.into(), base: Base::default() }.into()
+    }
+
+    /// `TOOL_CALL_RESULT` of which clients make this tool message; `None` of other messages, and of what no event can say.
+    pub fn result_of(message: &Message) -> Option<Self> {
+        let Message::Tool(ToolMessage {
+            id,
+            content,
+            tool_call_id,
+            error: None,
+            encrypted_value: None,
+            metadata: None,
+            subagent_run_id,
+        }) = message
+        else {
+            return None;
+        };
+        let mut event = Self::tool_call_result(id, tool_call_id, content.clone());
+        event.base_mut().set_subagent(subagent_run_id.clone());
+        Some(event)
     }
 
     /// `TOOL_CALL_RESULT`; the message is the tool message it becomes.

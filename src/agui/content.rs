@@ -139,6 +139,19 @@ impl ContentPart {
         }
     }
 
+    /// Without its id, a text also without metadata.
+    pub(crate) fn without_what_1_0_added(mut self) -> Self {
+        match &mut self {
+            Self::Text(part) => (part.id, part.metadata) = (None, None),
+            Self::Image(part) => part.id = None,
+            Self::Audio(part) => part.id = None,
+            Self::Video(part) => part.id = None,
+            Self::Document(part) => part.id = None,
+            Self::Binary(_) => {}
+        }
+        self
+    }
+
     /// Where the media of a media part is.
     pub fn source(&self) -> Option<&Source> {
         match self {

@@ -91,6 +91,24 @@ impl Event {
     }
 }
 
+impl Content {
+    /// Whether a client of this dialect that was told this and changed nothing posts `posted`.
+    pub fn is_told_as(&self, posted: &Self, dialect: Dialect) -> bool {
+        self == posted || dialect == Dialect::Legacy && self.in_legacy() == posted.in_legacy()
+    }
+
+    /// What 0.x clients keep of it: no file without a media type, no provider, no ids of parts, no metadata of texts.
+    fn in_legacy(&self) -> Self {
+        let Self::Parts(parts) = self else { return self.clone() };
+        let kept = parts.iter().filter_map(|part| match (BinaryPart::of_file(part), part) {
+            (Some(binary), _) => Some(binary.upgrade()),
+            (None, part) if is_file(part) => None,
+            (None, part) => Some(part.clone()),
+        });
+        Self::Parts(kept.map(ContentPart::without_what_1_0_added).collect())
+    }
+}
+
 fn outcome_differs(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Success(success) => success.pending_tool_call_ids.is_some(),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::agents::DEMO;
-use crate::support::events::{text, types};
+use crate::support::events::{messages, text, types};
 use crate::support::server::{Home, Server, say, with_messages};
 use crate::support::upstream::{Upstream, events};
 
@@ -188,4 +188,73 @@ async fn an_agent_that_asks_old_pages_itself_is_not_spoken_for() {
     let server = home.serve_in_memory();
     let run = server.run_to_end("remote", &say("t", "u", "book it")).await;
     assert_eq!(asked_in_old_words(&run), [json!("\"what to pay?\"")]);
+}
+
+#[tokio::test]
+async fn who_reads_the_thread_after_a_run_that_failed_is_asked_again_what_is_still_open() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve();
+    let mut input = say("t", "u", "approve");
+    let asked = server.run_to_end("demo", &input).await;
+    let question = &asked.last().expect("a terminal")["outcome"];
+    let failing = json!({ "id": "u2", "role": "user", "content": "fail" });
+    server.run_to_end("demo", &with_messages("t", &[input["messages"][0].clone(), failing])).await;
+    let server = server.crash_and_restart();
+    let replay = server.replay("demo", "t").await;
+    assert_eq!(types(&replay)[replay.len() - 3..], ["RUN_ERROR", "RUN_STARTED", "RUN_FINISHED"]);
+    assert_eq!(&replay.last().expect("a terminal")["outcome"], question);
+    let kept = server.get("/threads/t/events").await;
+    assert_eq!(kept["events"].as_array().map(Vec::len), Some(replay.len() - 2), "it is told and not stored");
+
+    input["messages"] = json!([]);
+    input["resume"] = json!([answer("approve-1", "resolved")]);
+    assert!(text(&server.run_to_end("demo", &input).await).starts_with("resumed with resolved"));
+    let replay = server.replay("demo", "t").await;
+    assert_eq!(replay.last().expect("a terminal").get("outcome"), None, "nothing is open any more");
+}
+
+#[tokio::test]
+async fn only_the_agent_that_asked_is_told_the_answer() {
+    let (home, server, upstream, mut input) = asked().await;
+    home.write_agent("demo.yaml", DEMO.1);
+    let server = {
+        drop(server);
+        home.serve_in_memory()
+    };
+    server.run_to_end("demo", &say("t", "u", "approve")).await;
+    input["messages"] = json!([]);
+    input["resume"] = json!([answer("approve-1", "resolved")]);
+    let refused = server.run_to_end("remote", &input).await;
+    let end = refused.last().expect("a terminal");
+    assert_eq!(end["code"], "invalid_resume");
+    assert!(end["message"].as_str().expect("a message").contains("agent `demo` waits"), "{end}");
+    assert_eq!(upstream.bodies().len(), 1, "nothing reached the agent that did not ask");
+    assert!(text(&server.run_to_end("demo", &input).await).starts_with("resumed"));
+}
+
+#[tokio::test]
+async fn the_call_that_a_question_is_about_is_answered_by_whoever_answers_the_question() {
+    let call = r#"{"type":"TOOL_CALL_START","toolCallId":"c1","toolCallName":"book","parentMessageId":"m1"}"#;
+    let end = r#"{"type":"TOOL_CALL_END","toolCallId":"c1"}"#;
+    let question = r#"{"type":"RUN_FINISHED","threadId":"x","runId":"y","outcome":{"type":"interrupt","interrupts":[{"id":"i","reason":"tool_call","toolCallId":"c1"}]}}"#;
+    for answers in [false, true] {
+        let upstream = Upstream::start(events(&[STARTED, call, end, question])).await;
+        let agent = format!("agent: {{ kind: remote, url: \"{}\" }}", upstream.url);
+        let home = Home::with_agents(&[("remote.yaml", &agent)]);
+        let server = home.serve();
+        let mut input = say("t", "u", "book it");
+        let mut held = vec![input["messages"][0].clone()];
+        held.extend(messages(&server.run_to_end("remote", &input).await).into_iter().filter(|it| it["id"] != "u"));
+        let server = server.crash_and_restart();
+        upstream.answers(events(&[STARTED, FINISHED]));
+        let result = json!({ "id": "r1", "role": "tool", "toolCallId": "c1", "content": "approved" });
+        held.extend(answers.then_some(result.clone()));
+        input["messages"] = json!(held);
+        input["resume"] = json!([answer("i", "resolved")]);
+        server.run_to_end("remote", &input).await;
+        let told = upstream.last_input()["messages"].as_array().expect("a list").clone();
+        let results: Vec<_> = told.into_iter().filter(|message| message["role"] == "tool").collect();
+        assert_eq!(results, answers.then_some(result).into_iter().collect::<Vec<_>>());
+        assert_eq!(messages(&server.replay("remote", "t").await).len(), held.len());
+    }
 }

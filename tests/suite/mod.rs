@@ -57,6 +57,7 @@ mod strict_deltas;
 mod suggestions;
 mod thread_keeping;
 mod threads_of_agents;
+mod transcript_order;
 mod transcription;
 mod trigger_conflicts;
 mod triggers;

@@ -47,7 +47,8 @@ impl Thread {
         let facts = RunFacts::new(start, status, self.state_version, self.position, &told);
         let counted = (&facts, &told, Some(meter.as_ref()));
         let mut along = AlongWith::end_of(life, counted, (&self.services.watchers, &self.name));
-        let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);
+        let answers = self.transcript.results_in_between(self.runs.len());
+        let record = RunRecord::new(facts, told.events, &self.summary.log_epoch, &answers);
         let batch = std::mem::take(&mut along.batch);
         let logged = Logged { chunks, along: batch, sitting, ..Logged::default() };
         // Memory that the store does not follow is dropped with the thread.
@@ -118,7 +119,8 @@ impl Thread {
         for message in facts.start.input.iter().chain(&facts.output) {
             self.transcript.add(run, Arc::clone(message));
         }
-        facts.asked.iter().for_each(|call| self.transcript.ask(call));
+        let questioned = facts.interrupts.iter().filter_map(|interrupt| interrupt.tool_call_id.as_ref());
+        facts.asked.iter().chain(questioned).for_each(|call| self.transcript.ask(call));
         self.runs.push(RunNote::from(facts));
     }
 

@@ -214,13 +214,16 @@ impl Spoken {
 }
 
 impl RunRecord {
-    /// Encodes a run's compacted events for replay.
-    pub(crate) fn new(facts: RunFacts, events: &[Compacted], epoch: &str) -> Self {
-        let current = Replay::encode(events, Dialect::V1, epoch, facts.start.written.opening.get());
+    /// Encodes a run's compacted events for replay. Of the messages that it brought, `answers` belong between older ones:
+    /// clients append what `RUN_STARTED` brings, and put the result of a call after the call.
+    pub(crate) fn new(facts: RunFacts, mut events: Vec<Compacted>, epoch: &str, answers: &[Arc<Message>]) -> Self {
+        let is_as_logged = !tell_as_results(&mut events, answers);
+        let opening = facts.start.written.opening.get().filter(|_| is_as_logged);
+        let current = Replay::encode(&events, Dialect::V1, epoch, opening);
         let legacy = events
             .iter()
             .any(|item| item.event.differs_in_legacy())
-            .then(|| Replay::encode(events, Dialect::Legacy, epoch, None));
+            .then(|| Replay::encode(&events, Dialect::Legacy, epoch, None));
         Self { facts, current, legacy }
     }
 
@@ -253,6 +256,26 @@ impl RunRecord {
         let legacy = (!body.is_empty()).then(|| Replay::locate(body));
         Ok(Self { facts, current, legacy })
     }
+}
+
+/// Takes these messages out of what `RUN_STARTED` brings and puts them after it as results, those that events can tell
+/// whole; answers whether there are any.
+fn tell_as_results(events: &mut Vec<Compacted>, answers: &[Arc<Message>]) -> bool {
+    let results: Vec<_> = answers.iter().filter_map(|answer| Event::result_of(answer)).collect();
+    if let Some(Event::RunStarted(started)) = events.first_mut().map(|item| &mut item.event)
+        && let Some(input) = &mut started.input
+    {
+        let is_result = |message: &Message| results.iter().any(|event| event.message_id() == Some(message.id()));
+        input.messages.retain(|message| !is_result(message));
+        // Nothing that a reader has seen of the log is between them and `RUN_STARTED`.
+        let cut = events[0].cut.take();
+        let last = results.len();
+        let items = results.into_iter().map(|event| Compacted { event, cut: None });
+        events.splice(1..1, items);
+        events[last].cut = cut;
+        return last > 0;
+    }
+    false
 }
 
 fn take_sized(body: &mut Bytes) -> Result<Bytes, RecordError> {

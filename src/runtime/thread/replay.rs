@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::agui::{Dialect, Encoding, Event, Message, sse};
+use crate::agui::{Dialect, Encoding, Event, Message, Outcome, sse};
 use crate::store::{Seq, Store};
 
 use super::super::document::{DocumentHandle, DocumentRef};
@@ -15,6 +15,7 @@ use super::ThreadRef;
 use super::actor::Thread;
 use super::follow::Follow;
 use super::load::PAGE;
+use super::questions::Waiting;
 use super::record::{RecordError, RunRecord};
 use super::start::opening;
 
@@ -45,6 +46,10 @@ pub(crate) struct Replay {
     /// `STATE_SNAPSHOT` frames by place of the run they close.
     states: HashMap<usize, Bytes>,
     ready: VecDeque<Bytes>,
+    /// The run, by place, whose questions are still open though a run has failed since.
+    asked: Option<usize>,
+    /// Its questions once more: clients forget them over a run that does not answer them, and then send nothing at all.
+    reminder: Option<Bytes>,
     live: Option<Follow>,
 }
 
@@ -100,7 +105,15 @@ impl Thread {
             }
         }
         replay.states = self.states_to_show(replay.next, Some(&document)).await?;
+        replay.asked = self.asked_before(replay.next);
         Ok(replay)
+    }
+
+    /// The run of those from `next` on whose questions are open, where it is not the last one that is shown.
+    fn asked_before(&self, next: usize) -> Option<usize> {
+        let Waiting { run, questions, .. } = self.waiting();
+        let is_open = !questions.is_empty() && self.live.is_none() && run >= next;
+        (is_open && self.runs[run + 1..].iter().any(|note| !note.superseded)).then_some(run)
     }
 
     /// What an agent worked on last in this thread; `None` for one that never ran here.
@@ -280,6 +293,8 @@ impl Replay {
             owed: None,
             states: HashMap::new(),
             ready: VecDeque::new(),
+            asked: None,
+            reminder: None,
             live: None,
         }
     }
@@ -324,6 +339,8 @@ impl Replay {
                     tracing::error!(thread = %self.thread.id, reason, "a replay breaks off: the thread cannot be read");
                     return Some(Err(ReadError::Unavailable { reason }));
                 }
+            } else if let Some(reminder) = self.reminder.take() {
+                return Some(Ok(reminder));
             } else {
                 return self.live.as_mut()?.next().await;
             }
@@ -350,11 +367,25 @@ impl Replay {
             if !self.skip[next] {
                 let record = RunRecord::from_entry(&entry.body).map_err(|error| error.to_string())?;
                 self.show(next, &record, &mut ready).map_err(|error| error.to_string())?;
+                if self.asked == Some(next) {
+                    self.reminder = Some(self.questions_of(&record));
+                }
             }
             next += 1;
         }
         (self.next, self.ready) = (next, ready);
         Ok(())
+    }
+
+    /// A run that only asks, and is not stored.
+    fn questions_of(&self, record: &RunRecord) -> Bytes {
+        let (thread, run) = (&*self.thread.id, record.facts.start.client_run_id.as_str());
+        let outcome = Outcome::interrupt(record.facts.interrupts.clone());
+        let mut frames = Vec::new();
+        for event in [Event::run_started(thread, run), Event::run_finished_with(thread, run, outcome)] {
+            event.for_dialect(self.dialect).iter().for_each(|event| sse::write_frame(&mut frames, event, None));
+        }
+        frames.into()
     }
 
     fn show(&self, run: usize, record: &RunRecord, out: &mut VecDeque<Bytes>) -> Result<(), RecordError> {

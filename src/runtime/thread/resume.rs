@@ -193,7 +193,8 @@ impl Thread {
         let facts = RunFacts::new(Arc::new(start), status, state_version, self.position, &told);
         let life = self.life_of(&facts.start).await?;
         let along = AlongWith::end_of(life, (&facts, &told, None), (&self.services.watchers, &self.name));
-        let record = RunRecord::new(facts, &told.events, &self.summary.log_epoch);
+        let answers = self.transcript.results_in_between(self.runs.len());
+        let record = RunRecord::new(facts, told.events, &self.summary.log_epoch, &answers);
         self.take_cut_off(chunk, record, along).await;
         Ok(())
     }

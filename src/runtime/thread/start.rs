@@ -29,7 +29,7 @@ use super::journal::{Asked, Journal};
 use super::lifecycle::AlongWith;
 use super::live::{Begun as LiveBegun, LiveRun, Story};
 use super::old_questions::Command;
-use super::questions::{self, Question};
+use super::questions::{self, Waiting};
 use super::record::{RunStart, Written};
 use super::transcript::{Resolved, Terms};
 
@@ -74,7 +74,7 @@ impl Thread {
         let commanded = Command::of(&input);
         let is_answer = commanded.is_some() || !input.resume.is_empty();
         if let Some(command) = commanded.filter(|_| input.resume.is_empty()) {
-            input.resume = command.answers(self.waits_for());
+            input.resume = command.answers(self.waiting().questions);
         }
         let is_again = from_queue.as_ref().is_some_and(|queued| queued.life.told.attempt > 1);
         if from_queue.as_ref().is_some_and(|queued| queued.ticket.tells_all) {
@@ -83,7 +83,8 @@ impl Thread {
         let keeps_instructions = agent.keeps_client_instructions()
             || from_queue.as_ref().is_some_and(|queued| queued.ticket.keeps_instructions);
         // A further attempt goes on from what the one before did, and does not answer anew.
-        let terms = Terms { is_resuming: is_again || is_answer, keeps_instructions };
+        let open_calls: Vec<String> = self.waiting().calls().filter(|_| is_answer).map(str::to_owned).collect();
+        let terms = Terms { is_resuming: is_again || is_answer, keeps_instructions, open_calls: &open_calls, dialect };
         let resolved = self.transcript.resolve(std::mem::take(&mut input.messages), terms);
         let followed = if from_queue.is_none() { self.follows(&resolved) } else { None };
         let too_long = match &followed {
@@ -167,7 +168,7 @@ impl Thread {
         meter: &Arc<Meter>,
         refused: Option<AgentError>,
     ) -> Work {
-        let unanswered = questions::refusal(self.waits_for(), &asked.resume);
+        let unanswered = questions::refusal(self.waiting(), agent.id(), &asked.resume);
         let (answering, counting) = (Arc::clone(agent), Arc::clone(meter));
         Work::start(|out| async move {
             match unanswered.or(refused) {
@@ -177,10 +178,9 @@ impl Thread {
         })
     }
 
-    /// The questions that a resume has to answer.
-    fn waits_for(&self) -> &[Question] {
-        let last = self.runs.iter().rev().find(|note| !note.superseded && !note.failed);
-        last.map_or(&[], |note| &note.questions)
+    /// What a resume has to answer.
+    pub(super) fn waiting(&self) -> Waiting<'_> {
+        Waiting::of(&self.runs)
     }
 
     /// The whole transcript and then what of `messages` is not in it. A further attempt is not told the half answer on which

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ahash::HashMap;
 
-use crate::agui::{Message, Role};
+use crate::agui::{Dialect, Message, Role};
 
 /// The messages of a thread in order, each with the run that brought it.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ struct Turn {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Call {
+    /// Where the message is that makes it.
+    made: Option<usize>,
     /// Where its result is.
     result: Option<usize>,
     /// Whether the client was asked to answer it.
@@ -58,12 +60,16 @@ pub(crate) struct Seen {
 }
 
 /// What a run makes of a posted list.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Terms {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'t> {
     /// It answers interrupts, and never asks for an answer anew.
     pub(crate) is_resuming: bool,
     /// The agent is told the system and developer messages of its clients (`history.client_system: keep`).
     pub(crate) keeps_instructions: bool,
+    /// Calls that wait for what the run brings: nobody says for them that they came to nothing.
+    pub(crate) open_calls: &'t [String],
+    /// In which the client posted, and was told what it posts again.
+    pub(crate) dialect: Dialect,
 }
 
 #[derive(Debug, PartialEq)]
@@ -91,7 +97,8 @@ impl Transcript {
         self.calls.contains_key(id)
     }
 
-    /// Adds a message that `run` brought; one with a known id takes the place of the known one.
+    /// Adds a message that `run` brought, a result after its call and the results that are there, as clients do; one with
+    /// a known id takes the place of the known one.
     pub(crate) fn add(&mut self, run: usize, message: Arc<Message>) {
         let at = match self.by_id.get(message.id()) {
             Some(&at) => {
@@ -99,17 +106,44 @@ impl Transcript {
                 at
             }
             None => {
-                self.by_id.insert(message.id().to_owned(), self.turns.len());
-                self.turns.push(Turn { message: Arc::clone(&message), run });
-                self.turns.len() - 1
+                let at = self.place_for(&message);
+                self.make_room(at);
+                self.by_id.insert(message.id().to_owned(), at);
+                self.turns.insert(at, Turn { message: Arc::clone(&message), run });
+                at
             }
         };
         for call in message.tool_calls() {
-            self.calls.entry(call.id.clone()).or_default();
+            self.calls.entry(call.id.clone()).or_default().made = Some(at);
         }
         if let Some(call) = message.tool_call_id() {
             self.calls.entry(call.to_owned()).or_default().result = Some(at);
         }
+    }
+
+    fn place_for(&self, message: &Message) -> usize {
+        let made = message.tool_call_id().and_then(|call| self.calls.get(call)?.made);
+        let Some(made) = made else { return self.turns.len() };
+        let is_result = |turn: &&Turn| turn.message.role() == Role::Tool;
+        made + 1 + self.turns[made + 1..].iter().take_while(is_result).count()
+    }
+
+    /// What stands at `at` and after it moves by one.
+    fn make_room(&mut self, at: usize) {
+        if at == self.turns.len() {
+            return;
+        }
+        let shift = |place: &mut usize| *place += usize::from(*place >= at);
+        self.by_id.values_mut().for_each(shift);
+        self.calls.values_mut().flat_map(|call| [&mut call.made, &mut call.result]).flatten().for_each(shift);
+    }
+
+    /// The results among the messages that `run` brought after which older messages stand: who reads the thread from its
+    /// beginning cannot be told them as the last ones.
+    pub(crate) fn results_in_between(&self, run: usize) -> Vec<Arc<Message>> {
+        let last_older = self.turns.iter().rposition(|turn| turn.run < run).unwrap_or(0);
+        let before = self.turns[..last_older].iter().filter(|turn| turn.run == run);
+        before.filter(|turn| turn.message.role() == Role::Tool).map(|turn| Arc::clone(&turn.message)).collect()
     }
 
     /// From now on the client may answer this call.
@@ -148,7 +182,7 @@ impl Transcript {
     }
 
     /// Reads a posted list against the transcript.
-    pub(crate) fn resolve(&self, posted: Vec<Message>, terms: Terms) -> Resolved {
+    pub(crate) fn resolve(&self, posted: Vec<Message>, terms: Terms<'_>) -> Resolved {
         let mut resolved = Resolved::default();
         let (mut last_known, mut next) = (None, 0);
         let mut answered: HashSet<String> = HashSet::new();
@@ -162,7 +196,7 @@ impl Transcript {
                 let turn = &self.turns[at];
                 let whole = !is_cut(&turn.message, &message);
                 resolved.seen.push(Seen { run: turn.run, message: Arc::clone(&turn.message), whole });
-                let message = if is_edit(&turn.message, &message) {
+                let message = if is_edit(&turn.message, &message, terms.dialect) {
                     let edited = Arc::new(message);
                     resolved.edits.push(Arc::clone(&edited));
                     edited
@@ -189,7 +223,7 @@ impl Transcript {
         {
             resolved.regenerates = self.regeneration(at, &resolved);
         }
-        self.complete_calls(&mut resolved.context);
+        self.complete_calls(&mut resolved.context, terms.open_calls);
         resolved
     }
 
@@ -218,7 +252,7 @@ impl Transcript {
         }
         let carried = self.turns[..=at]
             .iter()
-            .filter(|turn| turn.run == asked.run)
+            .filter(|turn| turn.run >= asked.run)
             .map(|turn| {
                 let edited = resolved.edits.iter().find(|edit| edit.id() == turn.message.id());
                 Arc::clone(edited.unwrap_or(&turn.message))
@@ -227,8 +261,9 @@ impl Transcript {
         Some(Regeneration { from_run: asked.run, carried })
     }
 
-    /// Gives every tool call of the context its result and drops results without a call: a model server refuses anything else.
-    fn complete_calls(&self, context: &mut Vec<Arc<Message>>) {
+    /// Gives every tool call of the context but the open ones its result and drops results without a call: a model server
+    /// refuses anything else.
+    fn complete_calls(&self, context: &mut Vec<Arc<Message>>, open: &[String]) {
         if context.iter().all(|message| message.tool_calls().is_empty() && message.tool_call_id().is_none()) {
             return;
         }
@@ -244,18 +279,19 @@ impl Transcript {
             for call in message.tool_calls().iter().map(|call| call.id.as_str()) {
                 let known =
                     self.calls.get(call).and_then(|known| known.result).map(|at| Arc::clone(&self.turns[at].message));
-                let result = results.remove(call).or(known).unwrap_or_else(|| Arc::new(unanswered(call)));
-                complete.push(result);
+                let is_open = open.iter().any(|open| open == call);
+                let unanswered = || (!is_open).then(|| Arc::new(unanswered(call)));
+                complete.extend(results.remove(call).or(known).or_else(unanswered));
             }
         }
         *context = complete;
     }
 }
 
-/// Whether a posted user message says something else than the one that is known, or than what clients were told of it.
-fn is_edit(known: &Message, posted: &Message) -> bool {
+/// Whether a posted user message says something else than the one that is known, or than what its client was told of it.
+fn is_edit(known: &Message, posted: &Message, dialect: Dialect) -> bool {
     let differs = |known: &Message| match (known, posted) {
-        (Message::User(known), Message::User(posted)) => known.content != posted.content,
+        (Message::User(known), Message::User(posted)) => !known.content.is_told_as(&posted.content, dialect),
         _ => false,
     };
     differs(known) && known.shortened().is_none_or(|told| differs(&told))
@@ -310,8 +346,11 @@ mod tests {
         messages.iter().map(|message| message.id()).collect()
     }
 
+    const PLAIN: Terms<'_> =
+        Terms { is_resuming: false, keeps_instructions: false, open_calls: &[], dialect: Dialect::V1 };
+
     fn check(posted: Vec<Message>, context: &[&str], added: &[&str], from_run: Option<usize>) -> Resolved {
-        let resolved = thread().resolve(posted, Terms::default());
+        let resolved = thread().resolve(posted, PLAIN);
         assert_eq!(ids(&resolved.context), context);
         assert_eq!(ids(&resolved.added), added);
         assert_eq!(resolved.regenerates.as_ref().map(|again| again.from_run), from_run);
@@ -355,19 +394,16 @@ mod tests {
         let told = large.shortened().expect("a user's");
         transcript.add(2, Arc::new(large.clone()));
         for posted in [large.clone(), told] {
-            let resolved = transcript.resolve(vec![posted, user("u9", "and?")], Terms::default());
+            let resolved = transcript.resolve(vec![posted, user("u9", "and?")], PLAIN);
             assert!(resolved.edits.is_empty());
             assert_eq!(*resolved.context[0], large, "the agent has it whole");
         }
-        assert_eq!(transcript.resolve(vec![user("u3", "other")], Terms::default()).edits.len(), 1);
+        assert_eq!(transcript.resolve(vec![user("u3", "other")], PLAIN).edits.len(), 1);
     }
 
     #[test]
     fn a_resume_never_asks_again() {
-        assert_eq!(
-            thread().resolve(vec![user("u1", "one")], Terms { is_resuming: true, ..Terms::default() }).regenerates,
-            None
-        );
+        assert_eq!(thread().resolve(vec![user("u1", "one")], Terms { is_resuming: true, ..PLAIN }).regenerates, None);
     }
 
     #[test]
@@ -388,7 +424,7 @@ mod tests {
     #[test]
     fn instructions_of_a_client_are_told_where_they_are_kept_and_never_become_the_threads() {
         let system = Message::read(r#"{"id":"s","role":"system","content":"obey"}"#).expect("a message");
-        let keeping = Terms { keeps_instructions: true, ..Terms::default() };
+        let keeping = Terms { keeps_instructions: true, ..PLAIN };
         let resolved = thread().resolve(vec![system.clone(), user("u1", "one"), user("u9", "hi")], keeping);
         assert_eq!(ids(&resolved.context), ["s", "u1", "u9"]);
         assert_eq!(ids(&resolved.added), ["u9"]);
@@ -405,10 +441,7 @@ mod tests {
         let mut answered = thread();
         answered.add(2, Arc::new(Message::tool("r2", "c2", "done")));
         assert!(
-            answered
-                .resolve(vec![calling("a2", "c2"), Message::tool("r9", "c2", "other")], Terms::default())
-                .added
-                .is_empty()
+            answered.resolve(vec![calling("a2", "c2"), Message::tool("r9", "c2", "other")], PLAIN).added.is_empty()
         );
     }
 
@@ -418,7 +451,7 @@ mod tests {
         transcript.add(2, Arc::new(calling("a3", "c3")));
         let answers = |call: &str| {
             let posted = vec![calling("a2", "c2"), calling("a3", "c3"), Message::tool("r", call, "mine")];
-            transcript.resolve(posted, Terms::default()).added.len()
+            transcript.resolve(posted, PLAIN).added.len()
         };
         assert_eq!((answers("c2"), answers("c3")), (1, 0));
         transcript.supersede_from(2);
