@@ -214,6 +214,7 @@ impl Runtime {
     /// Runs an agent without a thread: nothing is stored, no state is written, and dropping the stream stops it.
     pub fn suggest(&self, request: StartRun) -> Result<FrameStream, StartError> {
         self.refuse_when_stopping()?;
+        thread_ref(&request.principal, &request.input.thread_id).ok_or(StartError::InvalidThreadId)?;
         if self.is_paused(&request.principal, request.agent.id()) {
             return Err(StartError::Paused { agent: request.agent.id().to_owned() });
         }
@@ -242,13 +243,12 @@ impl Runtime {
         run_id: Option<&str>,
     ) -> Result<StopOutcome, ReadError> {
         let thread = thread_ref(principal, thread_id).ok_or(ReadError::InvalidThreadId)?;
-        if self.suggestions.stop(&thread, run_id) {
-            return Ok(StopOutcome::Stopped);
-        }
+        let is_suggestion = self.suggestions.stop(&thread, run_id);
         let outcome = self.stop_at_work(principal, &thread, run_id).await?;
         // What waits for the thread can be stopped as well.
         match self.services.queue.posted_on(&thread, run_id).filter(|_| outcome != StopOutcome::Stopped) {
             Some(waiting) => self.cancel(principal, &waiting).await.map(|_| StopOutcome::Stopped),
+            None if is_suggestion => Ok(StopOutcome::Stopped),
             None => Ok(outcome),
         }
     }

@@ -43,6 +43,9 @@ async fn a_suggestion_is_refused_as_a_run_is() {
     assert_eq!((status, &body["message"]), (404, &json!("Agent 'nope' does not exist")));
     let (status, body, _) = server.ask(post, "/agent/demo/suggest", "{").await;
     assert_eq!((status, &body["error"]), (400, &json!("Invalid request body")));
+    for thread in ["", "a\nb", &"x".repeat(191)] {
+        assert_eq!(server.post("/agent/demo/suggest", &asking(thread)).await.status(), 400, "{thread:?}");
+    }
     let (status, _, headers) = server.ask(reqwest::Method::GET, "/agent/demo/suggest", "").await;
     assert_eq!((status, &headers["allow"]), (405, &"POST".parse().unwrap()));
 }
@@ -84,6 +87,22 @@ async fn a_page_can_stop_its_suggestion_whatever_route_it_came_by() {
         assert_eq!(server.stop("demo", "s").await["stopped"], false, "nothing is left of it");
     }
     assert_eq!(server.get("/threads").await["threads"], json!([]));
+}
+
+#[tokio::test]
+async fn stopping_a_thread_stops_its_run_and_what_is_suggested_under_its_id() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    let mut run = server.run("demo", &say("t", "u", "slow")).await;
+    run.until("TEXT_MESSAGE_CONTENT").await;
+    let mut input = asking("t");
+    input["messages"][0]["content"] = "slow".into();
+    let mut suggestion = EventStream::new(server.post("/agent/demo/suggest", &input).await);
+    suggestion.until("TEXT_MESSAGE_CONTENT").await;
+    assert_eq!(server.stop("demo", "t").await["stopped"], true);
+    assert_eq!(types(&suggestion.rest().await).last(), Some(&"RUN_FINISHED"));
+    run.rest().await;
+    assert!(text(&server.replay("demo", "t").await).len() < "tick".len() * 200, "it did not run to its end");
 }
 
 #[tokio::test]

@@ -241,7 +241,7 @@ impl Thread {
     /// The position that an SSE id of this log names.
     fn position_of(&self, id: &str) -> Option<u64> {
         let (epoch, position) = id.rsplit_once('.')?;
-        let position = position.parse().ok()?;
+        let position = position.parse().ok().filter(|number: &u64| number.to_string() == position)?;
         ((epoch == self.summary.log_epoch || epoch == ANY_LOG) && position >= 1 && position <= self.position)
             .then_some(position)
     }
