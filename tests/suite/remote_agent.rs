@@ -341,6 +341,86 @@ async fn ids_that_an_earlier_run_used_are_renamed() {
     assert_eq!(messages["messages"].as_array().unwrap().len(), 4);
 }
 
+/// Every member of the events that says which message or call it is about.
+fn named<'e>(events: &'e [Value], member: &str) -> Vec<&'e Value> {
+    events.iter().filter_map(|event| event.get(member)).collect()
+}
+
+#[tokio::test]
+async fn what_is_said_of_renamed_messages_and_calls_follows_them() {
+    let signed = |subtype: &str, id: &str, run: &str| json!({"type": "REASONING_ENCRYPTED_VALUE", "subtype": subtype, "entityId": id, "encryptedValue": format!("{id} of {run}")});
+    let answer = |run: &str, outcome: Value| {
+        let told = [
+            json!({"type": "REASONING_MESSAGE_START", "messageId": "thought", "role": "reasoning"}),
+            json!({"type": "REASONING_MESSAGE_CONTENT", "messageId": "thought", "delta": run}),
+            json!({"type": "REASONING_MESSAGE_END", "messageId": "thought"}),
+            signed("message", "thought", run),
+            json!({"type": "TEXT_MESSAGE_START", "messageId": "m"}),
+            json!({"type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": run}),
+            json!({"type": "TEXT_MESSAGE_END", "messageId": "m"}),
+            json!({"type": "TOOL_CALL_START", "toolCallId": "c", "toolCallName": "f", "parentMessageId": "m"}),
+            json!({"type": "TOOL_CALL_END", "toolCallId": "c"}),
+            signed("message", "m", run),
+            signed("tool-call", "c", run),
+            json!({"type": "SUBAGENT_STARTED", "subagentRunId": "s", "name": "n", "parentToolCallId": "c", "parentMessageId": "m"}),
+            json!({"type": "SUBAGENT_FINISHED", "subagentRunId": "s"}),
+            json!({"type": "RUN_FINISHED", "threadId": "x", "runId": "y", "outcome": outcome}),
+        ];
+        sse(&told.iter().map(|event| format!("data: {event}\n\n")).collect::<String>())
+    };
+    let asked = json!({"type": "interrupt", "interrupts": [{"id": "i", "reason": "tool_call", "toolCallId": "c"}]});
+    for outcome in [json!({"type": "success", "pendingToolCallIds": ["c"]}), asked] {
+        let (_home, server, upstream) = hosting(answer("one", json!({"type": "success"}))).await;
+        let post = |id: &str| {
+            let mut input = say("t", id, "go on");
+            input["protocolVersion"] = json!("1.0");
+            input
+        };
+        server.run_to_end("remote", &post("u1")).await;
+        upstream.answers(answer("two", outcome));
+        let second = server.run_to_end("remote", &post("u2")).await;
+        let of = |event_type: &str, member: &str| {
+            let event = second.iter().find(|event| event["type"] == event_type).expect("it was told");
+            event[member].clone()
+        };
+        let (thought, message) = (of("REASONING_MESSAGE_START", "messageId"), of("TEXT_MESSAGE_START", "messageId"));
+        let call = of("TOOL_CALL_START", "toolCallId");
+        assert!(thought != "thought" && message != "m" && call != "c", "{thought} {message} {call}");
+        assert_eq!(named(&second, "entityId"), [&thought, &message, &call]);
+        assert_eq!(named(&second, "parentMessageId"), [&message, &message]);
+        assert_eq!(named(&second, "parentToolCallId"), [&call]);
+        let ended = &second.last().expect("an end")["outcome"];
+        let about = ended.pointer("/pendingToolCallIds/0").or_else(|| ended.pointer("/interrupts/0/toolCallId"));
+        assert_eq!(about, Some(&call), "{ended}");
+        if let Some(question) = second.iter().find(|event| event["name"] == "on_interrupt") {
+            assert!(question["value"].as_str().is_some_and(|value| value.contains(call.as_str().expect("an id"))));
+        }
+
+        upstream.answers(events(&[STARTED, FINISHED]));
+        let mut third = post("u3");
+        third["messages"] = json!([
+            {"id": "u1", "role": "user", "content": "go on"},
+            {"id": "m", "role": "assistant"},
+            {"id": "u2", "role": "user", "content": "go on"},
+            {"id": thought, "role": "reasoning", "content": ""},
+            {"id": message, "role": "assistant"},
+            {"id": "u3", "role": "user", "content": "go on"},
+        ]);
+        third["resume"] = json!([{"interruptId": "i", "status": "resolved"}]);
+        third["resume"].as_array_mut().expect("a list").retain(|_| ended["type"] == "interrupt");
+        server.run_to_end("remote", &third).await;
+        let input = upstream.last_input();
+        let messages = input["messages"].as_array().expect("a list");
+        let values = |id: &str| {
+            let found = messages.iter().find(|message| message["id"] == id).expect("it is kept");
+            (found["encryptedValue"].clone(), found["toolCalls"][0]["encryptedValue"].clone())
+        };
+        assert_eq!(values("m"), (json!("m of one"), json!("c of one")));
+        assert_eq!(values(message.as_str().expect("an id")), (json!("m of two"), json!("c of two")));
+        assert_eq!(values(thought.as_str().expect("an id")).0, "thought of two");
+    }
+}
+
 #[tokio::test]
 async fn what_a_remote_agent_keeps_beside_the_properties_of_its_schema_stays_its_own() {
     let snapshot = r#"{"type":"STATE_SNAPSHOT","snapshot":{"trip/day":2,"messages":["its own"]}}"#;

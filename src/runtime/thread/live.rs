@@ -255,12 +255,15 @@ impl Story {
                     Some(Outcome::Cancelled(_)) => RunStatus::Cancelled,
                     Some(Outcome::Success(_)) | None => RunStatus::Succeeded,
                 };
-                if !self.asks_itself && !out.iter().any(old_questions::is_asked) {
-                    old_questions::asked(outcome.as_ref()).try_for_each(|event| self.admission.admit(event, out))?;
-                }
-                let outcome = outcome.or_else(|| self.pending_calls());
                 let mut finished = finished(outcome, result, usage);
                 *finished.base_mut() = base;
+                self.follow_renamed(&mut finished);
+                if !self.asks_itself && !out.iter().any(old_questions::is_asked) {
+                    old_questions::asked(finished.interrupts()).try_for_each(|event| self.admission.admit(event, out))?;
+                }
+                if let Event::RunFinished(finished) = &mut finished {
+                    finished.outcome = finished.outcome.take().or_else(|| self.pending_calls());
+                }
                 self.admission.admit(finished, out)?;
                 Ok(status)
             }
@@ -334,6 +337,13 @@ impl Story {
                 new
             })
         });
+    }
+
+    /// Names what was renamed by its new id.
+    fn follow_renamed(&self, event: &mut Event) {
+        if !self.renamed.is_empty() {
+            event.map_ids(|kind, id, _| self.renamed.get(&(kind, id.to_owned())).cloned());
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::agui::{Event, Interrupt, Outcome, ResumeEntry, ResumeStatus, RunAgentInput, to_json};
+use crate::agui::{Event, Interrupt, ResumeEntry, ResumeStatus, RunAgentInput, to_json};
 
 use super::questions::Question;
 
@@ -15,10 +15,9 @@ pub(super) fn is_asked(event: &Event) -> bool {
     matches!(event, Event::Custom(custom) if custom.name == NAME)
 }
 
-/// The questions of an outcome, each as JSON text in a JSON string. Old pages show the last one.
-pub(super) fn asked(outcome: Option<&Outcome>) -> impl Iterator<Item = Event> + '_ {
-    let interrupts = outcome.map_or(&[][..], Outcome::interrupts).iter();
-    interrupts.map(|interrupt| Event::custom(NAME, to_json(&to_json(interrupt).get())))
+/// The questions, each as JSON text in a JSON string. Old pages show the last one.
+pub(super) fn asked(interrupts: &[Interrupt]) -> impl Iterator<Item = Event> + '_ {
+    interrupts.iter().map(|interrupt| Event::custom(NAME, to_json(&to_json(interrupt).get())))
 }
 
 /// The answer of an old page.
