@@ -34,7 +34,7 @@ pub use encoding::{Encoding, append_as_protobuf};
 pub use event::*;
 pub use ids::IdKind;
 pub use input::{Context, InputError, Issue, ResumeEntry, ResumeStatus, RunAgentInput, Tool};
-pub use json::{Json, Object, to_json};
+pub use json::{Json, Object, read_json, to_json};
 pub use message::*;
 pub use outcome::*;
 pub use patch::{PatchOp, PatchOperation};

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -135,6 +136,14 @@ pub(crate) fn same_json<T: Serialize>(left: &T, right: &T) -> bool {
 fn same_text(left: &str, right: &str) -> bool {
     let parsed = |text| serde_json::from_str::<Value>(text);
     left == right || matches!((parsed(left), parsed(right)), (Ok(left), Ok(right)) if left == right)
+}
+
+/// Reads a value of text that may hold half characters, as JavaScript writes them; each becomes U+FFFD.
+pub fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_str(text).or_else(|error| match without_lone_surrogates(text) {
+        Some(repaired) => serde_json::from_str(&repaired),
+        None => Err(error),
+    })
 }
 
 /// The text with every lone UTF-16 surrogate escape (`"\ud83d"` without its partner, which JavaScript writes when it

@@ -264,6 +264,28 @@ async fn a_snapshot_writes_what_it_changed_where_the_definition_allows() {
 }
 
 #[tokio::test]
+async fn characters_that_were_cut_in_two_are_joined_in_words_and_stand_in_the_state_as_half() {
+    let frames = [
+        r#"{"type":"TEXT_MESSAGE_START","messageId":"m"}"#,
+        r#"{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"a\ud83d"}"#,
+        r#"{"type":"STATE_SNAPSHOT","snapshot":{"count":42,"half":"b\ud83d"}}"#,
+        r#"{"type":"STATE_DELTA","delta":[{"op":"add","path":"/more","value":["\ude00c"]}]}"#,
+        r#"{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"\ude00b\ud83d"}"#,
+    ];
+    let bytes = |ends: &[&str]| {
+        let frames: String = frames.iter().chain(ends).map(|frame| format!("data: {frame}\n\n")).collect();
+        format!("{HEAD}{frames}").into_bytes()
+    };
+    let ended = [r#"{"type":"TEXT_MESSAGE_END","messageId":"m"}"#, r#"{"type":"RUN_FINISHED"}"#];
+    for ends in [&ended[..], &[]] {
+        let played = run(Script::Bytes(bytes(ends), 5), |_, _| {}).await;
+        assert_eq!(played.said().concat(), "a\u{1f600}b\u{fffd}");
+        assert_eq!(played.document, json!({ "count": 42, "half": "b\u{fffd}", "more": ["\u{fffd}c"] }));
+        assert_eq!(played.ended.is_ok(), !ends.is_empty(), "a stream that just ends is an error");
+    }
+}
+
+#[tokio::test]
 async fn a_delta_that_does_not_apply_is_dropped_and_the_next_snapshot_repairs_it() {
     let events = [
         json!({ "type": "STATE_DELTA", "delta": [{ "op": "replace", "path": "/no/where", "value": 1 }] }),

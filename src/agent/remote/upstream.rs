@@ -8,6 +8,7 @@ use reqwest::{Client, Response, StatusCode};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::halves::Halves;
 use super::headers;
 use crate::agent::context::RunInput;
 use crate::agent::definition::Remote;
@@ -62,6 +63,7 @@ impl Upstream {
             upstream: self,
             response,
             decoder: Decoder::new(self.remote.max_event_bytes),
+            halves: Halves::default(),
             first: Some(deadline),
             ended: false,
             unknown: 0,
@@ -102,6 +104,7 @@ pub(super) struct Events<'u> {
     upstream: &'u Upstream,
     response: Response,
     decoder: Decoder,
+    halves: Halves,
     /// Until when the first byte must be there; `None` once it is.
     first: Option<Instant>,
     ended: bool,
@@ -112,19 +115,22 @@ pub(super) struct Events<'u> {
 impl Events<'_> {
     /// The next event; unknown ones are dropped. The end of the stream is an error: a run ends by its terminal.
     pub(super) async fn next(&mut self) -> Result<Event, AgentError> {
+        if let Some(event) = self.halves.waiting() {
+            return Ok(event);
+        }
         loop {
             let frame = if self.ended { self.decoder.finish() } else { self.decoder.next_frame() };
             match frame {
                 // Nobody means anything by a frame whose data is empty.
                 Some(Ok(frame)) if frame.data.is_empty() => {}
                 // The last frame may lack its blank line, but not more.
-                Some(frame) if self.ended && is_cut(&frame) => return Err(closed_early()),
+                Some(frame) if self.ended && is_cut(&frame) => return self.halves.left().ok_or_else(closed_early),
                 Some(frame) => {
                     if let Some(event) = self.read(frame)? {
                         return Ok(event);
                     }
                 }
-                None if self.ended => return Err(closed_early()),
+                None if self.ended => return self.halves.left().ok_or_else(closed_early),
                 None => match self.chunk().await? {
                     Some(bytes) => self.decoder.push(&bytes),
                     None => self.ended = true,
@@ -139,7 +145,7 @@ impl Events<'_> {
         };
         let frame = frame.map_err(|error| unusable(error.to_string()))?;
         match read_event(&frame.data).map_err(|error| unusable(error.to_string()))? {
-            Reading::Event(event) => Ok(Some(event)),
+            Reading::Event(event) => Ok(Some(self.halves.pass(event, &frame.data))),
             Reading::Unknown { event_type } => {
                 self.unknown += 1;
                 tracing::debug!(event_type, "a remote agent sent an event of an unknown type");

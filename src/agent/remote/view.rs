@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::agent::context::RunContext;
 use crate::agent::definition::{ForwardState, Remote, StateMode, StateSpec};
 use crate::agent::error::{AgentError, StateError};
-use crate::agui::{Json, PatchOperation, to_json};
+use crate::agui::{Json, PatchOperation, read_json, to_json};
 use crate::state::limits::Limits;
 use crate::state::parts::{only, put};
 use crate::state::patch::{self, Operation};
@@ -45,7 +45,7 @@ impl View {
 
     /// `STATE_SNAPSHOT`: carries what the endpoint changed over to the document.
     pub(super) async fn snapshot(&mut self, cx: &RunContext, snapshot: &Json) -> Result<(), AgentError> {
-        let snapshot: Value = match serde_json::from_str(snapshot.get()) {
+        let snapshot: Value = match read_json(snapshot.get()) {
             Ok(snapshot @ Value::Object(_)) => snapshot,
             Ok(_) | Err(_) => {
                 tracing::warn!("a remote agent's snapshot of the state is not an object and was dropped");
@@ -71,8 +71,7 @@ impl View {
 
     /// `STATE_DELTA`: applied as it is; one that does not apply is dropped, and the next snapshot repairs it.
     pub(super) async fn delta(&mut self, cx: &RunContext, delta: &[PatchOperation]) -> Result<(), AgentError> {
-        let parsed = serde_json::to_value(delta).and_then(serde_json::from_value::<Vec<Operation>>);
-        let ops = match parsed {
+        let ops = match read_json::<Vec<Operation>>(to_json(delta).get()) {
             Ok(ops) => ops,
             Err(error) => {
                 tracing::warn!(%error, "a remote agent's delta of the state cannot be read and was dropped");

@@ -4,7 +4,7 @@ mod message;
 mod run;
 
 use crate::agui::event::{Base, Event, EventType};
-use crate::agui::json::{Json, Object, without_lone_surrogates};
+use crate::agui::json::{Json, Object, read_json};
 use crate::agui::outcome::SubagentOutcome;
 use crate::agui::patch::{PatchOp, PatchOperation};
 
@@ -200,8 +200,7 @@ fn base_event(event_type: EventType, base: &Base) -> wire::BaseEvent {
 /// A value that cannot be taken apart (nested more than 128 levels deep) travels as its text.
 fn value(json: &Json) -> Value {
     let text = json.get();
-    let read = serde_json::from_str(text).ok().or_else(|| serde_json::from_str(&without_lone_surrogates(text)?).ok());
-    read.unwrap_or_else(|| Value { kind: Some(Kind::Text(text.to_owned())) })
+    read_json(text).unwrap_or_else(|_| Value { kind: Some(Kind::Text(text.to_owned())) })
 }
 
 fn object(object: &Object) -> Struct {
