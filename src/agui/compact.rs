@@ -8,13 +8,15 @@ use crate::agui::event::{Base, Event};
 /// How much text one joined delta holds: written with six characters for each byte it is still an event that clients
 /// take, which end a stream with one of more than 10 MiB (section 2.1).
 const MAX_DELTA_BYTES: usize = 1 << 20;
+/// How much metadata, for the same reason.
+const MAX_METADATA_BYTES: usize = 1 << 20;
 
 /// Joins the events that `Admission` let out, as they are pushed in the order of their positions.
 ///
 /// Promises: what a reader builds from the output is what it builds from the input; every event but deltas stands
 /// untouched in its order; `STATE_*` and empty deltas of arguments vanish; deltas are not joined over a
-/// `MESSAGES_SNAPSHOT` or a terminal, nor when their attribution differs, nor to more than [`MAX_DELTA_BYTES`]; a joined
-/// delta has the first one's time, all metadata, no provider event.
+/// `MESSAGES_SNAPSHOT` or a terminal, nor when their attribution differs, nor to more than [`MAX_DELTA_BYTES`] or
+/// [`MAX_METADATA_BYTES`]; a joined delta has the first one's time, all metadata, no provider event.
 #[derive(Debug, Default)]
 pub struct Compactor {
     entries: Vec<Entry>,
@@ -157,12 +159,18 @@ fn join(known: &mut Event, event: &Event) -> bool {
         _ => return false,
     };
     let belongs = ids.0 == ids.1 && base.subagent_run_id == later.subagent_run_id;
-    let joins = belongs && text.len() + delta.len() <= MAX_DELTA_BYTES;
+    let has_room = text.len() + delta.len() <= MAX_DELTA_BYTES
+        && metadata_bytes(base) + metadata_bytes(later) <= MAX_METADATA_BYTES;
+    let joins = belongs && has_room;
     if joins {
         text.push_str(delta);
         merge_metadata(base, later);
     }
     joins
+}
+
+fn metadata_bytes(base: &Base) -> usize {
+    base.metadata.as_ref().map_or(0, |metadata| metadata.get().len())
 }
 
 fn merge_metadata(base: &mut Base, later: &Base) {

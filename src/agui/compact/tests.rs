@@ -262,3 +262,31 @@ fn a_compacted_stream_builds_the_same_conversation_from_the_start_and_from_every
         assert_eq!(kept, others, "seed {seed}: what is no delta stays in its order");
     }
 }
+
+#[test]
+fn no_joined_delta_is_larger_than_clients_take_by_its_metadata() {
+    let content = |nth: usize, bytes: usize| {
+        let note = "x".repeat(bytes);
+        let json = format!(
+            r#"{{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"a","metadata":{{"k{nth}":"{note}","last":{nth}}}}}"#
+        );
+        let Ok(Reading::Event(event)) = Event::read(&json) else { panic!("it is an event") };
+        event
+    };
+    let mut compactor = Compactor::default();
+    compactor.push(1, Event::text_start("m"));
+    for (nth, bytes) in (2..14).map(|nth| (nth, 1 << 19)).chain([(14, 3 << 20), (15, 10), (16, 10)]) {
+        compactor.push(nth, content(nth as usize, bytes));
+    }
+    let mut reducer = Reducer::new(Vec::new());
+    let mut sizes = Vec::new();
+    for Compacted { event, cut } in compactor.finish() {
+        sizes.push((event.to_json().len(), cut));
+        reducer.apply(&event);
+    }
+    assert_eq!(sizes.len(), 15, "large ones stay apart, small ones are joined");
+    assert!(sizes.iter().all(|(bytes, cut)| *bytes < 4 << 20 && cut.is_some()));
+    let mut messages = reducer.into_messages();
+    let metadata = messages[0].metadata_mut().as_ref().expect("metadata").parse().expect("JSON");
+    assert_eq!((metadata.len(), &metadata["last"]), (16, &serde_json::json!(16)));
+}
