@@ -83,7 +83,14 @@ async fn a_person_who_writes_instead_of_answering_goes_on_without_the_questions(
 
 #[tokio::test]
 async fn an_answer_that_comes_too_late_is_refused_and_a_cancellation_is_not() {
-    for (expires_at, late) in [("2020-02-02T20:20:20Z", true), ("2999-01-01T00:00:00+01:00", false), ("soon", false)] {
+    for (expires_at, late) in [
+        ("2020-02-02T20:20:20Z", true),
+        ("2020-02-02 20:20:20", true),
+        ("2020-02-02", true),
+        ("2999-01-01T00:00:00+01:00", false),
+        ("20200202T202020Z", false),
+        ("soon", false),
+    ] {
         let question =
             TWO_QUESTIONS.replacen("\"id\":\"price\"", &format!("\"id\":\"price\",\"expiresAt\":\"{expires_at}\""), 1);
         let upstream = Upstream::start(events(&[STARTED, &question])).await;
