@@ -143,6 +143,8 @@ pub struct Remote {
     pub max_event_bytes: usize,
     /// Drop `RAW` events and `rawEvent` members.
     pub strip_raw: bool,
+    /// The version of AG-UI that requests name.
+    pub protocol_version: Option<String>,
 }
 
 impl fmt::Debug for Remote {
@@ -157,6 +159,7 @@ impl fmt::Debug for Remote {
             .field("timeouts", &self.timeouts)
             .field("max_event_bytes", &self.max_event_bytes)
             .field("strip_raw", &self.strip_raw)
+            .field("protocol_version", &self.protocol_version)
             .finish()
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It checks the shape of what comes, not its order: the runtime's gate does that for every agent.
 
+mod body;
 mod halves;
 mod headers;
 mod messages;

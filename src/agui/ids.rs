@@ -119,7 +119,9 @@ mod tests {
         );
         check(
             &ended(r#""interrupt","interrupts":[{"id":"i","reason":"r"},{"id":"j","reason":"r","toolCallId":"c"}]"#),
-            &ended(r#""interrupt","interrupts":[{"id":"i","reason":"r"},{"id":"j","reason":"r","toolCallId":"c:call"}]"#),
+            &ended(
+                r#""interrupt","interrupts":[{"id":"i","reason":"r"},{"id":"j","reason":"r","toolCallId":"c:call"}]"#,
+            ),
         );
     }
 

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use serde::de::{Error as _, MapAccess, Visitor};
 use serde::de::DeserializeOwned;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};

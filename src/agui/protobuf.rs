@@ -1,6 +1,7 @@
 //! AG-UI over protobuf (section 2.2): a 4-byte big-endian length, then one `ag_ui.Event` (proto/ag_ui.proto). Each
 //! event has exactly one encoding; it knows nothing of who asks for it.
 
+mod frames;
 mod read;
 mod value;
 #[rustfmt::skip]
@@ -11,6 +12,7 @@ use prost::Message as _;
 
 use crate::agui::event::{Event, EventType};
 
+pub use frames::{Decoder, TooLarge};
 pub use read::{DecodeError, read};
 
 /// The media type; an answer's `Content-Type` must be exactly this.

@@ -75,6 +75,7 @@ impl Place {
                 "timeouts",
                 "max_event_bytes",
                 "strip_raw",
+                "protocol_version",
             ],
             Self::NativeAgent => &["kind", "name", "config"],
             Self::RemoteTimeouts => &["connect", "first_byte", "idle"],
@@ -113,21 +114,23 @@ impl Place {
 
     fn of_other_kinds(self) -> &'static [(&'static str, &'static [&'static str])] {
         const LLM: &[&str] = &["model", "base_url", "api_key", "api", "params", "fallback", "output", "history"];
+        const REMOTE: &[&str] = &[
+            "url",
+            "forward_headers",
+            "forward_state",
+            "state_mode",
+            "max_event_bytes",
+            "strip_raw",
+            "protocol_version",
+        ];
         const ATTACHED: &[&str] = &["token", "max_inflight", "lease", "absent"];
         match self {
-            Self::LlmAgent => &[
-                ("remote", &["url", "forward_headers", "forward_state", "state_mode", "max_event_bytes", "strip_raw"]),
-                ("attached", ATTACHED),
-                ("native", &["name", "config"]),
-            ],
+            Self::LlmAgent => &[("remote", REMOTE), ("attached", ATTACHED), ("native", &["name", "config"])],
             Self::LlmTimeouts => &[("remote", &["first_byte"])],
             Self::RemoteAgent => &[("llm", LLM), ("attached", ATTACHED), ("native", &["name", "config"])],
-            Self::NativeAgent => &[
-                ("remote", &["url", "forward_headers", "forward_state", "state_mode", "max_event_bytes", "strip_raw"]),
-                ("remote or llm", &["headers", "timeouts"]),
-                ("llm", LLM),
-                ("attached", ATTACHED),
-            ],
+            Self::NativeAgent => {
+                &[("remote", REMOTE), ("remote or llm", &["headers", "timeouts"]), ("llm", LLM), ("attached", ATTACHED)]
+            }
             Self::RemoteTimeouts => &[("llm", &["first_token"])],
             Self::Root
             | Self::LlmParams

@@ -110,6 +110,7 @@ fn the_smallest_definitions_have_the_documented_defaults() {
             },
             max_event_bytes: 9 * 1024 * 1024,
             strip_raw: true,
+            protocol_version: None,
         }
     );
     assert_eq!(definition.hash.len(), 64);
@@ -140,6 +141,7 @@ agent:
   timeouts: { connect: 500ms, first_byte: 2m, idle: 1h }
   max_event_bytes: 2048
   strip_raw: false
+  protocol_version: "1.0"
 state:
   scope: "shared/board-{{ thread }}"
   initial: { trip: { days: [] } }
@@ -160,6 +162,7 @@ state:
     assert_eq!(remote.timeouts.first_byte, Duration::from_secs(120));
     assert_eq!(remote.timeouts.idle, Duration::from_secs(3600));
     assert_eq!((remote.max_event_bytes, remote.strip_raw), (2048, false));
+    assert_eq!(remote.protocol_version.as_deref(), Some("1.0"));
     assert_eq!(definition.state.scope, Scope::Shared("board-{{thread}}".to_owned()));
     assert_eq!(definition.state.initial, json!({"trip": {"days": []}}));
     let texts = |texts: &[&str]| Some(texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>());
@@ -445,6 +448,14 @@ fn a_value_of_the_wrong_kind_is_told_with_what_is_expected() {
         (
             "{ kind: remote, url: http://x/, max_event_bytes: 0 }",
             "a.yaml:1:57: `agent.max_event_bytes` must be a whole number from 1024",
+        ),
+        (
+            "{ kind: remote, url: http://x/, protocol_version: 1.0 }",
+            "a.yaml:1:58: `agent.protocol_version` must be a text",
+        ),
+        (
+            "{ kind: remote, url: http://x/, protocol_version: \"1\" }",
+            "a.yaml:1:58: `agent.protocol_version` must be a version of AG-UI such as \"1.0\"",
         ),
         (
             "{ kind: remote, url: http://x/, state_mode: x }",

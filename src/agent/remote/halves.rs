@@ -80,9 +80,7 @@ impl Half {
                 ours.message_id == its.message_id
             }
             (Event::ToolCallArgs(ours), Event::ToolCallArgs(its)) => ours.tool_call_id == its.tool_call_id,
-            (Event::TextMessageChunk(ours), Event::TextMessageChunk(its)) => {
-                belongs(&ours.message_id, &its.message_id)
-            }
+            (Event::TextMessageChunk(ours), Event::TextMessageChunk(its)) => belongs(&ours.message_id, &its.message_id),
             (Event::ReasoningMessageChunk(ours), Event::ReasoningMessageChunk(its)) => {
                 belongs(&ours.message_id, &its.message_id)
             }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::agent::definition::{ForwardHeaders, ForwardState, StateMode, Timeouts};
 use crate::agent::native::rehearsal::{Played, play, user};
-use crate::agui::RunAgentInput;
+use crate::agui::{Event, Reading, RunAgentInput, protobuf};
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
 
@@ -80,6 +80,7 @@ fn definition(url: &str) -> Remote {
         },
         max_event_bytes: 64 * 1024,
         strip_raw: true,
+        protocol_version: None,
     }
 }
 
@@ -138,10 +139,52 @@ async fn an_answer_is_read_whatever_the_pieces_it_comes_in() {
     }
 }
 
+/// The same events in protobuf.
+fn protobuf_stream(events: &[Value]) -> Vec<u8> {
+    let mut bytes = HEAD.replace("text/event-stream", protobuf::MEDIA_TYPE).into_bytes();
+    for event in events {
+        let Ok(Reading::Event(event)) = Event::read(&event.to_string()) else { panic!("{event} is an event") };
+        protobuf::write_frame(&mut bytes, &event);
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn an_answer_in_protobuf_is_read_as_well() {
+    let mut events = vec![json!({ "type": "RUN_STARTED", "threadId": "t", "runId": "r" })];
+    events.extend(said("h\u{e9}llo \u{1f600}"));
+    events.push(json!({ "type": "STATE_DELTA", "delta": [{ "op": "replace", "path": "/count", "value": 42 }] }));
+    events.push(finished());
+    for size in [1, 7, 100_000] {
+        let played = run(Script::Bytes(protobuf_stream(&events), size), |_, _| {}).await;
+        assert_eq!(played.said(), ["h\u{e9}llo \u{1f600}"]);
+        assert_eq!(played.document, json!({ "count": 42 }));
+        played.ended.expect("it ends well");
+    }
+    let script = |bytes: Vec<u8>| Script::Bytes(bytes, 4096);
+    let whole = protobuf_stream(&said("cut"));
+    let (lost, early) = ("upstream_lost", "before the run was finished");
+    check_failure(script(whole[..whole.len() - 1].to_vec()), lost, early, 2).await;
+    check_failure(script(whole), lost, early, 3).await;
+    let garbage = [&protobuf_stream(&[])[..], &[0, 0, 0, 2, 0xff, 0xff]].concat();
+    check_failure(script(garbage), "upstream_error", "unusable: invalid event", 0).await;
+    let large = protobuf_stream(&said(&"x".repeat(70_000)));
+    check_failure(script(large), "upstream_error", "65536 bytes", 1).await;
+    let other = HEAD.replace("text/event-stream", "application/vnd.ag-ui.event+proto2");
+    check_failure(script(other.into_bytes()), "upstream_error", "instead of a stream of events", 0).await;
+}
+
 #[tokio::test]
 async fn the_request_is_a_run_agent_input_with_our_headers_first() {
+    for protocol_version in [None, Some("1.0")] {
+        check_request(protocol_version).await;
+    }
+}
+
+async fn check_request(protocol_version: Option<&str>) {
     let (url, served) = endpoint(Script::Bytes(stream(&[finished()]), 4096)).await;
-    let agent = build(&definition(&url), &StateSpec::default()).expect("an agent");
+    let remote = Remote { protocol_version: protocol_version.map(str::to_owned), ..definition(&url) };
+    let agent = build(&remote, &StateSpec::default()).expect("an agent");
     let mut input = user("bump");
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let call = json!({ "id": "c", "type": "function", "function": { "name": "paint", "arguments": "{}" } });
@@ -166,10 +209,13 @@ async fn the_request_is_a_run_agent_input_with_our_headers_first() {
         assert!(head.contains(line), "{line}: {head}");
     }
     assert!(!head.contains("theirs") && !head.contains("cookie"), "{head}");
-    let expected = json!({
+    let mut expected = json!({
         "threadId": "t", "runId": "r", "state": { "count": 40 }, "tools": tools, "context": [], "forwardedProps": {},
         "messages": messages,
     });
+    if let Some(version) = protocol_version {
+        expected["protocolVersion"] = version.into();
+    }
     assert_eq!(serde_json::from_str::<Value>(body).expect("JSON"), expected);
 }
 

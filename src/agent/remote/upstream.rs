@@ -1,21 +1,18 @@
 //! The HTTP side: one POST, then events as they arrive, each wait bounded. Dropping the stream closes the connection.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, Response, StatusCode};
-use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::halves::Halves;
+use super::body::Body;
 use super::headers;
 use crate::agent::context::RunInput;
 use crate::agent::definition::Remote;
 use crate::agent::error::AgentError;
 use crate::agent::outbound::{client, told};
-use crate::agui::sse::{Decoder, Frame, FrameError};
-use crate::agui::{Event, EventType, Json, ReadError, Reading, RunAgentInput};
+use crate::agui::{Event, Json, Reading, RunAgentInput};
 use crate::json_text;
 
 /// How much of a refusal's body goes to the log, in bytes.
@@ -37,7 +34,7 @@ impl Upstream {
     pub(super) async fn post(&self, input: &RunInput, state: Json) -> Result<Events<'_>, AgentError> {
         let first_byte = self.remote.timeouts.first_byte;
         let deadline = Instant::now() + first_byte;
-        let body = json_text::encode(&posted(input, state));
+        let body = json_text::encode(&posted(input, state, self.remote.protocol_version.clone()));
         let request = self
             .client
             .post(self.remote.url.clone())
@@ -55,19 +52,11 @@ impl Upstream {
         }
         let kind =
             response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("no content type");
-        if !kind.to_ascii_lowercase().starts_with("text/event-stream") {
+        let Some(body) = Body::new(kind, self.remote.max_event_bytes) else {
             let message = format!("the agent's server answered with {kind} instead of a stream of events");
             return Err(AgentError::new("upstream_error", message));
-        }
-        Ok(Events {
-            upstream: self,
-            response,
-            decoder: Decoder::new(self.remote.max_event_bytes),
-            halves: Halves::default(),
-            first: Some(deadline),
-            ended: false,
-            unknown: 0,
-        })
+        };
+        Ok(Events { upstream: self, response, body, first: Some(deadline), ended: false, unknown: 0 })
     }
 
     fn too_late(&self, what: &str, limit: Duration) -> AgentError {
@@ -103,8 +92,7 @@ impl Upstream {
 pub(super) struct Events<'u> {
     upstream: &'u Upstream,
     response: Response,
-    decoder: Decoder,
-    halves: Halves,
+    body: Body,
     /// Until when the first byte must be there; `None` once it is.
     first: Option<Instant>,
     ended: bool,
@@ -115,41 +103,19 @@ pub(super) struct Events<'u> {
 impl Events<'_> {
     /// The next event; unknown ones are dropped. The end of the stream is an error: a run ends by its terminal.
     pub(super) async fn next(&mut self) -> Result<Event, AgentError> {
-        if let Some(event) = self.halves.waiting() {
-            return Ok(event);
-        }
         loop {
-            let frame = if self.ended { self.decoder.finish() } else { self.decoder.next_frame() };
-            match frame {
-                // Nobody means anything by a frame whose data is empty.
-                Some(Ok(frame)) if frame.data.is_empty() => {}
-                // The last frame may lack its blank line, but not more.
-                Some(frame) if self.ended && is_cut(&frame) => return self.halves.left().ok_or_else(closed_early),
-                Some(frame) => {
-                    if let Some(event) = self.read(frame)? {
-                        return Ok(event);
-                    }
+            let next = if self.ended { self.body.finish() } else { self.body.next() };
+            match next.map_err(|reason| unusable(&reason))? {
+                Some(Reading::Event(event)) => return Ok(event),
+                Some(Reading::Unknown { event_type }) => {
+                    self.unknown += 1;
+                    tracing::debug!(event_type, "a remote agent sent an event of an unknown type");
                 }
-                None if self.ended => return self.halves.left().ok_or_else(closed_early),
+                None if self.ended => return Err(closed_early()),
                 None => match self.chunk().await? {
-                    Some(bytes) => self.decoder.push(&bytes),
+                    Some(bytes) => self.body.push(&bytes),
                     None => self.ended = true,
                 },
-            }
-        }
-    }
-
-    fn read(&mut self, frame: Result<Frame, FrameError>) -> Result<Option<Event>, AgentError> {
-        let unusable = |reason: String| {
-            AgentError::new("upstream_error", format!("the agent's server sent something unusable: {reason}"))
-        };
-        let frame = frame.map_err(|error| unusable(error.to_string()))?;
-        match read_event(&frame.data).map_err(|error| unusable(error.to_string()))? {
-            Reading::Event(event) => Ok(Some(self.halves.pass(event, &frame.data))),
-            Reading::Unknown { event_type } => {
-                self.unknown += 1;
-                tracing::debug!(event_type, "a remote agent sent an event of an unknown type");
-                Ok(None)
             }
         }
     }
@@ -173,40 +139,12 @@ impl Events<'_> {
     }
 }
 
+fn unusable(reason: &str) -> AgentError {
+    AgentError::new("upstream_error", format!("the agent's server sent something unusable: {reason}"))
+}
+
 fn closed_early() -> AgentError {
     AgentError::new("upstream_lost", "the agent's server closed the stream before the run was finished")
-}
-
-/// Whether the last frame of a stream is only its beginning.
-fn is_cut(frame: &Result<Frame, FrameError>) -> bool {
-    match frame {
-        Ok(frame) => matches!(Event::read(&frame.data), Err(ReadError::Malformed { .. })),
-        Err(FrameError::NotUtf8(_)) => true,
-        Err(FrameError::TooLarge { .. }) => false,
-    }
-}
-
-/// As [`Event::read`], also where the ids of the run are missing: CopilotKit's runtime ends a stopped run without them,
-/// and this run has ids of its own.
-fn read_event(data: &str) -> Result<Reading, ReadError> {
-    let reading = Event::read(data);
-    let Err(ReadError::Invalid { event_type: EventType::RunStarted | EventType::RunFinished, path, .. }) = &reading
-    else {
-        return reading;
-    };
-    let is_about_ids = matches!(path.as_str(), "/threadId" | "/runId");
-    let Some(mut fields) = serde_json::from_str::<HashMap<String, &RawValue>>(data).ok().filter(|_| is_about_ids)
-    else {
-        return reading;
-    };
-    let none: &RawValue = serde_json::from_str(r#""""#).expect("an empty string is JSON");
-    for id in ["threadId", "runId"] {
-        let value = fields.entry(id.to_owned()).or_insert(none);
-        if value.get() == "null" {
-            *value = none;
-        }
-    }
-    Event::read(&serde_json::to_string(&fields).expect("what was read as JSON is written as JSON"))
 }
 
 impl Drop for Events<'_> {
@@ -218,12 +156,12 @@ impl Drop for Events<'_> {
     }
 }
 
-/// What is posted. It carries no protocol version: endpoints of 0.x refuse fields that they do not know.
-fn posted(input: &RunInput, state: Json) -> RunAgentInput {
+/// What is posted. Older endpoints of 0.x refuse fields that they do not know, so it names a version only if it is told to.
+fn posted(input: &RunInput, state: Json, protocol_version: Option<String>) -> RunAgentInput {
     RunAgentInput {
         thread_id: input.thread_id.clone(),
         run_id: input.run_id.clone(),
-        protocol_version: None,
+        protocol_version,
         parent_run_id: None,
         state: Some(state),
         messages: input.messages.iter().map(|message| message.as_ref().clone()).collect(),

@@ -259,7 +259,8 @@ impl Story {
                 *finished.base_mut() = base;
                 self.follow_renamed(&mut finished);
                 if !self.asks_itself && !out.iter().any(old_questions::is_asked) {
-                    old_questions::asked(finished.interrupts()).try_for_each(|event| self.admission.admit(event, out))?;
+                    old_questions::asked(finished.interrupts())
+                        .try_for_each(|event| self.admission.admit(event, out))?;
                 }
                 if let Event::RunFinished(finished) = &mut finished {
                     finished.outcome = finished.outcome.take().or_else(|| self.pending_calls());

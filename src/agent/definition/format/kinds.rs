@@ -21,6 +21,9 @@ pub(super) struct Remote {
     max_event_bytes: Option<u32>,
     /// Drop `RAW` events and `rawEvent` fields.
     strip_raw: Option<bool>,
+    /// The version of AG-UI that requests name.
+    #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+$"))]
+    protocol_version: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -33,11 +33,33 @@ pub(super) fn remote(reader: &mut Reader<'_>, agent: &Fields<'_>) -> Option<Remo
     let timeouts = timeouts(reader, agent);
     let max_event_bytes = reader.count_or(agent, "max_event_bytes", DEFAULT_MAX_EVENT_BYTES, EVENT_BYTES_RANGE);
     let strip_raw = reader.bool_or(agent, "strip_raw", true);
+    let protocol_version = protocol_version(reader, agent);
     if agent.get("url").is_none() {
         reader.note(agent.at, "agent.url", "`agent.url` is missing: the address of an AG-UI endpoint");
     }
     let url = url(reader, agent, "url")?;
-    Some(Remote { url, headers, forward_headers, forward_state, state_mode, timeouts, max_event_bytes, strip_raw })
+    Some(Remote {
+        url,
+        headers,
+        forward_headers,
+        forward_state,
+        state_mode,
+        timeouts,
+        max_event_bytes,
+        strip_raw,
+        protocol_version,
+    })
+}
+
+fn protocol_version(reader: &mut Reader<'_>, agent: &Fields<'_>) -> Option<String> {
+    let (text, at) = reader.text(agent, "protocol_version")?;
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if text.split_once('.').is_some_and(|(major, minor)| is_number(major) && is_number(minor)) {
+        return Some(text.to_owned());
+    }
+    let path = agent.path_of("protocol_version");
+    reader.note(at, &path, format!("`{path}` must be a version of AG-UI such as \"1.0\""));
+    None
 }
 
 /// The address in a field. Absence is not noted.
