@@ -1,6 +1,7 @@
 //! A document in memory: deciding a mutation in place, taking it back, and the commit that records it. Knows no storage,
 //! no clients and no clock.
 
+mod cancel;
 mod commit;
 mod decide;
 mod gate;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::cancel::cancels_out;
 use super::gate::Gate;
 use super::steps::{Plan, Step, plan};
 use super::{Change, Conflict, Decided, Document, Mutation, Refusal, Terms, Trace};
@@ -34,10 +35,11 @@ pub(super) fn decide(document: &mut Document, mutation: Mutation<'_>, terms: &Te
         return Err(refusal);
     }
     conflicts.append(&mut gate.conflicts);
-    let Applied { effects, inverse, growth } = editor.finish();
-    if effects.is_empty() && !terms.always {
+    let applied = editor.finish();
+    if !terms.always && (applied.effects.is_empty() || cancels_out(&mut document.body, &applied)) {
         return Ok(Decided::Unchanged);
     }
+    let Applied { effects, inverse, growth } = applied;
     if let Some(view) = terms.view
         && let Err(refusal) = judge(&document.body, &effects, &inverse, view, barred_body)
     {
