@@ -153,8 +153,8 @@ fn refuse_unclaimed(plan: &Plan<'_>, since: &[Later<'_>], head: &Value, schema: 
     let is_theirs = |path: &Pointer| last_writer(path, since, head).is_some();
     let mut paths: Vec<Pointer> = Vec::new();
     for path in plan.conflicts.iter().chain(plan.steps.iter().flat_map(Step::writes)) {
-        if schema.is_cas(path) {
-            paths.extend(is_theirs(path).then(|| path.clone()));
+        if let Some(place) = schema.cas_over(path) {
+            paths.extend(is_theirs(&place).then_some(place));
         } else if let Some(value) = path.get(head) {
             paths.extend(schema.cas_below(path, value).into_iter().filter(&is_theirs));
         }

@@ -48,18 +48,21 @@ impl Schema {
         }
     }
 
-    /// Whether who writes at `path` must have seen what is there.
-    pub(crate) fn is_cas(&self, path: &Pointer) -> bool {
+    /// The place, at `path` or above, of which who writes at `path` must have seen what is there; `None` where anybody may.
+    pub(crate) fn cas_over(&self, path: &Pointer) -> Option<Pointer> {
         let mut places = self.root();
-        let mut is_cas = false;
-        let mut tokens = path.tokens().iter();
+        let mut governing = None;
+        let mut tokens = path.tokens().iter().enumerate();
         loop {
+            let next = tokens.next();
+            let depth = next.map_or(path.tokens().len(), |(depth, _)| depth);
             if let Some(rule) = self.said(&places).find_map(|says| says.rule.as_ref()) {
-                is_cas = *rule == Rule::Cas;
+                governing = (*rule == Rule::Cas).then_some(depth);
             }
-            let Some(token) = tokens.next() else { return is_cas };
+            let Some((_, token)) = next else { break };
             places = self.step(&places, token, true);
         }
+        governing.map(|depth| Pointer::from_tokens(path.tokens()[..depth].iter().cloned()))
     }
 
     /// The places below `path`, which holds `value`, of which the same is true.

@@ -212,15 +212,13 @@ fn a_place_that_must_be_seen_is_refused_to_who_has_not() {
             check(&view, &base, &set("/w", json!(2)), way, Ok(then), &[]);
         }
     }
-    check(
-        &view,
-        &base,
-        &set("/o/n", json!(2)),
-        Own::Patch(set("/o/m", json!(2))),
-        Ok(json!({"v": 1, "w": 1, "o": {"n": 2, "m": 2, "free": 1}})),
-        &[],
-    );
-    check(&view, &base, &set("/o/n", json!(2)), Own::Patch(set("/o/n", json!(3))), Err("conflict"), &[]);
+    // The rule is of the whole object, whatever is written in it.
+    for own in
+        [Own::Patch(set("/o/m", json!(2))), Own::Patch(set("/o/n", json!(3))), Own::Merge(json!({"o": {"m": 2}}))]
+    {
+        let refusal = decide(&view, &base, &set("/o/n", json!(2)), &own).err().unwrap_or_else(|| panic!("{own:?}"));
+        assert_eq!((refusal.code(), refusal.path()), ("conflict", Some(&pointer("/o"))), "{own:?}");
+    }
     check(
         &view,
         &base,
