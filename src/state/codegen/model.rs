@@ -63,12 +63,13 @@ pub(super) enum Others {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Bounds(pub(super) Vec<(&'static str, Value)>);
 
-/// The declarations of a schema, the one for the whole value (called after `name`) first.
-pub(super) fn declarations(name: &str, schema: &Schema) -> Vec<Declaration> {
+/// The declarations of a schema, the one for the whole value (called after `name`) first. None is called as in `reserved`,
+/// which the generated module means something else by.
+pub(super) fn declarations(name: &str, schema: &Schema, reserved: &[&str]) -> Vec<Declaration> {
     let mut reader = Reader {
         source: schema.source(),
         names: BTreeMap::new(),
-        taken: BTreeSet::new(),
+        taken: reserved.iter().copied().map(str::to_owned).collect(),
         resolving: BTreeSet::new(),
         done: Vec::new(),
     };

@@ -70,11 +70,14 @@ const TAKEN: &[&str] = &[
     "RootModel",
 ];
 
+/// What the generated module imports, and the words of Python that look like names of types.
+const RESERVED: &[&str] = &["Any", "BaseModel", "ConfigDict", "False", "Field", "Literal", "None", "RootModel", "True"];
+
 /// A module with the models of documents of type `name`; the one for the whole document comes first.
 ///
 /// Members a document lacks read as `None`: dump with `exclude_unset=True` and `by_alias=True` to write one back.
 pub fn pydantic(name: &str, schema: &Schema) -> String {
-    let declarations = declarations(name, schema);
+    let declarations = declarations(name, schema, RESERVED);
     let mut text =
         format!("\"\"\"Written from the schema of `{name}` documents: change the schema, not this file.\n\n");
     text.push_str("Members a document lacks read as None: write one back with\n");

@@ -59,3 +59,20 @@ fn shapes_become_types() {
     );
     check(json!({}), &["export type Doc = unknown;"], &["root: Any"]);
 }
+
+#[test]
+fn no_type_takes_the_name_of_what_generated_types_are_written_with() {
+    let schema =
+        Schema::compile(json!({"properties": {"all": {"type": "object", "additionalProperties": {"type": "number"}}}}));
+    let schema = schema.unwrap();
+    lines(&typescript("record", &schema), &["export interface Record2 {", "all?: Record<string, number>;"]);
+    lines(&typescript("any", &schema), &["export interface Any {"]);
+    for (name, class) in
+        [("base_model", "BaseModel2"), ("field", "Field2"), ("any", "Any2"), ("literal", "Literal2"), ("none", "None2")]
+    {
+        lines(&pydantic(name, &schema), &[&format!("class {class}(BaseModel):")]);
+    }
+    for (name, class) in [("record", "Record"), ("list", "List"), ("optional", "Optional")] {
+        lines(&pydantic(name, &schema), &[&format!("class {class}(BaseModel):")]);
+    }
+}

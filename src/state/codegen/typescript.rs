@@ -7,10 +7,13 @@ use serde_json::Value;
 use super::model::{Declaration, Others, Shape, declarations};
 use crate::state::schema::Schema;
 
+/// What generated types are written with.
+const RESERVED: &[&str] = &["Record"];
+
 /// A module with the types of documents of type `name`; the one for the whole document is exported first.
 pub fn typescript(name: &str, schema: &Schema) -> String {
     let mut text = format!("// Written from the schema of `{name}` documents: change the schema, not this file.\n");
-    for declaration in declarations(name, schema) {
+    for declaration in declarations(name, schema, RESERVED) {
         text.push('\n');
         declare(&declaration, &mut text);
     }
