@@ -282,7 +282,11 @@ async fn a_mutation_is_acknowledged_before_its_delta_and_answered_the_same_when_
             assert_eq!(&socket.hear_a("reject").await, first, "round {round}");
         }
         socket.say(&mutate(1, 5, json!({"merge": {"n": 9}, "dry_run": true}))).await;
-        assert_eq!(socket.hear_a("ack").await["duplicate"], true);
+        let again = socket.hear_a("ack").await;
+        assert_eq!(
+            (&again["duplicate"], &again["data"], &again["version"]),
+            (&json!(true), &json!({"n": 9}), &dry["version"])
+        );
         assert_eq!(server.data("shared/a").await, json!({"n": 5}));
         match round {
             0 => drop(socket),
@@ -301,6 +305,9 @@ async fn a_mutation_is_acknowledged_before_its_delta_and_answered_the_same_when_
     socket.say(&mutate(1, 1, json!({"intents": [{"op": "inc", "path": "/n", "by": 5}]}))).await;
     let again = socket.hear_a("ack").await;
     assert_eq!((&again["version"], &again["duplicate"]), (&json!(2), &json!(true)));
+    socket.say(&mutate(1, 5, json!({"merge": {"n": 9}, "dry_run": true}))).await;
+    let again = socket.hear_a("ack").await;
+    assert_eq!((&again["data"], &again["version"]), (&json!({"n": 9}), &dry["version"]));
     socket.say(&mutate(1, 2, json!({"merge": {}}))).await;
     assert_eq!(socket.hear_a("reject").await, refused);
     socket.say(&set(1, 8, "m", 1)).await;

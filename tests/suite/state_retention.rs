@@ -137,6 +137,33 @@ async fn what_is_over_leaves_the_store_by_the_way_and_what_is_kept_survives_a_ki
 }
 
 #[tokio::test]
+async fn a_write_is_answered_the_same_when_its_version_is_over() {
+    let home = Home::with_agents(&[]);
+    declare(&home, "retention: { versions: 3 }\n");
+    let server = home.serve();
+    server.put_document("note/a", &json!({"n": 0}), &[]).await;
+    let put = [("idempotency-key", "put"), ("prefer", "return=representation")];
+    let first = server.put_document("note/a", &json!({"n": 1}), &put).await;
+    let (back, key) = (json!({"to_version": 1}), [("idempotency-key", "back")]);
+    let went_back = server.post_v1("/state/note/a/rollback", &back, &key).await;
+    assert_eq!((&first.body["data"], went_back.status), (&json!({"n": 1}), 200));
+    let rounds: Vec<Value> = (0..700).map(|n| json!({"doc": "note/a", "replace": {"n": n, "more": true}})).collect();
+    assert_eq!(server.post_v1("/state:batch", &json!({"mutations": rounds}), &[]).await.status, 200);
+    for n in 0..20 {
+        set(&server, "note/a", "n", json!(n)).await;
+    }
+    let (first_again, back_again) = (
+        server.put_document("note/a", &json!({"n": 1}), &put).await,
+        server.post_v1("/state/note/a/rollback", &back, &key).await,
+    );
+    for (first, again) in [(first, first_again), (went_back, back_again)] {
+        let mut expected = first.body.clone();
+        expected["duplicate"] = true.into();
+        assert_eq!((again.status, again.etag(), again.body), (first.status, first.etag(), expected));
+    }
+}
+
+#[tokio::test]
 async fn an_export_of_what_is_kept_is_a_document_elsewhere() {
     let home = Home::with_agents(&[]);
     declare(&home, "retention: { versions: 4 }\n");

@@ -33,6 +33,8 @@ pub(super) struct Pending {
     pub(super) decided: Decision,
     /// Whether there was a document before it.
     pub(super) existed: bool,
+    /// Whether it was answered before, so that nothing is to be remembered of it.
+    pub(super) is_repeated: bool,
     /// The document's version after it.
     pub(super) version: u64,
     /// The body after it, when the writer wants to have it.
@@ -237,7 +239,7 @@ impl Live {
             epoch: self.epoch.clone().unwrap_or_default(),
             version: pending.version,
             created: !pending.existed,
-            duplicate: false,
+            duplicate: pending.is_repeated,
             conflicts: commit.as_ref().map(|commit| commit.conflicts.clone()).unwrap_or_default(),
             commit,
             skipped: pending.skipped.clone(),

@@ -35,9 +35,9 @@ impl Live {
     /// Decides a write; [`flush`](Self::flush) makes it durable and answers, also a refusal.
     pub(super) async fn take(&mut self, write: Box<Write>, author: Author, reply: Reply) -> Result<(), Broken> {
         let existed = self.document.exists();
-        let decided = match self.decide_once(&write, &author).await {
-            Ok(Ok(decided)) => decided,
-            Ok(Err(refused)) => Decision::Refused(refused),
+        let (decided, is_repeated) = match self.decide_once(&write, &author).await {
+            Ok((Ok(decided), is_repeated)) => (decided, is_repeated),
+            Ok((Err(refused), is_repeated)) => (Decision::Refused(refused), is_repeated),
             Err(broken) => {
                 reply.refuse(DocumentError::Unavailable { reason: broken.reason.clone() });
                 return Err(broken);
@@ -47,7 +47,7 @@ impl Live {
         let is_dry = write.dry_run;
         let version = self.document.version();
         let skipped = std::mem::take(&mut self.skipped);
-        self.pending.push(Pending { write, author, reply, decided, existed, version, text, skipped });
+        self.pending.push(Pending { write, author, reply, decided, existed, is_repeated, version, text, skipped });
         if is_dry {
             self.take_dry_run_back();
         }
@@ -75,16 +75,22 @@ impl Live {
         Ok(answer.try_recv().expect("a flush answers everything that waits"))
     }
 
-    /// Finds the answer that a repeated write had, or decides.
-    async fn decide_once(&mut self, write: &Write, author: &Author) -> Result<Result<Decision, DocumentError>, Broken> {
+    /// Finds the answer that a repeated write had, or decides; with whether it is repeated.
+    async fn decide_once(
+        &mut self,
+        write: &Write,
+        author: &Author,
+    ) -> Result<(Result<Decision, DocumentError>, bool), Broken> {
+        let mut is_repeated = false;
         if self.may_be_known(write, author) {
             match Box::pin(self.known(write, author)).await? {
-                Known::Answered(accepted) => return Ok(Ok(Decision::Before(accepted))),
-                Known::Refused(error) => return Ok(Err(error)),
+                Known::Answered(accepted) => return Ok((Ok(Decision::Before(accepted)), true)),
+                Known::Refused(error) => return Ok((Err(error), true)),
+                Known::Anew => is_repeated = true,
                 Known::No => {}
             }
         }
-        self.decide(write, author).await
+        Ok((self.decide(write, author).await?, is_repeated))
     }
 
     /// The latest decision was a dry run: what it would come to is its answer, and nothing of it stays.

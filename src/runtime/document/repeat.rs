@@ -20,13 +20,15 @@ use super::actor::Broken;
 use super::append::{Decision, Pending};
 use super::commit::{FURTHEST, text};
 use super::load::Live;
-use super::write::{Accepted, DocumentError, Once, Origin, Rejection, Write};
+use super::write::{Accepted, DocumentError, Once, Origin, Proposal, Rejection, Write};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long an answer is kept for the repetitions of its request.
 pub(super) const ANSWERS_MS: i64 = DAY_MS;
 /// How long the last number of a client is kept.
 const CLIENTS_MS: i64 = 90 * DAY_MS;
+/// What is kept of an answer beside the log has at most this size.
+const MADE_BYTES: usize = 64 << 10;
 /// Clients of one document whose last number stays in memory.
 const CLIENTS: usize = 1024;
 
@@ -34,6 +36,8 @@ const CLIENTS: usize = 1024;
 pub(super) enum Known {
     Answered(Box<Accepted>),
     Refused(DocumentError),
+    /// It changed nothing, and its answer was too large to be kept: it is decided again.
+    Anew,
     No,
 }
 
@@ -75,8 +79,33 @@ enum Answer {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         skipped: Vec<Skipped>,
         wants_data: bool,
+        #[serde(default, skip_serializing_if = "Made::is_nothing")]
+        made: Made,
     },
     Refused(Rejection),
+    /// Of a dry run whose answer is too large to be kept.
+    Anew,
+}
+
+/// What an answer tells that cannot be read from the log again: what a dry run would have made was never in it, and of a
+/// type with a retention the log lets go.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Made {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    commit: Option<Arc<Commit>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<Arc<RawValue>>,
+}
+
+impl Made {
+    fn is_nothing(&self) -> bool {
+        self.commit.is_none() && self.data.is_none()
+    }
+
+    fn bytes(&self) -> usize {
+        let commit = self.commit.as_ref().map_or(0, |commit| commit.to_json().0.len());
+        commit + self.data.as_ref().map_or(0, |data| data.get().len())
+    }
 }
 
 impl Live {
@@ -106,7 +135,8 @@ impl Live {
         if let Some(version) = self.made_before(write, author).await? {
             let (created, changed, wants_data) = (false, true, write.wants_data);
             let (conflicts, skipped) = (Vec::new(), Vec::new());
-            let answer = Answer::Accepted { version, created, changed, conflicts, skipped, wants_data };
+            let made = Made::default();
+            let answer = Answer::Accepted { version, created, changed, conflicts, skipped, wants_data, made };
             return self.repeated(answer, author).await;
         }
         let Some(origin) = &write.origin else { return Ok(Known::No) };
@@ -149,21 +179,25 @@ impl Live {
 
     /// What is to be remembered of a decision, in the transaction that makes it durable.
     pub(super) fn remember(&self, pending: &Pending) -> Vec<Remember> {
-        if pending.write.once.is_none() && pending.write.origin.is_none() {
+        let has_no_name = pending.write.once.is_none() && pending.write.origin.is_none();
+        if has_no_name || pending.is_repeated {
             return Vec::new();
         }
+        let made = self.made(pending);
+        let is_too_large = made.bytes() > MADE_BYTES;
         let answer = match &pending.decided {
             Decision::Before(_) => return Vec::new(),
             Decision::Refused(error) if !error.is_final() => return Vec::new(),
             Decision::Refused(error) => Answer::Refused(error.rejection()),
+            _ if pending.write.dry_run && is_too_large => Answer::Anew,
             Decision::Changed { .. } | Decision::Unchanged | Decision::Dry(_) => Answer::Accepted {
                 version: pending.version,
                 created: !pending.existed,
                 changed: pending.decided.commit().is_some(),
                 conflicts: pending.decided.commit().map(|commit| commit.conflicts.clone()).unwrap_or_default(),
                 skipped: pending.skipped.clone(),
-                // The body that a dry run would have made is nowhere to be read again.
                 wants_data: pending.write.wants_data && !pending.write.dry_run,
+                made: if is_too_large { Made::default() } else { made },
             },
         };
         let is_refused = matches!(answer, Answer::Refused(_));
@@ -187,6 +221,21 @@ impl Live {
             }
             _ => Vec::new(),
         }
+    }
+
+    fn made(&self, pending: &Pending) -> Made {
+        let Write { dry_run, wants_data, proposal, .. } = &*pending.write;
+        let is_thinned = self.rules.as_ref().is_some_and(|rules| !rules.spec.retention.is_endless());
+        if !dry_run && !is_thinned {
+            return Made::default();
+        }
+        let commit = match &pending.decided {
+            Decision::Dry(accepted) => accepted.commit.clone(),
+            decided => decided.commit().cloned(),
+        };
+        // Only who goes back is told the operations.
+        let goes_back = matches!(proposal, Proposal::Rollback { .. } | Proposal::UndoRun { .. });
+        Made { commit: commit.filter(|_| goes_back), data: pending.text.clone().filter(|_| *wants_data) }
     }
 
     async fn shown_at(&self, version: u64, author: &Author) -> Result<Option<Arc<RawValue>>, Broken> {
@@ -219,13 +268,22 @@ impl Live {
 
     async fn repeated(&mut self, answer: Answer, author: &Author) -> Result<Known, Broken> {
         self.flush().await?;
-        let (version, created, changed, conflicts, skipped, wants_data) = match answer {
+        let (version, created, changed, conflicts, skipped, wants_data, made) = match answer {
             Answer::Refused(rejection) => return Ok(Known::Refused(DocumentError::Before(Box::new(rejection)))),
-            Answer::Accepted { version, created, changed, conflicts, skipped, wants_data } => {
-                (version, created, changed, conflicts, skipped, wants_data)
+            Answer::Anew => return Ok(Known::Anew),
+            Answer::Accepted { version, created, changed, conflicts, skipped, wants_data, made } => {
+                (version, created, changed, conflicts, skipped, wants_data, made)
             }
         };
         let is_over = version <= self.horizon.dropped;
+        let commit = match made.commit {
+            None if changed && !is_over => Some(self.commit_at(version).await?),
+            kept => kept,
+        };
+        let data = match made.data {
+            None if wants_data && !is_over => self.shown_at(version, author).await?,
+            kept => kept,
+        };
         Ok(Known::Answered(Box::new(Accepted {
             epoch: self.epoch.clone().unwrap_or_default(),
             version,
@@ -233,8 +291,8 @@ impl Live {
             duplicate: true,
             conflicts,
             skipped,
-            commit: if changed && !is_over { Some(self.commit_at(version).await?) } else { None },
-            data: if wants_data && !is_over { self.shown_at(version, author).await? } else { None },
+            commit,
+            data,
         })))
     }
 }
