@@ -176,3 +176,14 @@ async fn a_types_own_limits_hold() {
     assert_eq!(many.refusal(), (413, "too_large"));
     assert_eq!(server.data("small/a").await, json!({"n": 1}));
 }
+
+#[tokio::test]
+async fn a_document_that_never_was_has_no_version_in_a_refusal() {
+    let home = Home::with_agents(&[]);
+    let server = home.serve_in_memory();
+    for (header, value) in [("if-match", "\"0.1\""), ("if-match", "*"), ("base-version", "3")] {
+        let refused = server.put_document("shared/none", &json!({}), &[(header, value)]).await;
+        assert!(refused.status >= 400 && refused.body.get("version").is_none(), "{refused:?}");
+        assert!(!refused.body["detail"].as_str().unwrap().contains("at version 0"), "{refused:?}");
+    }
+}

@@ -118,6 +118,11 @@ async fn a_batch_changes_all_of_its_documents_or_none() {
         (&json!("common"), &json!("twice in one"))
     );
 
+    let twice = json!([{"doc": "shared/a", "merge": {"n": 9}, "if_version": 3}, {"doc": "shared/a", "merge": {"n": 8}, "if_version": 3}]);
+    let refused = batch(twice, &[]).await;
+    assert_eq!((refused.refusal(), refused.version()), ((409, "version_conflict"), 3), "the head that is stored");
+    assert_eq!(refused.body["index"], 1);
+
     for (last, refusal) in [
         (json!({"doc": "shared/a", "merge": {}, "if_version": 1}), (409, "version_conflict")),
         (json!({"doc": "shared/a", "patch": [{"op": "test", "path": "/n", "value": 9}]}), (409, "test_failed")),
@@ -166,6 +171,63 @@ async fn batches_that_cross_neither_block_nor_tear() {
     futures_util::future::join_all((0..60).map(one)).await;
     for name in ["a", "b", "c"] {
         assert_eq!(server.data(&format!("shared/{name}")).await, json!({"n": 60}));
+    }
+}
+
+#[tokio::test]
+async fn what_comes_to_nothing_makes_no_version() {
+    let (_home, server) = server();
+    server.put_document("shared/a", &json!({"a": 1, "st": "a", "list": [{"id": 1}, {"id": 2}]}), &[]).await;
+    for (kind, changes) in [
+        (JSON_PATCH, json!([{"op": "replace", "path": "/a", "value": 2}, {"op": "replace", "path": "/a", "value": 1}])),
+        (JSON_PATCH, json!([{"op": "add", "path": "/b", "value": 1}, {"op": "remove", "path": "/b"}])),
+        (JSON_PATCH, json!([{"op": "remove", "path": "/st"}, {"op": "add", "path": "/st", "value": "a"}])),
+        (
+            JSON_PATCH,
+            json!([{"op": "move", "from": "/list/0", "path": "/list/1"}, {"op": "move", "from": "/list/1", "path": "/list/0"}]),
+        ),
+        (INTENTS, json!([{"op": "inc", "path": "/a", "by": 2}, {"op": "inc", "path": "/a", "by": -2}])),
+        (
+            INTENTS,
+            json!([{"op": "append", "path": "/list", "value": 3}, {"op": "set", "path": "/list", "value": [{"id": 1}, {"id": 2}]}]),
+        ),
+    ] {
+        let answer = server.patch_document("shared/a", kind, &changes, &[]).await;
+        assert_eq!((answer.status, answer.version()), (200, 1), "{changes}");
+    }
+    assert_eq!(server.get_v1("/state/shared/a/history").await.body["commits"].as_array().unwrap().len(), 1);
+    let half = json!([{"op": "inc", "path": "/a", "by": 2}, {"op": "inc", "path": "/a", "by": -1}]);
+    assert_eq!(server.patch_document("shared/a", INTENTS, &half, &[]).await.version(), 2);
+    assert_eq!(server.data("shared/a").await["a"], 2);
+}
+
+#[tokio::test]
+async fn a_dry_run_is_answered_the_same_whenever_it_is_repeated() {
+    let (_home, mut server) = server();
+    let large = "x".repeat(80 << 10);
+    for (name, first) in [("shared/small", json!({"n": 1})), ("shared/large", json!({"n": 1, "text": large}))] {
+        server.put_document(name, &first, &[]).await;
+        server.put_document(name, &json!({"n": 2}), &[]).await;
+    }
+    let headers = [("idempotency-key", "dry"), ("prefer", "return=representation")];
+    for name in ["shared/small", "shared/large"] {
+        let path = format!("/state/{name}/rollback");
+        let wanted = json!({"to_version": 1, "dry_run": true});
+        let first = server.post_v1(&path, &wanted, &headers).await;
+        let etag = server.get_v1(&format!("/state/{name}")).await.etag();
+        assert_eq!((first.status, first.version(), first.etag()), (200, 3, etag), "the head is still the one before");
+        assert!(first.body["data"]["n"] == 1 && first.body["ops"] != json!([]));
+        let mut expected = first.body.clone();
+        expected["duplicate"] = true.into();
+        for round in 0..2 {
+            let again = server.post_v1(&path, &wanted, &headers).await;
+            assert!(again.body == expected && again.etag() == first.etag(), "{name} {round}");
+            if name == "shared/small" {
+                // Also when the document has gone on.
+                server.put_document(name, &json!({"n": 9 + round}), &[]).await;
+            }
+            server = server.crash_and_restart();
+        }
     }
 }
 

@@ -154,7 +154,10 @@ async fn decide_all(loans: &mut BTreeMap<&DocumentRef, Loan>, members: &[Member]
         let decided = live.decide(&member.write, &member.author).await;
         let decided = match decided {
             Ok(Ok(decided)) => decided,
-            Ok(Err(error)) => return Err(TogetherRefused { index: Some(index), error }),
+            Ok(Err(error)) => {
+                let error = error.of_head(live.deltas.version());
+                return Err(TogetherRefused { index: Some(index), error });
+            }
             Err(broken) => return Err(DocumentError::Unavailable { reason: broken.reason }.into()),
         };
         let version = live.document.version();
@@ -166,6 +169,7 @@ async fn decide_all(loans: &mut BTreeMap<&DocumentRef, Loan>, members: &[Member]
             reply: Reply::Caller(reply),
             decided,
             existed,
+            is_repeated: false,
             version,
             text: None,
             skipped: Vec::new(),

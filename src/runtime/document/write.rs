@@ -186,7 +186,7 @@ pub enum DocumentError {
     RunNotHere { run_id: String },
     #[error("commits of run `{run_id}` are not kept any more: it cannot be taken back as a whole")]
     RunOver { run_id: String, head: u64 },
-    #[error("the document is at version {head}")]
+    #[error("{}", standing(*head))]
     VersionConflict { head: u64 },
     #[error("the document exists already, at version {head}")]
     AlreadyExists { head: u64 },
@@ -318,9 +318,9 @@ impl DocumentError {
         Rejection { code: self.code().to_owned(), message: self.to_string(), version: self.head(), paths, errors }
     }
 
-    /// The head version that a refused write met.
+    /// The head version that a refused write met; none of a document that never was.
     pub fn head(&self) -> Option<u64> {
-        match self {
+        let head = match self {
             Self::Deleted { version: head }
             | Self::VersionNotFound { head, .. }
             | Self::VersionOver { head, .. }
@@ -332,7 +332,33 @@ impl DocumentError {
             | Self::InvalidJson { head, .. }
             | Self::NotAnObject { head } => Some(*head),
             _ => None,
+        };
+        head.filter(|&head| head > 0)
+    }
+
+    /// The same with this head: what a write of several met is not what readers can see.
+    pub(super) fn of_head(mut self, stored: u64) -> Self {
+        match &mut self {
+            Self::Deleted { version: head }
+            | Self::VersionNotFound { head, .. }
+            | Self::VersionOver { head, .. }
+            | Self::RunOver { head, .. }
+            | Self::BaseTooOld { head, .. }
+            | Self::VersionConflict { head }
+            | Self::AlreadyExists { head }
+            | Self::Refused { head, .. }
+            | Self::InvalidJson { head, .. }
+            | Self::NotAnObject { head } => *head = stored,
+            _ => {}
         }
+        self
+    }
+}
+
+fn standing(head: u64) -> String {
+    match head {
+        0 => "the document does not exist".to_owned(),
+        head => format!("the document is at version {head}"),
     }
 }
 

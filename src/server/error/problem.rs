@@ -287,24 +287,24 @@ impl From<ReadError> for Problem {
 
 impl From<DocumentError> for Problem {
     fn from(error: DocumentError) -> Self {
-        let detail = error.to_string();
-        match error {
+        let (detail, head) = (error.to_string(), error.head());
+        let problem = match error {
             DocumentError::InvalidName { .. } => Self::new(Code::InvalidName, detail),
             DocumentError::UnknownType { .. } => Self::new(Code::UnknownType, detail),
             DocumentError::NotFound | DocumentError::RunNotHere { .. } => Self::new(Code::NotFound, detail),
-            DocumentError::Deleted { version } => Self::new(Code::Deleted, detail).with("version", version),
-            DocumentError::VersionNotFound { head, .. }
-            | DocumentError::VersionOver { head, .. }
-            | DocumentError::RunOver { head, .. } => Self::new(Code::VersionNotFound, detail).with("version", head),
-            DocumentError::BaseTooOld { head, .. } => Self::new(Code::Conflict, detail).with("version", head),
-            DocumentError::VersionConflict { head } => Self::new(Code::VersionConflict, detail).with("version", head),
-            DocumentError::AlreadyExists { head } => Self::new(Code::AlreadyExists, detail).with("version", head),
+            DocumentError::Deleted { .. } => Self::new(Code::Deleted, detail),
+            DocumentError::VersionNotFound { .. }
+            | DocumentError::VersionOver { .. }
+            | DocumentError::RunOver { .. } => Self::new(Code::VersionNotFound, detail),
+            DocumentError::BaseTooOld { .. } => Self::new(Code::Conflict, detail),
+            DocumentError::VersionConflict { .. } => Self::new(Code::VersionConflict, detail),
+            DocumentError::AlreadyExists { .. } => Self::new(Code::AlreadyExists, detail),
             DocumentError::ReadOnly | DocumentError::ForeignRun { .. } => Self::new(Code::Forbidden, detail),
-            DocumentError::Refused { refusal, head } => Self::from(refusal).with("version", head),
-            DocumentError::InvalidJson { error, head } => Self::from(error).with("version", head),
-            DocumentError::NotAnObject { head } => {
+            DocumentError::Refused { refusal, .. } => Self::from(refusal),
+            DocumentError::InvalidJson { error, .. } => Self::from(error),
+            DocumentError::NotAnObject { .. } => {
                 let errors = json!([{"path": "", "message": detail}]);
-                Self::new(Code::SchemaInvalid, detail).with("errors", errors).with("version", head)
+                Self::new(Code::SchemaInvalid, detail).with("errors", errors)
             }
             DocumentError::TagTaken { version, .. } => Self::new(Code::Conflict, detail).with("version", version),
             DocumentError::TooManyTags { .. } => Self::new(Code::TooLarge, detail),
@@ -319,6 +319,10 @@ impl From<DocumentError> for Problem {
             }
             DocumentError::StorageFull => Self::new(Code::StorageFull, detail),
             DocumentError::Unavailable { reason } => Self::unavailable(reason),
+        };
+        match head {
+            Some(head) => problem.with("version", head),
+            None => problem,
         }
     }
 }

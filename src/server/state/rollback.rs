@@ -109,7 +109,10 @@ pub(in crate::server) async fn rollback(
         duplicate: accepted.duplicate,
         data: accepted.data.as_deref(),
     };
-    Ok(with_etag(Json(answer).into_response(), &etag(&accepted.epoch, accepted.version)))
+    // What a dry run would have made is no version: the head is still the one before.
+    let is_made = !wanted.dry_run || accepted.commit.is_none();
+    let head = if is_made { accepted.version } else { accepted.version - 1 };
+    Ok(with_etag(Json(answer).into_response(), &etag(&accepted.epoch, head)))
 }
 
 /// Compares two versions
