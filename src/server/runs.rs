@@ -24,7 +24,7 @@ use crate::runtime::{
 use super::agents::fit;
 use super::agui::INPUT_BYTES;
 use super::error::problem::{Asks, Code, Problem, Runs};
-use super::stream::numbered_event_stream;
+use super::stream::{numbered_event_stream, position};
 use super::v1::body;
 use super::v1::query::{Query, refused};
 
@@ -145,7 +145,7 @@ pub(super) struct Page {
         ("status" = Option<RunStatus>, Query, description = "That stand so"),
         ("thread" = Option<String>, Query, description = "Of this thread"),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of an earlier answer"),
-        ("limit" = Option<u64>, Query, description = "At most so many; 500 at most"),
+        ("limit" = Option<u64>, Query, minimum = 1, description = "At most so many; 500 at most"),
     ),
     responses((status = 200, description = "A page of runs, the latest first", body = Page), Asks),
 )]
@@ -167,7 +167,7 @@ pub(super) async fn list(State(runtime): Shared, RawQuery(query): RawQuery) -> R
 
 fn cursor(text: &str) -> Result<String, Problem> {
     let place = URL_SAFE_NO_PAD.decode(text).ok().and_then(|place| String::from_utf8(place).ok());
-    place.ok_or_else(no_cursor)
+    place.filter(|place| !place.is_empty()).ok_or_else(no_cursor)
 }
 
 fn no_cursor() -> Problem {
@@ -202,7 +202,7 @@ pub(super) struct Detailed {
     get, path = "/v1/dead-letters", tag = "runs", operation_id = "list_dead_letters",
     params(
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of an earlier answer"),
-        ("limit" = Option<u64>, Query, description = "At most so many; 500 at most"),
+        ("limit" = Option<u64>, Query, minimum = 1, description = "At most so many; 500 at most"),
     ),
     responses((status = 200, description = "Runs that are not tried again by themselves, the oldest first", body = Value), Asks),
 )]
@@ -258,7 +258,7 @@ pub(super) async fn cancel(State(runtime): Shared, id: Named) -> Result<Json<Lif
 )]
 pub(super) async fn events(State(runtime): Shared, id: Named, headers: HeaderMap) -> Result<Response, Problem> {
     let Path(run_id) = id.map_err(|_| Problem::not_found())?;
-    let after = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let after = headers.get("last-event-id").and_then(|id| position(id.to_str().ok()?));
     let frames = runtime.run_events(&Principal::local(), &run_id, after).await?;
     frames.map(numbered_event_stream).ok_or_else(|| unknown(&run_id))
 }

@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt, stream};
 
 use crate::agui::protobuf;
 use crate::agui::sse::Decoder;
-use crate::runtime::FrameStream;
+use crate::runtime::{FrameStream, ReplayFrom};
 
 use super::debug_feed::Tap;
 
@@ -20,6 +20,17 @@ const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(15);
 const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 /// Keeps nginx from gathering what is sent.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// From where a client goes on that names the last event it has. What no frame carried as its id says nothing of what it has.
+pub(super) fn going_on_after(id: &str) -> ReplayFrom {
+    let is_ours = id.rsplit_once('.').is_some_and(|(_, number)| position(number).is_some());
+    if is_ours { ReplayFrom::Event(id.to_owned()) } else { ReplayFrom::Beginning }
+}
+
+/// A position or version as this server writes it: no sign, no leading zeros.
+pub(super) fn position(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|position: &u64| position.to_string() == text)
+}
 
 /// Answers with the frames of `frames` until it ends. Dropping the answer drops the stream.
 pub(super) fn event_stream(frames: FrameStream, tap: Option<Tap>) -> Response {

@@ -96,6 +96,7 @@ async fn a_live_run_is_followed_by_others_survives_its_socket_and_is_stopped_by_
     loop {
         let frame = other.hear_a("event").await;
         if frame["channel"] == 7 {
+            assert_eq!((&frame["event"]["type"], &frame["seq"]), (&json!("STATE_SNAPSHOT"), &json!(last)));
             assert_ne!(frame["event"]["type"], "RUN_STARTED", "what came before is not repeated");
             break;
         }

@@ -93,7 +93,9 @@ async fn an_id_that_means_nothing_here_gets_everything() {
     let id = run.iter().find_map(|(id, _)| id.clone()).expect("an id");
     let (epoch, _) = id.rsplit_once('.').expect("an epoch and a position");
     let everything = server.replay("demo", "t").await;
-    for id in ["", "x", "1", ".", "other.2", &format!("{epoch}.0"), &format!("{epoch}.99999"), &format!("{epoch}.-1")] {
+    let mut ids = ["", "x", "1", ".", "other.2"].map(str::to_owned).to_vec();
+    ids.extend(["0", "99999", "-1", "+3", "02"].map(|position| format!("{epoch}.{position}")));
+    for id in &ids {
         assert_eq!(server.connect_after("demo", "t", id).await.rest().await, everything, "{id:?}");
     }
     let up_to_date = run.last().and_then(|(id, _)| id.clone()).expect("an id");

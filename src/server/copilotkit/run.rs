@@ -9,7 +9,7 @@ use crate::agui::{Encoding, RunAgentInput};
 use crate::runtime::{ClientProps, Connect, Hosted, ReplayFrom, StartRun};
 
 use super::super::caller::applications_own;
-use super::super::stream::event_stream;
+use super::super::stream::{event_stream, going_on_after};
 use super::{Answer, Mount, Problem};
 
 pub(super) async fn run(mount: &Mount, agent: &str, headers: &HeaderMap, body: &[u8]) -> Answer {
@@ -29,7 +29,7 @@ pub(super) async fn connect(mount: &Mount, agent: &str, headers: &HeaderMap, bod
     let tap = mount.debug_feed.as_ref().map(|feed| feed.tap(&agent, &input));
     let last_event_id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let from = match (last_event_id, ClientProps::of(&input).from_run) {
-        (Some(id), _) => ReplayFrom::Event(id.to_owned()),
+        (Some(id), _) => going_on_after(id),
         (None, Some(run_id)) => ReplayFrom::Run(run_id),
         (None, None) => ReplayFrom::Beginning,
     };

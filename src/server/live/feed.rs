@@ -29,6 +29,8 @@ pub(super) struct Running {
     pub(super) frames: FrameStream,
     pub(super) decoder: Decoder,
     /// The last position that the client has.
+    /// The position that its reader named, until the first frame shows whether it goes on there.
+    pub(super) after: Option<u64>,
     pub(super) seq: u64,
     /// The latest event.
     pub(super) last: String,

@@ -10,6 +10,7 @@ use crate::agui::{Dialect, Encoding, RunAgentInput};
 use crate::runtime::{Connect, FrameStream, Hosted, ReadError, ReplayFrom, StartError, StartRun, StopOutcome};
 
 use super::super::error::problem::Problem;
+use super::super::stream::{going_on_after, position};
 use super::feed::Running;
 use super::session::Session;
 use super::subscriptions::Channel;
@@ -26,7 +27,7 @@ impl<S> Session<S> {
         let started =
             self.runtime.run(StartRun { principal, agent, input, headers: Vec::new(), encoding: Encoding::Sse }).await;
         match started {
-            Ok(frames) => self.open_run(channel, frames),
+            Ok(frames) => self.open_run(channel, frames, None),
             Err(StartError::Busy { run_id }) => {
                 let problem = Problem::from(StartError::Busy { run_id: run_id.clone() });
                 let (code, message) = (problem.code(), problem.detail());
@@ -46,10 +47,11 @@ impl<S> Session<S> {
             thread_id,
             run_id: uuid::Uuid::now_v7().to_string(),
             dialect: Dialect::V1,
-            from: after.map_or(ReplayFrom::Beginning, ReplayFrom::Event),
+            from: after.as_deref().map_or(ReplayFrom::Beginning, going_on_after),
         };
+        let after = after.and_then(|after| position(after.rsplit_once('.')?.1));
         match self.runtime.connect(connect).await {
-            Ok(frames) => self.open_run(channel, frames),
+            Ok(frames) => self.open_run(channel, frames, after),
             Err(error) => self.complain_of(&error.into(), Some(channel)),
         }
     }
@@ -83,10 +85,10 @@ impl<S> Session<S> {
         self.complain(problem.code(), problem.detail(), channel);
     }
 
-    fn open_run(&mut self, channel: u64, frames: FrameStream) {
+    fn open_run(&mut self, channel: u64, frames: FrameStream, after: Option<u64>) {
         self.channels.remove(&channel);
         let decoder = Decoder::new(usize::MAX);
-        let events = self.feeds.run(channel, Box::new(Running { frames, decoder, seq: 0, last: String::new() }));
+        let events = self.feeds.run(channel, Box::new(Running { frames, decoder, after, seq: 0, last: String::new() }));
         self.channels.insert(channel, Channel::Run { events });
     }
 
@@ -96,6 +98,12 @@ impl<S> Session<S> {
             Some(Ok(bytes)) => {
                 running.decoder.push(&bytes);
                 while let Some(Ok(frame)) = running.decoder.next_frame() {
+                    // Who goes on where it was is shown the state first; anything else begins anew.
+                    if let Some(after) = running.after.take()
+                        && type_of(&frame.data).as_deref() == Some("STATE_SNAPSHOT")
+                    {
+                        running.seq = after;
+                    }
                     let position = frame.id.as_deref().and_then(|id| id.rsplit_once('.')?.1.parse().ok());
                     running.seq = position.unwrap_or(running.seq);
                     self.outbox.push(told::event(channel, running.seq, frame.id.as_deref(), &frame.data));

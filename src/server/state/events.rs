@@ -20,7 +20,7 @@ use crate::json_text;
 use crate::runtime::{DocumentError, DocumentName, Runtime, Since, Subscription, Update};
 
 use super::super::error::problem::{Problem, Reads};
-use super::super::stream::{kept_alive, streaming};
+use super::super::stream::{kept_alive, position, streaming};
 use super::super::v1::query::{decoded, raw, refused, unescaped};
 use super::named::{self, Named};
 
@@ -184,7 +184,7 @@ fn last_event_id(headers: &HeaderMap) -> Option<&str> {
 /// `<epoch>.<version>`.
 fn since(id: &str) -> Option<Since> {
     let (epoch, version) = id.rsplit_once('.')?;
-    Some(Since { epoch: epoch.to_owned(), version: version.parse().ok()? })
+    Some(Since { epoch: epoch.to_owned(), version: position(version)? })
 }
 
 /// A position in no lineage: its reader gets everything, and hears that what it had is of no use.

@@ -10,6 +10,7 @@ use crate::access::Principal;
 use crate::runtime::{Expects, Once, Proposal, Write};
 
 use super::super::error::problem::{Code, Problem};
+use super::super::stream::position;
 
 const BASE_VERSION: HeaderName = HeaderName::from_static("base-version");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -135,7 +136,7 @@ fn tag(text: &str) -> Option<Option<(String, u64)>> {
         return Some(None);
     }
     let opaque = text.strip_prefix('"')?.strip_suffix('"')?;
-    let parsed = opaque.rsplit_once('.').and_then(|(epoch, version)| Some((epoch.to_owned(), version.parse().ok()?)));
+    let parsed = opaque.rsplit_once('.').and_then(|(epoch, version)| Some((epoch.to_owned(), position(version)?)));
     Some(parsed)
 }
 
