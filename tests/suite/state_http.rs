@@ -26,7 +26,11 @@ async fn an_unknown_path_and_a_foreign_page_are_refused_as_problems() {
     assert!(["GET", "PUT", "PATCH", "DELETE"].iter().all(|method| allowed.contains(method)), "{allowed}");
     let request = server.http().get(format!("{}/v1/types", server.url)).header("origin", "http://localhost:5173");
     let answer = request.send().await.unwrap();
-    assert_eq!(answer.headers()["access-control-expose-headers"], "ETag, Retry-After", "a page may read these");
+    assert_eq!(
+        answer.headers()["access-control-expose-headers"],
+        "ETag, Retry-After, Allow, Accept-Encoding, Accept-Patch, Preference-Applied",
+        "a page may read these"
+    );
 }
 
 #[tokio::test]
@@ -380,10 +384,14 @@ async fn documents_are_listed_by_name_in_pages() {
         ("limit=0", (400, "invalid_query")),
         ("limit=x", (400, "invalid_query")),
         ("cursor=%21", (400, "invalid_query")),
+        ("cursor=", (400, "invalid_query")),
         ("type=Shared", (400, "invalid_name")),
         ("type=nope", (404, "unknown_type")),
     ] {
         assert_eq!(server.get_v1(&format!("/state?{query}")).await.refusal(), refusal, "{query}");
+    }
+    for list in ["/state/shared/a/history", "/runs", "/dead-letters"] {
+        assert_eq!(server.get_v1(&format!("{list}?cursor=")).await.refusal(), (400, "invalid_query"), "{list}");
     }
 }
 

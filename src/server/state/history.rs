@@ -31,7 +31,7 @@ const MOST: usize = 1000;
         named::Written,
         ("after" = Option<u64>, Query, description = "Commits after this version"),
         ("before" = Option<u64>, Query, description = "Commits before this version"),
-        ("limit" = Option<u64>, Query, description = "At most so many; 1,000 at most"),
+        ("limit" = Option<u64>, Query, minimum = 1, description = "At most so many; 1,000 at most"),
         ("actor" = Option<String>, Query, description = "Of this author"),
         ("run_id" = Option<String>, Query, description = "Of this run"),
         ("path" = Option<String>, Query, description = "That touch this place"),

@@ -28,7 +28,7 @@ const MOST: usize = 1000;
         ("type" = Option<String>, Query, description = "Of this type"),
         ("prefix" = Option<String>, Query, description = "Whose ids begin so"),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of an earlier answer"),
-        ("limit" = Option<u64>, Query, description = "At most so many; 1,000 at most"),
+        ("limit" = Option<u64>, Query, minimum = 1, description = "At most so many; 1,000 at most"),
     ),
     responses((status = 200, description = "A page of documents", body = Documents), Reads),
 )]
@@ -51,7 +51,7 @@ pub(in crate::server) async fn list(
 
 fn cursor(text: &str) -> Result<String, Problem> {
     let name = URL_SAFE_NO_PAD.decode(text).ok().and_then(|name| String::from_utf8(name).ok());
-    name.ok_or_else(|| refused("cursor", "the `next_cursor` of an earlier answer"))
+    name.filter(|name| !name.is_empty()).ok_or_else(|| refused("cursor", "the `next_cursor` of an earlier answer"))
 }
 
 #[derive(Serialize, ToSchema)]
