@@ -214,11 +214,11 @@ impl Runtime {
     /// Runs an agent without a thread: nothing is stored, no state is written, and dropping the stream stops it.
     pub fn suggest(&self, request: StartRun) -> Result<FrameStream, StartError> {
         self.refuse_when_stopping()?;
-        thread_ref(&request.principal, &request.input.thread_id).ok_or(StartError::InvalidThreadId)?;
+        let thread = thread_ref(&request.principal, &request.input.thread_id).ok_or(StartError::InvalidThreadId)?;
         if self.is_paused(&request.principal, request.agent.id()) {
             return Err(StartError::Paused { agent: request.agent.id().to_owned() });
         }
-        let suggestion = Suggestion::start(request, &self.suggestions, self.stopping());
+        let suggestion = Suggestion::start(request, thread, &self.suggestions, self.stopping());
         Ok(FrameStream::suggestion(suggestion))
     }
 
@@ -234,7 +234,7 @@ impl Runtime {
         }
     }
 
-    /// Stops the live run of a thread; on return its terminal is durable. Also stops a suggestion that a page posted
+    /// Stops the live run of a thread; on return its terminal is durable. Also stops the suggestions that pages posted
     /// under the thread's id.
     pub async fn stop(
         &self,
@@ -243,12 +243,12 @@ impl Runtime {
         run_id: Option<&str>,
     ) -> Result<StopOutcome, ReadError> {
         let thread = thread_ref(principal, thread_id).ok_or(ReadError::InvalidThreadId)?;
-        let is_suggestion = self.suggestions.stop(&thread, run_id);
+        let has_suggested = self.suggestions.stop(&thread, run_id);
         let outcome = self.stop_at_work(principal, &thread, run_id).await?;
         // What waits for the thread can be stopped as well.
         match self.services.queue.posted_on(&thread, run_id).filter(|_| outcome != StopOutcome::Stopped) {
             Some(waiting) => self.cancel(principal, &waiting).await.map(|_| StopOutcome::Stopped),
-            None if is_suggestion => Ok(StopOutcome::Stopped),
+            None if has_suggested => Ok(StopOutcome::Stopped),
             None => Ok(outcome),
         }
     }
@@ -281,7 +281,10 @@ const THREAD_ID_CHARACTERS: usize = 190;
 
 /// The thread of this id that belongs to `principal`.
 fn thread_ref(principal: &Principal, id: &str) -> Option<ThreadRef> {
-    let legal = !id.is_empty() && id.chars().count() <= THREAD_ID_CHARACTERS && !id.chars().any(char::is_control);
+    // Whatever parses a URL takes the dots out of its path, so that such a thread could not be named in one.
+    let is_dots = matches!(id, "." | "..");
+    let is_short = !id.is_empty() && id.chars().count() <= THREAD_ID_CHARACTERS;
+    let legal = is_short && !is_dots && !id.chars().any(char::is_control);
     let (tenant, owner) = (principal.tenant.as_str(), principal.subject.as_str());
     legal.then(|| ThreadRef { tenant: Tenant::new(tenant), owner: Owner::new(owner), id: id.into() })
 }

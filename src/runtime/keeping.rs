@@ -29,7 +29,7 @@ pub enum Naming {
 pub enum KeepingError {
     #[error("there is no such thread")]
     UnknownThread,
-    #[error("a thread id has 1 to 190 characters and no control characters")]
+    #[error("a thread id has 1 to 190 characters, no control characters among them, and is not `.` or `..`")]
     InvalidThreadId,
     #[error("run {run_id} is live on this thread")]
     Busy { run_id: String },

@@ -51,7 +51,7 @@ pub enum ReplayFrom {
 pub enum StartError {
     #[error("agent `{agent}` does not exist")]
     UnknownAgent { agent: String },
-    #[error("a thread id has 1 to 190 characters and no control characters")]
+    #[error("a thread id has 1 to 190 characters, no control characters among them, and is not `.` or `..`")]
     InvalidThreadId,
     #[error("run {run_id} is live on this thread")]
     Busy { run_id: String },
@@ -77,7 +77,7 @@ pub enum StartError {
 pub enum ReadError {
     #[error("{reason}")]
     Unavailable { reason: String },
-    #[error("a thread id has 1 to 190 characters and no control characters")]
+    #[error("a thread id has 1 to 190 characters, no control characters among them, and is not `.` or `..`")]
     InvalidThreadId,
 }
 

@@ -15,8 +15,9 @@ use crate::agent::steps::StepNote;
 use crate::agent::{AgentError, RunContext, RunInput, StateError};
 use crate::agui::{Admission, Closing, Dialect, Encoding, Event, Message, Outcome, Role, RunAgentInput};
 
+use super::StartRun;
+use super::thread::ThreadRef;
 use super::work::{Step, Work};
-use super::{StartRun, thread_ref};
 use live::Entered;
 pub(super) use live::Suggestions;
 
@@ -66,7 +67,7 @@ pub(super) struct Suggestion {
     stopping: CancellationToken,
     /// Also when its page stops it.
     stop: CancellationToken,
-    _entered: Option<Entered>,
+    _entered: Entered,
     ended: bool,
 }
 
@@ -77,12 +78,15 @@ enum Ending {
 }
 
 impl Suggestion {
-    pub(super) fn start(request: StartRun, suggestions: &Arc<Suggestions>, stopping: CancellationToken) -> Self {
-        let StartRun { principal, agent, input, headers, encoding } = request;
+    pub(super) fn start(
+        request: StartRun,
+        thread: ThreadRef,
+        suggestions: &Arc<Suggestions>,
+        stopping: CancellationToken,
+    ) -> Self {
+        let StartRun { principal: _, agent, input, headers, encoding } = request;
         let stop = stopping.child_token();
-        // An id that no thread can have can also not be stopped by it.
-        let name = thread_ref(&principal, &input.thread_id);
-        let entered = name.map(|thread| suggestions.enter(thread, &input.run_id, stop.clone()));
+        let entered = suggestions.enter(thread, &input.run_id, stop.clone());
         let dialect = input.dialect();
         let posted = input.state.as_ref().and_then(|state| serde_json::from_str::<Value>(state.get()).ok());
         // A page that asks before its first run has no state yet: the agent sees what that run would begin with.

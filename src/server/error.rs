@@ -193,7 +193,9 @@ impl Problem {
     }
 
     fn invalid_thread_id() -> Self {
-        Self::invalid_body("/threadId: must have 1 to 190 characters and no control characters")
+        Self::invalid_body(
+            "/threadId: must have 1 to 190 characters, no control characters among them, and not be `.` or `..`",
+        )
     }
 
     fn storage_full() -> Self {

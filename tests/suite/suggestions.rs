@@ -166,3 +166,18 @@ fn asking_or_saying(path: &str) -> Value {
     let thread = uuid::Uuid::now_v7().to_string();
     if path == "suggest" { asking(&thread) } else { say(&thread, "u", "hello") }
 }
+
+#[tokio::test]
+async fn a_stop_ends_the_run_of_a_thread_and_the_suggestions_beside_it() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    let mut run = server.run("demo", &say("t", "u", "slow")).await;
+    run.until("TEXT_MESSAGE_CONTENT").await;
+    let mut suggestion = EventStream::new(server.post("/agent/demo/suggest", &say("t", "s", "slow")).await);
+    suggestion.until("TEXT_MESSAGE_CONTENT").await;
+    assert_eq!(server.stop("demo", "t").await["stopped"], true);
+    for rest in [run.rest().await, suggestion.rest().await] {
+        assert_eq!(types(&rest)[rest.len() - 2..], ["TEXT_MESSAGE_END", "RUN_FINISHED"]);
+    }
+    assert_eq!(server.stop("demo", "t").await["stopped"], false, "nothing is left");
+}

@@ -85,7 +85,7 @@ pub struct Submitted {
 /// Why a run was not taken. Nothing of it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SubmitError {
-    #[error("a thread id has 1 to 190 characters and no control characters")]
+    #[error("a thread id has 1 to 190 characters, no control characters among them, and is not `.` or `..`")]
     InvalidThreadId,
     #[error("run {run_id} is live on this thread")]
     Busy { run_id: String },
