@@ -123,6 +123,8 @@ pub enum ConfigError {
     NotLoopback { given: SocketAddr },
     #[error("base path `{given}` must begin with `/` and hold only letters, digits, `-`, `_`, `.`, `~` and `/`")]
     BasePath { given: String },
+    #[error("base path `{given}` holds `.` or `..`, which clients take out of a URL: write the path that is left")]
+    BasePathDots { given: String },
     #[error(
         "base path `{given}` is taken: /v1, /hooks, /healthz, /readyz and /openapi.json, and what is below them, are the server's own; choose another one, such as /api/copilotkit"
     )]
@@ -239,6 +241,9 @@ fn base_path(given: &str) -> Result<String, ConfigError> {
     if !given.starts_with('/') || !given.chars().all(legal) || given.contains("//") {
         return Err(ConfigError::BasePath { given: given.to_owned() });
     }
+    if given.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err(ConfigError::BasePathDots { given: given.to_owned() });
+    }
     if given.split('/').nth(1).is_some_and(|first| TAKEN.contains(&first)) {
         return Err(ConfigError::BasePathTaken { given: given.to_owned() });
     }
@@ -249,6 +254,10 @@ impl CorsOrigins {
     fn parse(given: &str) -> Result<Self, ConfigError> {
         if given.trim() == "*" {
             return Ok(Self::Any);
+        }
+        // A variable that is set to nothing says nothing.
+        if given.trim().is_empty() {
+            return Ok(Self::Loopback);
         }
         let origins: Result<Vec<_>, _> =
             given.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(origin).collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -75,10 +75,12 @@ pub(super) async fn run(
     let encoding = encoding(&headers);
     let headers = applications_own(&headers);
     let frames = runtime.run(StartRun { principal: Principal::local(), agent, input, headers, encoding }).await?;
-    Ok(match encoding {
+    let mut answer = match encoding {
         Encoding::Sse => event_stream(frames, None),
         Encoding::Protobuf => protobuf_stream(frames),
-    })
+    };
+    answer.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+    Ok(answer)
 }
 
 fn read(body: &[u8]) -> Result<RunAgentInput, Problem> {

@@ -78,7 +78,7 @@ pub(super) fn routes(base: &str, feeds_inspectors: bool, runtime: Arc<Runtime>) 
         .merge(resources(base));
     let routes = match base {
         // The root also is the start page, which answers GET there.
-        "" => routes.route("/", single),
+        "" => routes.route("/", any(refused("GET, HEAD, POST")).merge(single)),
         base => routes.route(base, only_post(single.clone())).route(&at("/"), only_post(single)),
     };
     routes.with_state(mount)

@@ -21,6 +21,9 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, PUT, POST, DEL
 const DEFAULT_HEADERS: HeaderValue = HeaderValue::from_static("Content-Type, Authorization, Last-Event-ID");
 const VARY_BY: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
+/// What pages may read of an answer beside its body.
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("ETag, Retry-After, Allow, Accept-Encoding, Accept-Patch, Preference-Applied");
 const TWO_HOURS: HeaderValue = HeaderValue::from_static("7200");
 
 /// Middleware around every route: refuses foreign pages, answers preflights, adds the CORS headers.
@@ -51,7 +54,7 @@ async fn answer(origins: &CorsOrigins, request: Request, next: Next) -> Response
     }
     let mut response = if is_preflight { preflight(request.headers()) } else { next.run(request).await };
     let headers = response.headers_mut();
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag, Retry-After"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     if *origins == CorsOrigins::Any {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     } else {
@@ -62,11 +65,14 @@ async fn answer(origins: &CorsOrigins, request: Request, next: Next) -> Response
 }
 
 /// A server without authentication trusts its own machine, so a name that an outsider controls must not reach it. Every
-/// name that a request gives counts: who reads it after us may take another one.
+/// name that a request gives counts: who reads it after us may take another one. One that gives none names no machine.
 fn names_this_machine(request: &Request) -> bool {
     let is_ours = |host: &HeaderValue| host.to_str().is_ok_and(is_loopback_host);
+    let hosts = request.headers().get_all(HOST);
+    // HTTP/2's `:authority` stands here.
     let authority = request.uri().authority().map(|authority| authority.as_str());
-    request.headers().get_all(HOST).iter().all(is_ours) && authority.is_none_or(is_loopback_host)
+    let names_any = authority.is_some() || hosts.iter().next().is_some();
+    names_any && hosts.iter().all(is_ours) && authority.is_none_or(is_loopback_host)
 }
 
 /// Names the requested headers, because `*` does not cover `Authorization`.

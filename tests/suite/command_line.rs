@@ -29,6 +29,12 @@ fn whatever_cannot_be_used_is_said_in_one_line_with_exit_code_2() {
         (&["serve", "--max-connections", "many"], &[], "invalid value 'many' for '--max-connections <N>'"),
         (&["serve", "--max-connections", "0"], &[], "the number of connections must be at least 1"),
         (&["serve", "--base-path", "/v1/agents"], &[], "base path `/v1/agents` is taken: /v1, /hooks, /healthz, "),
+        (
+            &["serve", "--base-path", "/a/../b"],
+            &[],
+            "base path `/a/../b` holds `.` or `..`, which clients take out of a URL",
+        ),
+        (&["serve", "--base-path", "/./a"], &[], "base path `/./a` holds `.` or `..`"),
         (&["serve", "--base-path", "/v1"], &[], "choose another one, such as /api/copilotkit"),
         (&["serve", "--base-path", "/v1/"], &[], "base path `/v1/` is taken"),
         (&["serve", "--base-path", "/v1/state"], &[], "base path `/v1/state` is taken"),

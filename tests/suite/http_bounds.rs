@@ -22,20 +22,17 @@ async fn a_thread_id_that_is_none_is_refused_on_every_route() {
         (longest.as_str(), true),
         (" ", true),
         ("a/b", true),
-        ("..", true),
+        ("...", true),
         (&too_long, false),
         ("a\nb", false),
         ("\u{85}", false),
     ] {
-        let mut encoded: String = id.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        if id == ".." {
-            // What a URL parser would take for a folder goes as it is in the single-route form only.
-            encoded = "x..".to_owned();
-        }
+        let encoded: String = id.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let run = say(id, "u", "hello").to_string();
         for (method, path, body) in [
             (Method::POST, "/agent/demo/run".to_owned(), run.as_str()),
             (Method::POST, "/agent/demo/connect".to_owned(), &run),
+            (Method::POST, "/agent/demo/suggest".to_owned(), &run),
             (Method::POST, format!("/agent/demo/stop/{encoded}"), ""),
             (Method::GET, format!("/threads/{encoded}/messages"), ""),
             (Method::GET, format!("/threads/{encoded}/events"), ""),
@@ -54,7 +51,18 @@ async fn a_thread_id_that_is_none_is_refused_on_every_route() {
             }
         }
     }
-    assert_eq!(server.ask(Method::POST, "/agent/demo/run", &say("", "u", "hello").to_string()).await.0, 400);
+    // What no URL can hold: nothing, and what every parser of a URL takes out of it.
+    for id in ["", ".", ".."] {
+        for call in ["run", "connect", "suggest"] {
+            let (status, answer, _) =
+                server.ask(Method::POST, &format!("/agent/demo/{call}"), &say(id, "u", "hello").to_string()).await;
+            assert_eq!((status, &answer["error"]), (400, &json!("Invalid request body")), "{id:?} {call}");
+        }
+        let run = server.post_v1("/agents/demo", &say(id, "u", "hello"), &[]).await;
+        assert_eq!(run.refusal(), (400, "invalid_name"), "{id:?}");
+    }
+    let stop = json!({"method": "agent/stop", "params": {"agentId": "demo", "threadId": ".."}});
+    assert_eq!(server.ask(Method::POST, "", &stop.to_string()).await.0, 400);
 }
 
 #[tokio::test]
@@ -120,6 +128,9 @@ async fn every_host_and_origin_that_a_request_names_must_be_one_of_ours() {
     for (head, status) in [
         (format!("GET {info}\r\nhost: localhost"), 200),
         (format!("GET http://localhost{info}\r\nhost: localhost"), 200),
+        (format!("GET {info}\r\nx-nothing: 1"), 403),
+        ("GET /api/copilotkit/info HTTP/1.0\r\nx-nothing: 1".to_owned(), 403),
+        ("GET /v1/state HTTP/1.1\r\nx-nothing: 1".to_owned(), 403),
         (format!("GET http://evil.example{info}\r\nhost: localhost"), 403),
         (format!("GET http://localhost{info}\r\nhost: evil.example"), 403),
         (format!("GET {info}\r\nhost: localhost\r\nhost: evil.example"), 403),

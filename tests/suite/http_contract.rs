@@ -261,6 +261,13 @@ async fn an_envelope_that_misses_the_mount_is_told_where_to_go() {
     options.store = "memory:".to_owned();
     options.flags = ["--base-path", "/"].map(str::to_owned).to_vec();
     let at_the_root = Server::start(options);
+    for method in [Method::PUT, Method::DELETE, Method::PATCH] {
+        let (status, answer, headers) = at_the_root.ask_at(method.clone(), "/").await;
+        assert_eq!((status, answer), (405, json!({"error": "Method not allowed"})), "{method}");
+        assert_eq!(headers["allow"], "GET, HEAD, POST", "{method}");
+    }
+    assert_eq!(at_the_root.ask_at(Method::GET, "/").await.0, 200, "the start page");
+    assert_eq!(at_the_root.ask_at(Method::HEAD, "/").await.0, 200);
     for (path, expected) in [("/foo", json!(code)), ("/v1/foo", json!("not_found"))] {
         let request = at_the_root.http().post(format!("{}{path}", at_the_root.url)).json(&json!({"method": "info"}));
         let answer: Value = request.send().await.unwrap().json().await.unwrap();
@@ -471,4 +478,35 @@ async fn more_connections_than_the_server_takes_are_refused_and_told_so() {
     }
     let (status, _) = HalfSent::new(&server, "POST", "/agent/demo/run", &say("d", "u", "hello")).await.finish().await;
     assert_eq!(status, 200, "a place that is left is free");
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_json_is_read_over_on_every_route() {
+    let (_home, server) = demo();
+    let run = say("t", "u", "hello").to_string();
+    for (method, path, body) in [
+        (Method::POST, "/agent/demo/run", run.as_str()),
+        (Method::POST, "/agent/demo/connect", &run),
+        (Method::POST, "/agent/demo/stop/t", "{}"),
+        (Method::PATCH, "/threads/t", r#"{"name":"n"}"#),
+        (Method::POST, "", r#"{"method":"info"}"#),
+    ] {
+        let (status, answer, _) = server.ask(method.clone(), path, &format!("\u{feff}{body}")).await;
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+    }
+    let misdirected = "\u{feff}{\"method\":\"info\"}";
+    let (_, answer, _) = server.ask(Method::POST, "/nothing", misdirected).await;
+    assert_eq!(answer["code"], "single_route_envelope_against_multi_route_runtime");
+}
+
+#[tokio::test]
+async fn origins_that_are_set_to_nothing_are_those_of_this_machine() {
+    let home = Home::with_agents(&[DEMO]);
+    let mut options = home.options();
+    options.env.push(("COAGENT_CORS_ORIGINS".to_owned(), String::new()));
+    let server = Server::start(options);
+    for (origin, status) in [("http://localhost:5173", 200), ("https://app.example.com", 403)] {
+        let request = server.http().get(server.copilotkit("/info")).header("origin", origin);
+        assert_eq!(request.send().await.unwrap().status(), status, "{origin}");
+    }
 }

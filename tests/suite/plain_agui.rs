@@ -64,6 +64,17 @@ async fn read(server: &Server, path: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
+async fn a_cache_is_told_that_the_encoding_depends_on_what_was_accepted() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    for accept in [None, Some(PROTOBUF)] {
+        let answer = post(&server, "demo", accept, &say("t", "u", "hello")).await;
+        assert!(answer.headers().get_all("vary").iter().any(|names| names == "Accept"), "{:?}", answer.headers());
+        answer.bytes().await.expect("the stream is not cut");
+    }
+}
+
+#[tokio::test]
 async fn both_encodings_of_a_run_tell_the_same() {
     let home = Home::with_agents(&[DEMO, BOARD]);
     let server = home.serve_in_memory();

@@ -183,6 +183,12 @@ async fn a_thread_that_does_not_exist_and_a_body_that_is_none_are_refused() {
         let (status, answer, _) = server.ask(Method::PATCH, "/threads/t", body).await;
         assert_eq!((status, &answer["error"]), (400, &json!("Invalid request body")), "{body}");
     }
+    let (status, answer, _) = server.ask(Method::PATCH, "/threads/t", r#"{"name":"\ud800"}"#).await;
+    let details = answer["details"].as_str().unwrap();
+    assert!(
+        status == 400 && details.contains("not JSON at byte") && details.contains("a surrogate without its pair"),
+        "{answer}"
+    );
     let long = json!({"name": "x".repeat(201)}).to_string();
     assert_eq!(server.ask(Method::PATCH, "/threads/t", &long).await.0, 400);
     assert_eq!(server.ask(Method::DELETE, "/threads/t", "[").await.0, 400);

@@ -239,6 +239,15 @@ impl Server {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)), headers)
     }
 
+    /// One request without a body, wherever the base path is.
+    pub(crate) async fn ask_at(&self, method: Method, path: &str) -> (u16, Value, HeaderMap) {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.expect("a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)), headers)
+    }
+
     /// The same through the single route's tunnel.
     pub(crate) async fn tunnel(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let params = json!({"path": path, "httpMethod": method});

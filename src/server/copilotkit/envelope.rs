@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::extract::json;
 use super::{Call, Problem};
 
 #[derive(Debug, Default, Deserialize)]
@@ -84,7 +85,7 @@ pub(super) fn open(headers: &HeaderMap, bytes: &[u8]) -> Result<Enveloped, Probl
         let message = "Single-route endpoint expects JSON payloads";
         return Err(Problem::envelope(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
-    let payload: &RawValue = serde_json::from_slice(bytes).map_err(|_| refused("Invalid JSON payload"))?;
+    let payload: &RawValue = json(bytes).map_err(|_| refused("Invalid JSON payload"))?;
     // JSON that is no object names no method.
     let envelope: Envelope<'_> = serde_json::from_str(payload.get()).unwrap_or_default();
     let method: Option<String> = envelope.method.and_then(|method| serde_json::from_str(method.get()).ok());
@@ -112,7 +113,7 @@ pub(super) fn open(headers: &HeaderMap, bytes: &[u8]) -> Result<Enveloped, Probl
 
 /// The method of a body that is an envelope and names a known one.
 pub(super) fn method(bytes: &[u8]) -> Option<String> {
-    let envelope: Envelope<'_> = serde_json::from_slice(bytes).ok()?;
+    let envelope: Envelope<'_> = json(bytes).ok()?;
     let method: String = serde_json::from_str(envelope.method?.get()).ok()?;
     Known::of(&method).is_some().then_some(method)
 }

@@ -5,6 +5,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use bytes::Bytes;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::super::body::{self, Unread};
@@ -46,6 +47,15 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
         let (parts, body) = request.into_parts();
         Ok(Self(parts.headers, whole(body).await?))
     }
+}
+
+/// JSON as a run's input is read: with or without a byte order mark, which RFC 8259 §8.1 lets a reader ignore.
+pub(super) fn json<'b, T: Deserialize<'b>>(body: &'b [u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(without_mark(body))
+}
+
+pub(super) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 pub(super) async fn whole(body: Body) -> Result<Bytes, Problem> {

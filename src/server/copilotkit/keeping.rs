@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 
 use crate::access::Principal;
 use crate::runtime::{Amendment, Naming};
+use crate::state;
+use crate::state::limits::Limits;
 
-use super::extract::{Named, Whole};
+use super::extract::{Named, Whole, json as read, without_mark};
 use super::{Answer, Problem, Shared, threads};
 
 const NAME_CHARACTERS: usize = 200;
@@ -41,10 +43,19 @@ pub(super) async fn clear(State(mount): Shared) -> Answer {
 
 /// Clients name their agent in the body of every change; a thread's id says enough.
 fn members(body: &[u8]) -> Result<Map<String, Value>, Problem> {
-    let body: Map<String, Value> = serde_json::from_slice(body).map_err(|_| bad("the body is a JSON object"))?;
+    let body: Map<String, Value> = read(body).map_err(|_| unread(body))?;
     match body.get("agentId") {
         None | Some(Value::String(_)) => Ok(body),
         Some(_) => Err(bad("/agentId: must be a string")),
+    }
+}
+
+/// What is wrong with a body, in the words of the strict reader, which sees a surrogate without its pair for what it is.
+fn unread(body: &[u8]) -> Problem {
+    let text = without_mark(body);
+    match state::json::read(text, &Limits::of_bytes(text.len())) {
+        Err(error) if !text.is_empty() => bad(&error.to_string()),
+        _ => bad("the body is a JSON object"),
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::access::Principal;
 use crate::runtime::{Runtime, StopOutcome};
 
+use super::extract::json as read;
 use super::{Answer, Problem};
 
 pub(super) async fn answer(runtime: &Runtime, agent: &str, thread: &str, body: &[u8]) -> Answer {
@@ -34,8 +35,7 @@ fn run_id(body: &[u8]) -> Result<Option<String>, Problem> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
-    let mut members: Map<String, Value> =
-        serde_json::from_slice(body).map_err(|_| Problem::invalid_stop("Invalid stop request"))?;
+    let mut members: Map<String, Value> = read(body).map_err(|_| Problem::invalid_stop("Invalid stop request"))?;
     let run_id = members.remove("runId");
     if !members.is_empty() {
         return Err(Problem::invalid_stop("Invalid stop request"));
