@@ -177,6 +177,7 @@ async fn a_stop_ends_the_run_of_a_thread_and_the_suggestions_beside_it() {
     suggestion.until("TEXT_MESSAGE_CONTENT").await;
     assert_eq!(server.stop("demo", "t").await["stopped"], true);
     for rest in [run.rest().await, suggestion.rest().await] {
+        assert!(rest.len() < 100, "it was stopped before its 200 words were said");
         assert_eq!(types(&rest)[rest.len() - 2..], ["TEXT_MESSAGE_END", "RUN_FINISHED"]);
     }
     assert_eq!(server.stop("demo", "t").await["stopped"], false, "nothing is left");
