@@ -3,6 +3,7 @@
 mod agents;
 mod check;
 mod client;
+mod out;
 mod run;
 mod runs;
 mod schema;
@@ -75,9 +76,8 @@ impl Cli {
 /// Help and version were asked for; everything else is a bad command line.
 fn refused(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
-        eprintln!("coagent: {}", usage::in_one_line(error));
+        out::remark(&format!("coagent: {}", usage::in_one_line(error)));
         return ExitCode::from(BAD_CONFIGURATION);
     }
-    print!("{error}");
-    ExitCode::SUCCESS
+    out::ended(out::print(&error.to_string()), ExitCode::SUCCESS)
 }

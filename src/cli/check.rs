@@ -8,7 +8,7 @@ use clap::Args;
 use crate::config;
 use crate::runtime::Agents;
 
-use super::BAD_CONFIGURATION;
+use super::{BAD_CONFIGURATION, out};
 
 #[derive(Debug, Args)]
 pub(super) struct Flags {
@@ -24,23 +24,17 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
     let folder = match config::agents_folder(flags.agents.clone()) {
         Ok(folder) => folder,
         Err(error) => {
-            eprintln!("coagent: {error}");
+            out::remark(&format!("coagent: {error}"));
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
     let agents = Agents::load(&folder);
-    let problems = agents.problems();
-    for problem in &problems {
-        println!("{problem}");
+    let (problems, warnings) = (agents.problems(), agents.warnings());
+    let mut said: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+    said.extend(warnings.iter().map(|warning| format!("{warning}\n")));
+    let is_clean = problems.is_empty() && (warnings.is_empty() || !flags.deny_warnings);
+    if is_clean {
+        said.push_str(&format!("{} agents, no errors\n", agents.all().len()));
     }
-    let warnings = agents.warnings();
-    for warning in &warnings {
-        println!("{warning}");
-    }
-    if problems.is_empty() && (warnings.is_empty() || !flags.deny_warnings) {
-        println!("{} agents, no errors", agents.all().len());
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    out::ended(out::print(&said), if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -7,6 +7,8 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::out;
+
 /// Which server.
 #[derive(Debug, Args)]
 pub(super) struct At {
@@ -39,6 +41,8 @@ pub(super) enum Failure {
     Usage(String),
     #[error("{0}")]
     Broken(String),
+    #[error("standard output: {0}")]
+    Output(#[from] std::io::Error),
 }
 
 impl Failure {
@@ -46,8 +50,14 @@ impl Failure {
         match self {
             Self::Refused { .. } => 1,
             Self::Usage(_) => super::BAD_CONFIGURATION,
-            Self::Broken(_) => 3,
+            Self::Output(_) if self.is_reader_gone() => 0,
+            Self::Broken(_) | Self::Output(_) => 3,
         }
+    }
+
+    /// Whoever read what is printed has seen enough.
+    fn is_reader_gone(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 }
 
@@ -120,7 +130,9 @@ pub(super) fn told_by(work: impl Future<Output = Result<u8, Failure>>) -> ExitCo
     match runtime.block_on(work) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("coagent: {failure}");
+            if !failure.is_reader_gone() {
+                out::remark(&format!("coagent: {failure}"));
+            }
             ExitCode::from(failure.exit_code())
         }
     }
@@ -132,9 +144,5 @@ pub(super) fn show(value: &Value) -> Result<(), Failure> {
 
 /// One line of what was asked for.
 pub(super) fn say(line: &str) -> Result<(), Failure> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::Broken(format!("standard output: {error}")))
+    Ok(out::print(&format!("{line}\n"))?)
 }

@@ -55,7 +55,7 @@ pub(super) fn run(flags: Flags) -> ExitCode {
         let status = record["status"].as_str().unwrap_or_default();
         let reason = record["error"]["message"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
         if status != "succeeded" {
-            eprintln!("coagent: the run ended as {status}{reason}");
+            super::out::remark(&format!("coagent: the run ended as {status}{reason}"));
         }
         Ok(exit_code(status))
     })

@@ -7,6 +7,8 @@ use clap::{Args, ValueEnum};
 use crate::agent::definition;
 use crate::server;
 
+use super::out;
+
 #[derive(Debug, Args)]
 pub(super) struct Flags {
     /// Which file's format
@@ -22,9 +24,9 @@ enum Format {
 }
 
 pub(super) fn run(flags: &Flags) -> ExitCode {
-    match flags.of {
-        Format::Agent => print!("{}", definition::schema_of_the_format()),
-        Format::Openapi => print!("{}", server::description()),
-    }
-    ExitCode::SUCCESS
+    let printed = match flags.of {
+        Format::Agent => out::print(&definition::schema_of_the_format().to_string()),
+        Format::Openapi => out::print(&server::description().to_string()),
+    };
+    out::ended(printed, ExitCode::SUCCESS)
 }

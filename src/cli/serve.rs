@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::transcription::Transcriber;
 use crate::config::{Config, Flags, Transcription};
 use crate::runtime::{Agents, Runtime};
-use crate::{server, store, telemetry};
+use crate::telemetry::{self, say};
+use crate::{server, store};
 
 use super::BAD_CONFIGURATION;
 
@@ -20,13 +21,10 @@ use super::BAD_CONFIGURATION;
 const LAST_RESORT: Duration = Duration::from_secs(9);
 
 pub(super) fn run(flags: Flags) -> ExitCode {
-    telemetry::init();
-    let config = match Config::load(flags) {
+    let (_log, readable) = telemetry::init();
+    let config = match readable.map_err(anyhow::Error::from).and_then(|()| Ok(Config::load(flags)?)) {
         Ok(config) => config,
-        Err(error) => {
-            eprintln!("coagent: {error}");
-            return ExitCode::from(BAD_CONFIGURATION);
-        }
+        Err(error) => return refused(&error),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let served = runtime.context("the async runtime could not start").and_then(|runtime| {
@@ -37,19 +35,22 @@ pub(super) fn run(flags: Flags) -> ExitCode {
     match served {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("coagent: {error:#}");
+            say(&format!("coagent: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
+/// It cannot be served as it is configured.
+fn refused(error: &dyn std::fmt::Display) -> ExitCode {
+    say(&format!("coagent: {error}"));
+    ExitCode::from(BAD_CONFIGURATION)
+}
+
 async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let store = match store::open(&config.store) {
         Ok(store) => store,
-        Err(error) => {
-            eprintln!("coagent: {error}");
-            return Ok(ExitCode::from(BAD_CONFIGURATION));
-        }
+        Err(error) => return Ok(refused(&error)),
     };
     let agents = Agents::load(&config.agents);
     for problem in agents.problems() {
@@ -63,10 +64,7 @@ async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let runtime = Arc::new(runtime.with_transcriber(transcriber));
     let listener = match TcpListener::bind(config.listen).await {
         Ok(listener) => listener,
-        Err(error) => {
-            eprintln!("coagent: cannot listen on {}: {error}", config.listen);
-            return Ok(ExitCode::from(BAD_CONFIGURATION));
-        }
+        Err(error) => return Ok(refused(&format_args!("cannot listen on {}: {error}", config.listen))),
     };
     let address = listener.local_addr().context("the listening address is unknown")?;
     // Before anybody is told that the server is there: a stop from then on is a graceful one.
@@ -101,16 +99,17 @@ fn transcriber(api: Transcription) -> anyhow::Result<Transcriber> {
 
 /// Says where everything is. `listening on` comes last, when requests are answered.
 fn announce(config: &Config, runtime: &Runtime, address: std::net::SocketAddr) {
-    eprintln!("coagent {} · agents {} · store {}", env!("CARGO_PKG_VERSION"), config.agents.display(), config.store);
+    let version = env!("CARGO_PKG_VERSION");
+    say(&format!("coagent {version} · agents {} · store {}", config.agents.display(), config.store));
     for agent in runtime.agents().all() {
-        eprintln!("  {:<16} {:<8} {}", agent.id(), agent.kind(), agent.description());
+        say(&format!("  {:<16} {:<8} {}", agent.id(), agent.kind(), agent.description()));
         if let Some(missing) = agent.missing() {
-            eprintln!("  {:<16} {:<8} cannot run yet: {missing}", "", "");
+            say(&format!("  {:<16} {:<8} cannot run yet: {missing}", "", ""));
         }
     }
-    eprintln!("start page      http://{address}/");
-    eprintln!("CopilotKit URL  http://{address}{}", config.base_path);
-    eprintln!("listening on http://{address}");
+    say(&format!("start page      http://{address}/"));
+    say(&format!("CopilotKit URL  http://{address}{}", config.base_path));
+    say(&format!("listening on http://{address}"));
 }
 
 /// The signals that end the process.

@@ -227,7 +227,7 @@ async fn obey(client: Client, command: Command) -> Result<(), Failure> {
                 say(&commit.to_string())?;
             }
             if page.get("next_cursor").is_some() {
-                eprintln!("there are more: ask with --after or --before the last version shown");
+                super::out::remark("there are more: ask with --after or --before the last version shown");
             }
             Ok(())
         }

@@ -1,10 +1,9 @@
 //! A run told to a terminal: what is said on standard output, what is done on standard error.
 
-use std::io::Write;
-
 use serde_json::Value;
 
 use super::client::Failure;
+use super::out;
 
 /// A result is shown up to here.
 const RESULT_CHARACTERS: usize = 200;
@@ -28,14 +27,14 @@ impl Told {
     pub(super) fn aside(&mut self, line: &str) {
         if !self.is_quiet {
             self.end();
-            eprintln!("{line}");
+            out::remark(line);
         }
     }
 
-    /// Closes what is open.
+    /// Closes what is open. Nothing but a line break can be missing, and what is said next tells whether anybody reads.
     pub(super) fn end(&mut self) {
         if std::mem::take(&mut self.is_open) {
-            println!();
+            let _ = out::print("\n");
         }
     }
 
@@ -43,9 +42,7 @@ impl Told {
         let text = |name: &str| event[name].as_str().unwrap_or_default();
         match text("type") {
             "TEXT_MESSAGE_CONTENT" => {
-                let mut out = std::io::stdout().lock();
-                let written = out.write_all(text("delta").as_bytes()).and_then(|()| out.flush());
-                written.map_err(|error| Failure::Broken(format!("standard output: {error}")))?;
+                out::print(text("delta"))?;
                 self.is_open = true;
             }
             "TEXT_MESSAGE_END" => self.end(),

@@ -22,7 +22,7 @@ pub(super) async fn export(
     let mut response = client.send(client.get("/v1/state:export", &query)).await?;
     let unwritable = |error: std::io::Error| match &output {
         Some(file) => Failure::Usage(format!("{}: {error}", file.display())),
-        None => Failure::Broken(format!("standard output: {error}")),
+        None => Failure::Output(error),
     };
     let mut to: Box<dyn Write> = match &output {
         Some(file) => Box::new(File::create(file).map_err(unwritable)?),

@@ -59,7 +59,7 @@ pub(super) async fn watch(
             Err(broken @ Failure::Broken(_)) if was_there => broken,
             Err(failure) => return Err(failure),
         };
-        eprintln!("coagent: {broken}; trying again");
+        super::super::out::remark(&format!("coagent: {broken}; trying again"));
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
