@@ -28,6 +28,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the agents of a folder to CopilotKit
+    #[command(after_help = LOG_HELP)]
     Serve(crate::config::Flags),
     /// Check agent definitions: exit 0 when they are clean, 1 with one `file:line:column: message` per error
     Check(check::Flags),
@@ -42,6 +43,10 @@ enum Command {
     /// Print the JSON Schema of a file's format, for editors
     Schema(schema::Flags),
 }
+
+/// What no flag says.
+const LOG_HELP: &str = "Environment:\n  COAGENT_LOG  What is logged on standard error: error, warn, info, debug, or \
+                        filters such as warn,coagent_runtime=debug [default: info]";
 
 /// Exit code for a configuration that cannot be used.
 const BAD_CONFIGURATION: u8 = 2;

@@ -49,6 +49,22 @@ pub struct Flags {
     pub config: Option<PathBuf>,
 }
 
+impl Flags {
+    /// A variable that is set to nothing is not set.
+    fn without_empty_ones(self) -> Self {
+        let text = |given: Option<String>| given.filter(|text| !text.is_empty());
+        let path = |given: Option<PathBuf>| given.filter(|path| !path.as_os_str().is_empty());
+        Self {
+            listen: text(self.listen),
+            agents: path(self.agents),
+            store: text(self.store),
+            base_path: text(self.base_path),
+            config: path(self.config),
+            ..self
+        }
+    }
+}
+
 /// The same settings in `coagent.toml`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,13 +73,30 @@ struct File {
     agents: Option<PathBuf>,
     store: Option<String>,
     base_path: Option<String>,
-    cors_origins: Option<String>,
+    cors_origins: Option<Origins>,
     max_connections: Option<usize>,
     debug_events: Option<bool>,
     transcription_url: Option<String>,
     transcription_model: Option<String>,
     #[serde(default)]
     live: live::File,
+}
+
+/// Origins, as a list or as the flag has them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "expected a string or a list of strings")]
+enum Origins {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl Origins {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::List(list) => list.join(","),
+        }
+    }
 }
 
 /// A complete, checked configuration.
@@ -145,7 +178,7 @@ pub enum ConfigError {
 
 /// Where definitions are: as given, else as the configuration file says, else in `./agents`.
 pub fn agents_folder(given: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
-    match given {
+    match given.filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) => Ok(folder),
         None => Ok(File::find(None)?.agents.unwrap_or_else(|| PathBuf::from("./agents"))),
     }
@@ -154,13 +187,14 @@ pub fn agents_folder(given: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
 impl Config {
     /// Puts the sources together and checks the result.
     pub fn load(flags: Flags) -> Result<Self, ConfigError> {
+        let flags = flags.without_empty_ones();
         let file = File::find(flags.config.as_deref())?;
         let max_connections = flags.max_connections.or(file.max_connections).unwrap_or(16_384);
         if max_connections == 0 {
             return Err(ConfigError::NoConnections);
         }
         let listen = flags.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:7070".to_owned());
-        let cors_origins = flags.cors_origins.or(file.cors_origins);
+        let cors_origins = flags.cors_origins.or(file.cors_origins.map(Origins::text));
         Ok(Self {
             listen: loopback(&listen)?,
             agents: flags.agents.or(file.agents).unwrap_or_else(|| PathBuf::from("./agents")),

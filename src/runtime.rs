@@ -12,6 +12,7 @@ mod janitor;
 mod keeping;
 mod lease;
 mod live_runs;
+mod outage;
 mod presence;
 mod registry;
 mod requests;
@@ -70,7 +71,7 @@ use lease::Leased;
 use live_runs::LiveRuns;
 use runs::{Asked, Chains, Ledger, Paused, Queue, Standings};
 use suggestion::{Suggestion, Suggestions};
-use thread::{Replay, ThreadHandle, ThreadRef, Threads};
+use thread::{Lost, Replay, ThreadHandle, ThreadRef, Threads};
 use triggers::Watchers;
 
 /// The runtime: one per process.
@@ -90,6 +91,7 @@ struct Services {
     leased: Arc<Leased>,
     documents: Arc<LiveDocuments>,
     threads: Arc<Threads>,
+    lost: Lost,
     janitor: Janitor,
     live_runs: Arc<LiveRuns>,
     queue: Arc<Queue>,

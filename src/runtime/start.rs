@@ -30,7 +30,7 @@ impl Runtime {
         let agents = Arc::new(agents);
         let threads = Arc::new(Threads::bounded(thread::LIVE));
         let leased = Leased::acquire(store, Arc::clone(&threads)).await;
-        let leased = Arc::new(leased.map_err(|error| StoreError::Unavailable { reason: error.to_string() })?);
+        let leased = Arc::new(leased.map_err(StoreError::from)?);
         let store: Arc<dyn Store> = Arc::clone(&leased) as _;
         let janitor = Janitor::start(Arc::clone(&store));
         let (asked, requests) = mpsc::channel(runs::ASKED_WAITING);
@@ -40,6 +40,7 @@ impl Runtime {
             leased,
             documents: Arc::new(LiveDocuments::bounded(document::LIVE)),
             threads,
+            lost: thread::Lost::default(),
             janitor,
             queue: Arc::new(Queue::new(Arc::clone(&live_runs))),
             live_runs,
@@ -69,6 +70,7 @@ impl Runtime {
         tokio::spawn(runs::keep(Arc::clone(&services), Arc::clone(&agents)));
         tokio::spawn(lease::keep(Arc::downgrade(&services), Arc::clone(&services.leased), others));
         tokio::spawn(retention::serve(Arc::clone(&services)));
+        tokio::spawn(thread::take_up_lost(Arc::clone(&services)));
         tokio::spawn(document::sweep(Arc::clone(&services.documents), services.stopping.clone()));
         let runtime = Self { services, agents, suggestions: Arc::default(), transcriber: None };
         tokio::spawn(runs::serve_asked(runtime.share(), requests));

@@ -1,6 +1,7 @@
 //! Why an engine refused, sorted by who must react.
 
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
@@ -78,6 +79,15 @@ pub enum StoreError {
     },
 }
 
+impl From<CommitError> for StoreError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Unavailable { reason } => Self::Unavailable { reason },
+            refused => Self::Unavailable { reason: refused.to_string() },
+        }
+    }
+}
+
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -111,6 +121,14 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
+    /// This user may not write where it is.
+    #[error("{path} cannot be written ({reason}): let this user write it and its folder, or choose another database")]
+    ReadOnly {
+        /// The database, its directory or its lock file.
+        path: PathBuf,
+        /// What the file system says.
+        reason: String,
+    },
     /// The file system or the engine refused.
     #[error("cannot open {path}: {reason}")]
     Failed {
@@ -119,4 +137,15 @@ pub enum OpenError {
         /// What happened.
         reason: String,
     },
+}
+
+impl OpenError {
+    /// The file system refused something at `path`.
+    pub(super) fn of_file(path: &Path, error: &io::Error) -> Self {
+        let (path, reason) = (path.to_owned(), error.to_string());
+        match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path, reason },
+            _ => Self::Failed { path, reason },
+        }
+    }
 }

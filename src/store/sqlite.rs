@@ -210,7 +210,7 @@ impl Store for Sqlite {
 
     async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
         let listed = self.lease(Ask::List).await;
-        listed.map(|told| told.leases).map_err(|error| StoreError::Unavailable { reason: error.to_string() })
+        Ok(listed?.leases)
     }
 
     fn changed(&self) -> watch::Receiver<u64> {

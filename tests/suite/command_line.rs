@@ -1,9 +1,10 @@
 //! The command line and the configuration as a person meets them: exit codes, and one line that says what is wrong.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::agents::DEMO;
+use crate::support::crash::{Mount, run};
 use crate::support::server::{Home, Server};
 
 /// Runs `coagent` in a folder with nothing of this environment: exit code, standard output, standard error.
@@ -49,6 +50,11 @@ fn whatever_cannot_be_used_is_said_in_one_line_with_exit_code_2() {
         ),
         (&["serve", "--store", "redis://x"], &[], "expected memory:, sqlite:PATH or sqlite://PATH"),
         (&["serve", "--config", "absent.toml"], &[], "absent.toml: No such file"),
+        (
+            &["serve"],
+            &[("COAGENT_LOG", "info,runtime=loud")],
+            "COAGENT_LOG `info,runtime=loud` is not a filter such as info",
+        ),
         (&["serve"], &[("COAGENT_LISTEN", "nowhere")], "listen address `nowhere`"),
         (&["serve"], &[("COAGENT_MAX_CONNECTIONS", "many")], "invalid value 'many'"),
         (&[], &[("COAGENT_MAX_CONNECTIONS", "many")], "invalid value 'many'"),
@@ -92,6 +98,8 @@ fn a_fault_of_the_configuration_file_is_told_with_its_place() {
     let home = Home::with_agents(&[DEMO]);
     for (file, says) in [
         ("store = \"memory:\"\nlisten = 3", "coagent.toml:2:10: invalid type: integer `3`, expected a string"),
+        ("cors_origins = [1]", "coagent.toml:1:16: expected a string or a list of strings"),
+        ("cors_origins = [\"https://a.test\", \"https://*\"]", "CORS origin `https://*` is not an origin"),
         ("stoer = 1", "coagent.toml:1:1: unknown field `stoer`, expected one of `listen`"),
         ("listen = \"x", "coagent.toml:1:12: invalid basic string"),
         ("[live]\nsessions = 0", "live.sessions in coagent.toml must be at least 1"),
@@ -100,7 +108,7 @@ fn a_fault_of_the_configuration_file_is_told_with_its_place() {
         std::fs::write(home.path().join("coagent.toml"), file).expect("a file");
         for command in ["serve", "check"] {
             let (code, _, fault) = coagent(home.path(), &[command], &[]);
-            let is_setting = says.starts_with("live") || says.starts_with("the number");
+            let is_setting = says.starts_with("live") || says.starts_with("CORS") || says.starts_with("the number");
             if command == "check" && is_setting {
                 assert_eq!(code, 0, "a check needs to know the folder only: {fault}");
                 continue;
@@ -109,6 +117,80 @@ fn a_fault_of_the_configuration_file_is_told_with_its_place() {
             assert!(fault.starts_with("coagent: ") && fault.contains(says), "{command} {file}: {fault}");
         }
     }
+}
+
+#[tokio::test]
+async fn origins_may_be_a_list_in_the_file_and_a_variable_that_is_set_to_nothing_is_not_set() {
+    let home = Home::with_agents(&[DEMO]);
+    let config = home.path().join("coagent.toml");
+    std::fs::write(&config, "cors_origins = [\"https://a.test\", \"https://b.test\"]").expect("a file");
+    let mut options = home.options();
+    options.store = "memory:".to_owned();
+    options.flags = vec!["--config".to_owned(), config.display().to_string()];
+    options.env = vec![("COAGENT_BASE_PATH".to_owned(), String::new())];
+    let server = Server::start(options);
+    for (origin, is_allowed) in [("https://a.test", true), ("https://b.test", true), ("https://c.test", false)] {
+        let request = server.http().get(server.copilotkit("/info")).header("origin", origin);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.headers().contains_key("access-control-allow-origin"), is_allowed, "{origin}");
+    }
+    let unset = ["COAGENT_LISTEN", "COAGENT_STORE", "COAGENT_AGENTS", "COAGENT_CONFIG"].map(|name| (name, ""));
+    let (code, _, fault) = coagent(home.path(), &["serve", "--base-path", "/v1"], &unset);
+    assert!(code == 2 && fault.contains("base path `/v1` is taken"), "nothing else is wrong: {fault}");
+    assert_eq!(coagent(home.path(), &["check"], &unset).0, 0);
+}
+
+#[test]
+fn a_command_whose_reader_has_gone_ends_without_a_word_and_one_that_cannot_print_says_so() {
+    let home = Home::with_agents(&[DEMO]);
+    for arguments in [&["schema", "agent"][..], &["schema", "openapi"], &["check"], &["--help"], &["serve", "--help"]] {
+        let run = |out: Stdio| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_coagent"));
+            let ended = command.current_dir(home.path()).args(arguments).stdout(out).stderr(Stdio::piped()).output();
+            let ended = ended.expect("it starts");
+            (ended.status.code(), String::from_utf8(ended.stderr).expect("text"))
+        };
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        assert_eq!(run(writer.into()), (Some(0), String::new()), "{arguments:?}");
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+        let (code, fault) = run(full.into());
+        assert_eq!((code, fault.lines().count()), (Some(1), 1), "{arguments:?}: {fault}");
+        assert!(fault.starts_with("coagent: standard output: No space left"), "{arguments:?}: {fault}");
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_said_in_one_line_with_exit_code_2() {
+    let home = Home::with_agents(&[DEMO]);
+    let (disk, file) = (home.path().join("disk"), home.path().join("disk/a.db"));
+    let serve = || {
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--store", "sqlite:disk/a.db"];
+        let (code, _, fault) = coagent(home.path(), &arguments, &[]);
+        assert_eq!((code, fault.lines().count()), (2, 1), "{fault}");
+        fault
+    };
+    std::fs::create_dir(&disk).expect("a folder");
+    let hand_made = rusqlite::Connection::open(&file).expect("a database");
+    hand_made.execute_batch("PRAGMA application_id = 1129267527; CREATE TABLE streams (a);").expect("a table");
+    drop(hand_made);
+    let fault = serve();
+    assert!(fault.contains("a.db: it says that it has no tables (user_version 0) and has some"), "{fault}");
+    std::fs::remove_file(&file).expect("the file is there");
+    let _mounted = match Mount::new(&disk, &["-t", "tmpfs", "-o", "size=4m", "tmpfs"]) {
+        Ok(mounted) => mounted,
+        Err(why) => return println!("skipped: no disk that can be made read-only: {why}"),
+    };
+    rusqlite::Connection::open(&file).expect("a database").execute_batch("VACUUM").expect("it is written");
+    let mount = |arguments: &[&str]| run(Command::new("mount").args(arguments).arg(&file)).expect("it can be mounted");
+    mount(&["--bind", file.to_str().expect("text")]);
+    mount(&["-o", "remount,bind,ro"]);
+    let fault = serve();
+    assert!(fault.contains("a.db cannot be written (") && fault.contains("choose another database"), "{fault}");
+    run(Command::new("umount").arg(&file)).expect("it is mounted");
+    run(Command::new("mount").args(["-o", "remount,ro"]).arg(&disk)).expect("it can be mounted");
+    let fault = serve();
+    assert!(fault.contains("disk/a.db.lock cannot be written (Read-only file system"), "{fault}");
 }
 
 #[test]

@@ -121,6 +121,23 @@ async fn a_thread_with_a_cut_off_run_is_read_while_the_disk_is_full() {
 }
 
 #[tokio::test]
+async fn a_run_that_a_full_disk_cut_off_is_taken_up_when_there_is_room_though_nobody_asks() {
+    let home = Home::with_agents(&[DEMO]);
+    let store = Arc::new(Faulty::new());
+    let server = home.serve_here(store.clone()).await;
+    let mut live = server.run("demo", &say("t", "u1", "long message")).await;
+    live.until("TEXT_MESSAGE_START").await;
+    store.fails(Fault::Full(None));
+    live.until("RUN_ERROR").await;
+    let runs = server.get_v1("/runs").await.body["items"].clone();
+    assert_eq!(runs[0]["status"], "running", "nothing else can be stored");
+    store.works();
+    let run_id = runs[0]["run_id"].as_str().expect("an id");
+    assert_eq!(server.until_over(run_id).await["status"], "succeeded", "a durable run goes on");
+    assert_eq!(types(&server.replay("demo", "t").await).last(), Some(&"RUN_FINISHED"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_to_its_end_is_an_error_and_not_a_shorter_thread() {
     let home = Home::with_agents(&[DEMO]);
     let store = Arc::new(Faulty::new());

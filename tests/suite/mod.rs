@@ -41,6 +41,7 @@ mod remote_agent;
 mod resume;
 mod runs;
 mod sleeping_processes;
+mod standard_error;
 mod state_durable;
 mod state_events;
 mod state_http;

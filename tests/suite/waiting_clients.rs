@@ -1,5 +1,7 @@
 //! Clients whose runs wait for their thread: each is told what it understands, can stop its run, and starts it once.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::events::{EventStream, text, types};
@@ -80,4 +82,25 @@ async fn a_run_that_is_posted_twice_is_refused_the_second_time_whatever_becomes_
             assert_eq!(types(&server.run_to_end("agent", &second).await).last(), Some(&"RUN_FINISHED"), "{policy}");
         }
     }
+}
+
+#[tokio::test]
+async fn streams_of_runs_that_wait_end_with_the_server_and_the_runs_go_on_after_it() {
+    let home = Home::with_agents(&[("agent.yaml", &with_conflict("enqueue"))]);
+    let mut server = home.serve();
+    let live = busy(&server).await;
+    let waiting = server.run("agent", &say("t", "u2", "second")).await;
+    let queued = server.get_v1("/runs?status=queued").await.body["items"][0]["run_id"].clone();
+    let run_id = queued.as_str().expect("one waits").to_owned();
+    let followed = server.events_of(&run_id, None).await;
+    server.begin_to_stop();
+    let began = Instant::now();
+    assert_eq!(types(&waiting.rest().await), [""; 0]);
+    assert_eq!(types(&followed.rest().await), [""; 0]);
+    live.rest().await;
+    assert_eq!(server.ended().await, Some(0));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}: nobody was waited for", began.elapsed());
+    let server = home.serve();
+    server.stop("agent", "t").await;
+    assert_eq!(server.until_over(&run_id).await["status"], "succeeded");
 }

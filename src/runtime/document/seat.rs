@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::state::schema::View;
 
+use super::super::outage;
 use super::super::triggers::Watchers;
 use super::super::types::{DocumentTypes, Names};
 use super::actor::{Broken, lend, refuse};
@@ -141,7 +142,9 @@ impl Seat {
     }
 
     fn is_lost(&self, broken: &Broken) {
-        tracing::error!(document = %self.name.name, reason = %broken.reason, "a document lost its store");
+        if let Some(others) = outage::is_to_be_said(&broken.reason) {
+            tracing::error!(document = %self.name.name, reason = %broken.reason, others, "a document lost its store");
+        }
     }
 
     async fn serve(&self, mut live: Box<Live>, commands: &mut VecDeque<Command>) -> Result<Box<Live>, Broken> {

@@ -12,6 +12,7 @@ use crate::agent::context::Versioned;
 use crate::state::pointer::Pointer;
 use crate::store::{Batch, Committed};
 
+use super::super::outage;
 use super::append::{Handed, Reply};
 use super::load::Live;
 use super::seat::Owner;
@@ -86,7 +87,9 @@ impl Sitting {
         let committed = if self.handed.appends() > 0 { committed.next() } else { None };
         self.live.publish(committed, &self.handed);
         if let Err(broken) = self.live.drop_some().await {
-            tracing::error!(document = %self.live.name.name, reason = %broken.reason, "a document lost its store");
+            if let Some(others) = outage::is_to_be_said(&broken.reason) {
+                tracing::error!(document = %self.live.name.name, reason = %broken.reason, others, "a document lost its store");
+            }
             return;
         }
         match self.place {

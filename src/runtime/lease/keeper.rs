@@ -75,7 +75,7 @@ impl Leased {
     pub(in crate::runtime) async fn fence_off_expired(&self) -> Result<HashSet<Fence>, StoreError> {
         let mut others = HashSet::new();
         for lease in self.store.leases().await?.into_iter().filter(|lease| lease.fence != self.fence()) {
-            let is_void = lease.is_expired && self.store.fence_off(lease.fence).await.map_err(unavailable)?;
+            let is_void = lease.is_expired && self.store.fence_off(lease.fence).await?;
             if is_void {
                 tracing::warn!(fence = %lease.fence, holder = %lease.holder, "a process did not renew its lease: its runs are taken over");
             } else {
@@ -102,8 +102,4 @@ impl Services {
         let unreadable = |error: super::super::runs::Unreadable| StoreError::Unavailable { reason: error.to_string() };
         self.queue.load(self.store.as_ref()).await.map_err(unreadable)
     }
-}
-
-fn unavailable(error: CommitError) -> StoreError {
-    StoreError::Unavailable { reason: error.to_string() }
 }

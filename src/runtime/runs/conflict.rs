@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::agent::cause::{Cause, CauseKind};
@@ -65,8 +66,13 @@ impl Runtime {
         let (posted_id, thread_id) = (ticket.posted_id(), thread.id.clone());
         // Boxed, because mostly the thread is free.
         Box::pin(self.wait(&agent, ticket, Client { headers, encoding, protocol_version, stream })).await?;
+        let stopping = self.stopping();
         Ok(FrameStream::later(async move {
-            match begun.await {
+            // It waits on in the store: as with a run that is suspended, its stream ends here and not with a terminal.
+            let Some(begun) = stopping.run_until_cancelled(begun).await else {
+                return Ok(FrameStream::whole(Bytes::new()));
+            };
+            match begun {
                 Ok(Ok(stream)) => Ok(stream),
                 Ok(Err(error)) => Err(ReadError::Unavailable { reason: error.to_string() }),
                 // It was taken back before it began.
@@ -146,7 +152,7 @@ impl Runtime {
 }
 
 /// The stream of a run that was ended before it began.
-fn never_began(thread_id: &str, run_id: &str, Listening { dialect, encoding }: Listening) -> bytes::Bytes {
+fn never_began(thread_id: &str, run_id: &str, Listening { dialect, encoding }: Listening) -> Bytes {
     let mut frames = Vec::with_capacity(256);
     let finished = Event::run_finished_with(thread_id, run_id, Some(Outcome::cancelled()));
     for event in [Event::run_started(thread_id, run_id), finished] {

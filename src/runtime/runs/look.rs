@@ -73,9 +73,8 @@ impl Runtime {
                 }
                 tokio::select! {
                     () = attempted => {}
-                    () = services.stopping.cancelled() => {
-                        return Err(ReadError::Unavailable { reason: "the server is shutting down".to_owned() });
-                    }
+                    // It waits on in the store, and is followed again after the restart.
+                    () = services.stopping.cancelled() => return Ok(FrameStream::whole(bytes::Bytes::new())),
                 }
             }
             let stream = match services.existing(&thread).await? {

@@ -13,6 +13,7 @@ use crate::store::{CommitError, Seq};
 
 use super::super::keeping::KeepingError;
 use super::super::live_runs::Entered;
+use super::super::outage;
 use super::super::registry::OwnerId;
 use super::super::work::Step;
 use super::super::{ReadError, Services, StartError};
@@ -173,6 +174,8 @@ pub(super) async fn run(
         Err(broken) => {
             thread.abandon(&broken);
             Box::pin(refuse_all(&services, &name, id, inbox, &broken)).await;
+            // Behind this task, which is in the way of the next one until here.
+            services.lost.note(name);
         }
     }
 }
@@ -185,7 +188,9 @@ async fn refuse_all(
     mut inbox: mpsc::Receiver<Box<Command>>,
     broken: &Broken,
 ) {
-    tracing::error!(thread = %name.id, reason = %broken.reason, "a thread lost its store");
+    if let Some(others) = outage::is_to_be_said(&broken.reason) {
+        tracing::error!(thread = %name.id, reason = %broken.reason, others, "a thread lost its store");
+    }
     services.threads.discard(name, id);
     inbox.close();
     while let Some(command) = inbox.recv().await {

@@ -46,12 +46,16 @@ pub(super) struct Opened {
 
 /// Opens the file for writing.
 pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
-    let path = settle(path).map_err(|error| OpenError::Failed { path: path.to_owned(), reason: error.to_string() })?;
+    let path = settle(path).map_err(|error| OpenError::of_file(path, &error))?;
     let lock = Lock::take(&path)?;
-    let failed = |error: rusqlite::Error| OpenError::Failed { path: path.clone(), reason: error.to_string() };
+    let failed = |error: rusqlite::Error| OpenError::Failed { path: path.clone(), reason: in_one_line(&error) };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
     let version = recognise(&connection, &path)?;
+    // SQLite opens what it may not write all the same.
+    if connection.is_readonly(rusqlite::MAIN_DB).map_err(failed)? {
+        return Err(OpenError::ReadOnly { path, reason: "it can only be read".to_owned() });
+    }
     set_up_writer(&connection).map_err(failed)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
@@ -63,7 +67,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
     let touched: i64 = connection.query_row(TOUCHED, [], |row| row.get(0)).map_err(failed)?;
     let fence: i64 = connection.query_row(FENCE, [], |row| row.get(0)).map_err(failed)?;
     let synced = path.parent().map_or(Ok(()), sync_directory);
-    synced.map_err(|error| OpenError::Failed { path: path.clone(), reason: error.to_string() })?;
+    synced.map_err(|error| OpenError::of_file(&path, &error))?;
     Ok(Opened { connection, touched: touched.unsigned_abs(), fence: fence.unsigned_abs(), lock, path })
 }
 
@@ -94,9 +98,17 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// What went wrong, without the statement.
+fn in_one_line(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// The schema version of a database that is ours; 0 for an empty one. Changes nothing.
 fn recognise(connection: &Connection, path: &Path) -> Result<usize, OpenError> {
-    let failed = |error: rusqlite::Error| OpenError::Failed { path: path.to_owned(), reason: error.to_string() };
+    let failed = |error: rusqlite::Error| OpenError::Failed { path: path.to_owned(), reason: in_one_line(&error) };
     let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(failed)?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
     let objects: i64 =
@@ -104,6 +116,10 @@ fn recognise(connection: &Connection, path: &Path) -> Result<usize, OpenError> {
     let empty = application == 0 && found == 0 && objects == 0;
     if application != APPLICATION_ID && !empty {
         return Err(OpenError::Foreign { path: path.to_owned() });
+    }
+    if found == 0 && objects > 0 {
+        let reason = "it says that it has no tables (user_version 0) and has some: restore it from a backup".to_owned();
+        return Err(OpenError::Failed { path: path.to_owned(), reason });
     }
     match usize::try_from(found) {
         Ok(version) if version <= MIGRATIONS.len() => Ok(version),

@@ -20,7 +20,7 @@ impl Lock {
     /// Takes the lock of the database at `path`, and leaves this process's id in it for the message a second one gets.
     pub(super) fn take(path: &Path) -> Result<Self, OpenError> {
         let beside = path.with_added_extension("lock");
-        let failed = |error: std::io::Error| OpenError::Failed { path: beside.clone(), reason: error.to_string() };
+        let failed = |error: std::io::Error| OpenError::of_file(&beside, &error);
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
         let mut file = options.open(&beside).map_err(failed)?;
         match try_for_a_moment(&file) {

@@ -37,6 +37,8 @@ pub(super) struct Writer {
     /// An estimate of what was added to the log since it was last copied.
     log_bytes: u64,
     full: bool,
+    /// Groups in a row that something passing refused.
+    refused: u64,
     /// Whether what an earlier process left in the log is in the database.
     settled: bool,
     given: Given,
@@ -54,7 +56,19 @@ impl Writer {
         let Opened { connection, touched, fence, lock, .. } = opened;
         let given = Given::up_to(fence);
         let (full, settled) = (false, false);
-        Self { connection, options, touched, changed, failure, log_bytes: 0, full, settled, given, _lock: lock }
+        Self {
+            connection,
+            options,
+            touched,
+            changed,
+            failure,
+            log_bytes: 0,
+            full,
+            refused: 0,
+            settled,
+            given,
+            _lock: lock,
+        }
     }
 
     /// Runs until it is asked to close or nobody can ask any more.
@@ -114,7 +128,7 @@ impl Writer {
     fn write(&mut self, group: Vec<(Work, Reply)>) {
         match self.refuse_failed().and_then(|()| self.settle()).and_then(|()| self.transact(&group)) {
             Ok(results) => {
-                self.note_room();
+                self.note_recovery();
                 self.log_bytes += group.iter().map(|(work, _)| work.log_bytes()).sum::<u64>();
                 self.changed.send_if_modified(|seen| std::mem::replace(seen, self.touched) != self.touched);
                 for ((_, reply), result) in group.into_iter().zip(results) {
@@ -223,16 +237,23 @@ impl Writer {
                 CommitError::Full
             }
             Fault::Passing(reason) => {
-                tracing::warn!(%reason, "a group of commits was refused");
+                if self.refused == 0 {
+                    tracing::warn!(%reason, "commits are refused for now");
+                }
+                self.refused += 1;
                 CommitError::Unavailable { reason }
             }
             Fault::Broken(reason) => CommitError::Unavailable { reason: self.fail(&reason) },
         }
     }
 
-    fn note_room(&mut self) {
+    fn note_recovery(&mut self) {
         if std::mem::take(&mut self.full) {
             tracing::info!("there is room on the disk again: commits are taken");
+        }
+        let groups = std::mem::take(&mut self.refused);
+        if groups > 0 {
+            tracing::info!(groups, "commits that were refused for a while are taken again");
         }
     }
 
