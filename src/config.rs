@@ -7,11 +7,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, OsStringValueParser, TypedValueParser};
 use serde::Deserialize;
 use thiserror::Error;
 
 pub use live::LiveLimits;
+
+/// A path, or nothing, which the usual parser refuses before it can count as unset.
+pub fn any_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
 
 /// What can be given as flags and environment variables.
 #[derive(Debug, Clone, Default, Args)]
@@ -20,7 +25,7 @@ pub struct Flags {
     #[arg(long, env = "COAGENT_LISTEN", value_name = "ADDR")]
     pub listen: Option<String>,
     /// Folder with agent definitions [default: ./agents]
-    #[arg(long, env = "COAGENT_AGENTS", value_name = "DIR")]
+    #[arg(long, env = "COAGENT_AGENTS", value_name = "DIR", value_parser = any_path())]
     pub agents: Option<PathBuf>,
     /// Where threads and documents are kept: `sqlite:PATH` or `memory:` [default: sqlite:./data/coagent.db]
     #[arg(long, env = "COAGENT_STORE", value_name = "URL")]
@@ -45,7 +50,7 @@ pub struct Flags {
     #[arg(long, env = "COAGENT_TRANSCRIPTION_MODEL", value_name = "NAME")]
     pub transcription_model: Option<String>,
     /// Configuration file; without this flag `./coagent.toml` is read when it exists
-    #[arg(long, env = "COAGENT_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "COAGENT_CONFIG", value_name = "FILE", value_parser = any_path())]
     pub config: Option<PathBuf>,
 }
 

@@ -13,7 +13,7 @@ use super::{BAD_CONFIGURATION, out};
 #[derive(Debug, Args)]
 pub(super) struct Flags {
     /// Folder with agent definitions [default: as for `serve`]
-    #[arg(long, env = "COAGENT_AGENTS", value_name = "DIR")]
+    #[arg(long, env = "COAGENT_AGENTS", value_name = "DIR", value_parser = config::any_path())]
     agents: Option<PathBuf>,
     /// Fail on warnings, too
     #[arg(long)]
