@@ -2,6 +2,7 @@
 //!
 //! It reads and checks the file; it starts nothing and opens no connection.
 
+mod beginning;
 mod documents;
 mod fields;
 #[expect(dead_code, reason = "types that say a format and are never filled")]
@@ -39,6 +40,7 @@ use crate::agent::variables;
 use crate::state::pointer::Pointer;
 use crate::state::schema::Schema;
 
+pub(super) use beginning::refusal as refusal_of_beginning;
 pub use documents::{DocumentPlace, Documents};
 pub use format::schema as schema_of_the_format;
 pub use llm::{
@@ -259,6 +261,13 @@ impl Definition {
         Problem { path: Some(path.to_owned()), ..problem }
     }
 
+    /// A problem with the value at `pointer` below the field at `path`, with its place in the file.
+    pub(super) fn problem_below(&self, path: &str, pointer: &Pointer, message: impl Into<String>) -> Problem {
+        let (node, below) = self.places.0.find(path).below(pointer);
+        let problem = Problem::of_file(&self.source, message).of_agent(&self.id).at(node.at);
+        Problem { path: Some(format!("{path}{below}")), ..problem }
+    }
+
     /// A problem with a variable of the instructions, at the first place that names it.
     pub(super) fn variable_problem(&self, variable: &[String], message: impl Into<String>) -> Problem {
         let at = match &self.kind {
@@ -365,6 +374,14 @@ impl Scope {
             Self::Thread | Self::Trigger => format!("agent/{agent}:*"),
             Self::Agent => format!("agent/{agent}"),
             Self::Shared(template) => format!("shared/{}", template.replace(schema::THREAD, "*")),
+        }
+    }
+
+    /// The type of the documents that it makes.
+    pub(super) fn document_type(&self) -> &'static str {
+        match self {
+            Self::Thread | Self::Agent | Self::Trigger => "agent",
+            Self::Shared(_) => "shared",
         }
     }
 

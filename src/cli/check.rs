@@ -34,7 +34,8 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
     said.extend(warnings.iter().map(|warning| format!("{warning}\n")));
     let is_clean = problems.is_empty() && (warnings.is_empty() || !flags.deny_warnings);
     if is_clean {
-        said.push_str(&format!("{} agents, no errors\n", agents.all().len()));
+        let count = agents.all().len();
+        said.push_str(&format!("{count} {}, no errors\n", if count == 1 { "agent" } else { "agents" }));
     }
     out::ended(out::print(&said), if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

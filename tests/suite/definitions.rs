@@ -266,7 +266,7 @@ fn files_of_editors_that_mark_utf8_with_three_bytes_are_read() {
         ("a.toml", "[agent]\nkind = \"native\"\nname = \"planner\"\n"),
     ] {
         let marked = format!("\u{feff}{text}");
-        assert_eq!(check(&[(name, &marked)], &[]), (0, vec!["1 agents, no errors".to_owned()]), "{name}");
+        assert_eq!(check(&[(name, &marked)], &[]), (0, vec!["1 agent, no errors".to_owned()]), "{name}");
     }
 }
 
@@ -288,7 +288,7 @@ fn paths_are_held_against_the_schema_of_the_state() {
     );
     assert_eq!(
         check(&[("a/agent.yaml", &good), ("a/state.schema.json", schema)], &[]),
-        (0, vec!["1 agents, no errors".to_owned()])
+        (0, vec!["1 agent, no errors".to_owned()])
     );
 
     let bad = good.replace("/user/name", "/usr").replace("0/city", "0/town").replace("days: [] }", "days: 3 }");
@@ -400,7 +400,7 @@ fn triggers_watch_types_that_are_declared() {
     };
     for doc in ["task/*", "shared/board", "agent/a:*", "lifecycle/*", "note/*", "*/x", "no*/x"] {
         let files = [("_types/note.yaml", "put: merge\n"), ("a.yaml", &watching(doc))];
-        assert_eq!(check(&files, &[]).1.last().map(String::as_str), Some("1 agents, no errors"), "{doc}");
+        assert_eq!(check(&files, &[]).1.last().map(String::as_str), Some("1 agent, no errors"), "{doc}");
     }
     let files =
         [("_types/bad.yaml", "put: never\n"), ("a.yaml", &watching("nosuch/*")), ("b.yaml", &watching("bad/x"))];
@@ -436,7 +436,7 @@ fn every_definition_that_the_documentation_shows_whole_is_one() {
         assert_eq!(files.len(), count, "{page}: {files:?}");
         for (name, text) in &files {
             let (code, said) = check(&[(name, text)], &[]);
-            assert_eq!((code, said), (0, vec!["1 agents, no errors".to_owned()]), "{page}: {name}\n{text}");
+            assert_eq!((code, said), (0, vec!["1 agent, no errors".to_owned()]), "{page}: {name}\n{text}");
         }
     }
 }

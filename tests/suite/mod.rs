@@ -37,6 +37,7 @@ mod openapi;
 mod plain_agui;
 mod predicted_state;
 mod queued_runs;
+mod refused_definitions;
 mod remote_agent;
 mod resume;
 mod runs;

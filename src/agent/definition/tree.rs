@@ -8,6 +8,8 @@ mod yaml;
 
 use serde_json::{Map, Number, Value};
 
+use crate::state::pointer::{Pointer, array_index};
+
 /// How deeply lists and mappings may be nested in a definition.
 pub(crate) const MAX_DEPTH: usize = 64;
 
@@ -128,6 +130,11 @@ impl Node {
 
     /// Where the value at a dotted path (`turns[0].do`) begins; the deepest existing parent when it is absent.
     pub(crate) fn locate(&self, path: &str) -> Position {
+        self.find(path).at
+    }
+
+    /// The value at a dotted path; its deepest existing parent when it is absent.
+    pub(crate) fn find(&self, path: &str) -> &Self {
         let mut here = self;
         for segment in path.split(['.', '[']).map(|segment| segment.trim_end_matches(']')) {
             if segment.is_empty() {
@@ -143,7 +150,24 @@ impl Node {
                 None => break,
             }
         }
-        here.at
+        here
+    }
+
+    /// The value at a pointer, or its deepest existing parent, and the whole way to it, dotted: `.turns[0].do`.
+    pub(crate) fn below(&self, pointer: &Pointer) -> (&Self, String) {
+        let (mut here, mut deepest) = (Some(self), self);
+        let mut path = String::new();
+        for token in pointer.tokens() {
+            here = here.and_then(|here| match &here.shape {
+                Shape::Map(members) => members.iter().find(|(key, _)| key.name == *token).map(|(_, node)| node),
+                Shape::List(items) => array_index(token).and_then(|index| items.get(index)),
+                Shape::Null | Shape::Bool(_) | Shape::Number(_) | Shape::Text(_) => None,
+            });
+            deepest = here.unwrap_or(deepest);
+            let step = if array_index(token).is_some() { format!("[{token}]") } else { format!(".{token}") };
+            path.push_str(&step);
+        }
+        (deepest, path)
     }
 
     fn move_down(&mut self, lines: u32) {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::beginning;
 use super::fields::Place;
 use super::placeholder::{self, Surroundings};
 use super::problem::Problem;
@@ -12,7 +13,6 @@ use super::source::read_text;
 use super::tree::{Format, Node, Shape};
 use crate::agent::types::{Durability, Put, Retention, TypeSpec};
 use crate::state::limits::Limits;
-use crate::state::pointer::{Pointer, array_index};
 use crate::state::schema::Schema;
 
 /// A file that declares the type `name`.
@@ -97,41 +97,30 @@ fn spec(reader: &mut Reader<'_>, name: &str, file: &Path, mut root: Node, from: 
     let durability = reader.word_or(&fields, "durability", &[("sync", Durability::Sync)], Durability::default());
     let retention = retention(reader, &fields);
     let limits = limits(reader, &fields);
-    let initial = match fields.get("initial") {
-        Some(_) => reader.object(&fields, "initial").map_or_else(|| Value::Object(Map::new()), Value::Object),
-        None => Value::Object(Map::new()),
-    };
+    let initial = initial(reader, &fields, &limits);
     let file = Some(file.to_owned());
     Some(TypeSpec { name: name.to_owned(), schema, put, retention, limits, initial, durability, file })
+}
+
+/// What is below the documents of the type when they are new; nothing that they could not hold.
+fn initial(reader: &mut Reader<'_>, fields: &Fields<'_>, limits: &Limits) -> Value {
+    let initial = Value::Object(reader.object(fields, "initial").unwrap_or_default());
+    if let (Some(node), Some((pointer, message))) = (fields.get("initial"), beginning::refusal(&initial, limits)) {
+        let (at, path) = node.below(&pointer);
+        reader.note(at.at, &format!("initial{path}"), message);
+    }
+    initial
 }
 
 fn schema(reader: &mut Reader<'_>, node: &Node) -> Option<Schema> {
     match Schema::compile(node.to_value()) {
         Ok(schema) => Some(schema),
         Err(error) => {
-            let (at, path) = place(node, &error.path);
+            let (at, path) = node.below(&error.path);
             reader.note(at.at, &format!("schema{path}"), error.message);
             None
         }
     }
-}
-
-/// The deepest node on the way to a place, and the whole way, dotted.
-fn place<'n>(node: &'n Node, pointer: &Pointer) -> (&'n Node, String) {
-    let mut here = Some(node);
-    let mut deepest = node;
-    let mut path = String::new();
-    for token in pointer.tokens() {
-        here = here.and_then(|here| match &here.shape {
-            Shape::Map(members) => members.iter().find(|(key, _)| key.name == *token).map(|(_, node)| node),
-            Shape::List(items) => array_index(token).and_then(|index| items.get(index)),
-            Shape::Null | Shape::Bool(_) | Shape::Number(_) | Shape::Text(_) => None,
-        });
-        deepest = here.unwrap_or(deepest);
-        let step = if array_index(token).is_some() { format!("[{token}]") } else { format!(".{token}") };
-        path.push_str(&step);
-    }
-    (deepest, path)
 }
 
 fn retention(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Retention {

@@ -5,9 +5,11 @@ use serde_json::Value;
 
 use crate::agent::definition::{
     Definition, Documents, Kind, NamedTool, Problem, SchemaForm, StateTrigger, TriggerKind, glob, paths,
+    refusal_of_beginning,
 };
 use crate::agent::types::Types;
 use crate::agent::variables::{is_built_in, variables};
+use crate::state::limits::Limits;
 use crate::state::schema::Schema;
 
 /// What a template of instructions may name.
@@ -36,6 +38,7 @@ pub(super) fn against_schema(definition: &mut Definition, types: &Types) -> Vec<
         }
     }
     let mut problems = templates(definition);
+    problems.extend(beginning(definition, types));
     problems.extend(documents(definition, types));
     problems.extend(predictions(definition));
     let Some(schema) = definition.state.schema.as_ref().and_then(|form| form.schema.clone()) else { return problems };
@@ -69,6 +72,14 @@ pub(super) fn against_schema(definition: &mut Definition, types: &Types) -> Vec<
         pointer("agent.output.write_to".to_owned(), write_to);
     }
     problems
+}
+
+/// Whether a new document of the agent can begin as the definition says.
+fn beginning(definition: &Definition, types: &Types) -> Option<Problem> {
+    let kind = types.get(definition.state.scope.document_type());
+    let limits = kind.map_or_else(Limits::default, |kind| kind.limits);
+    let (pointer, message) = refusal_of_beginning(&definition.state.initial, &limits)?;
+    Some(definition.problem_below("state.initial", &pointer, message))
 }
 
 /// Whether the agents that a definition asks exist.

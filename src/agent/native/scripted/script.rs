@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::agent::config::{ConfigError, Entry, pace};
 use crate::agui::{Event, Reading};
+use crate::state::json;
+use crate::state::limits::Limits;
 use crate::state::patch::Operation;
 
 const DEFAULT_PACE: Duration = Duration::from_millis(30);
@@ -77,6 +79,19 @@ fn turn(entry: &Entry<'_>) -> Result<Turn, ConfigError> {
     Ok(Turn { when, acts: acts(&entry.required("do")?, MAX_DEPTH)? })
 }
 
+/// Operations whose values a document can hold: they are written as they stand.
+fn patch(entry: &Entry<'_>) -> Result<Vec<Operation>, ConfigError> {
+    let operations: Vec<Operation> = entry.shaped()?;
+    for item in entry.items()? {
+        if let Some(value) = item.member("value")
+            && let Err(error) = json::check(value.value, &Limits::default())
+        {
+            return value.refuse(format!("no document takes this: {error}"));
+        }
+    }
+    Ok(operations)
+}
+
 fn acts(entry: &Entry<'_>, depth: usize) -> Result<Vec<Act>, ConfigError> {
     if depth == 0 {
         return entry.refuse(format!("is nested more than {MAX_DEPTH} levels deep"));
@@ -95,7 +110,7 @@ fn act(entry: &Entry<'_>, depth: usize) -> Result<Act, ConfigError> {
         "say" => what.text().map(Act::Say),
         "reason" => what.text().map(Act::Reason),
         "wait" => what.duration().map(Act::Wait),
-        "patch" => what.shaped().map(Act::Patch),
+        "patch" => patch(&what).map(Act::Patch),
         "interrupt" => what.shaped().map(Act::Interrupt),
         "step" => {
             what.object_of(&["name", "do"])?;
