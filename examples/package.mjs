@@ -7,7 +7,7 @@ const client = path.resolve(import.meta.dirname, "../clients/react");
 const built = path.join(client, "dist/index.js");
 
 if (!existsSync(built) || statSync(built).mtimeMs < newest(path.join(client, "src"))) {
-  if (!existsSync(path.join(client, "node_modules/typescript"))) npm("ci", "--no-audit", "--no-fund", "--loglevel=error");
+  if (!existsSync(path.join(client, "node_modules/typescript"))) npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error");
   npm("run", "--silent", "build");
 }
 
