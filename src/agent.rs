@@ -8,6 +8,7 @@ pub mod context;
 pub mod definition;
 pub(crate) mod emissions;
 pub mod error;
+mod filling;
 pub mod folder;
 pub mod llm;
 pub mod meter;

@@ -3,6 +3,7 @@
 //! It reads and checks the file; it starts nothing and opens no connection.
 
 mod beginning;
+mod credentials;
 mod documents;
 mod fields;
 #[expect(dead_code, reason = "types that say a format and are never filled")]
@@ -53,6 +54,7 @@ pub use problem::Problem;
 pub use run::{Chain, Concurrency, Daily, OnConflict, Retry, RunBudget, RunSpec};
 pub use secret::Secret;
 pub(crate) use servers::NamedServers;
+pub(crate) use shared::strangers as shared_strangers;
 pub(crate) use source::{EXTENSIONS as DEFINITION_EXTENSIONS, Source};
 pub(crate) use span::parse as parse_duration;
 pub(in crate::agent) use tools::TOOL_TIMEOUT;
@@ -399,25 +401,6 @@ impl Scope {
             (Self::Agent, _) => format!("agent/{agent}"),
             (Self::Shared(template), _) => format!("shared/{}", template.replace(schema::THREAD, thread)),
         }
-    }
-}
-
-/// A file of fields as the value it holds, in any of the formats of definitions.
-pub(super) struct Tree;
-
-impl Tree {
-    pub(super) fn read(path: &std::path::Path) -> Result<Value, String> {
-        let format = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => tree::Format::Json,
-            Some("yaml" | "yml") => tree::Format::Yaml,
-            Some("toml") => tree::Format::Toml,
-            _ => return Err("write .json, .yaml or .toml".to_owned()),
-        };
-        let parsed = source::read_text(path).and_then(|text| tree::Node::parse(&text, format, 1));
-        parsed.map(|root| root.to_value()).map_err(|error| match error.at {
-            Some(at) => format!("line {}, column {}: {}", at.line, at.column, error.message),
-            None => error.message,
-        })
     }
 }
 

@@ -10,7 +10,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::definition::{DEFINITION_EXTENSIONS, Definition, NamedModels, NamedServers, Problem, Source, is_id};
+use super::definition::{
+    DEFINITION_EXTENSIONS, Definition, NamedModels, NamedServers, Problem, Source, is_id, shared_strangers,
+};
 use super::model::prices::Prices;
 use super::types::Types;
 use models::Known;
@@ -108,7 +110,7 @@ impl Folder {
         problems.extend(model_problems.into_iter().chain(price_problems));
         let known = Known { models: &models, prices: &prices, variable };
         let (servers, server_problems) = NamedServers::load(dir, variable);
-        problems.extend(server_problems);
+        problems.extend(server_problems.into_iter().chain(shared_strangers(dir)));
         for definition in &mut definitions {
             problems.extend(servers::resolve(definition, &servers));
             problems.extend(known.resolve(definition));

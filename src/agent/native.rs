@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::Agent;
 pub use super::config::ConfigError;
 
-/// The names that [`build`] knows.
+/// The names that [`maker`] knows.
 pub const NAMES: &[&str] = &["guide", "planner", "scripted"];
 
 /// Describes a state.
@@ -33,13 +33,16 @@ pub fn state_schema(name: &str) -> Result<Value, String> {
     }
 }
 
-/// The agent of that name with this configuration.
-pub fn build(name: &str, config: &Value) -> Result<Box<dyn Agent>, ConfigError> {
+/// Makes an agent of its configuration.
+pub type Maker = fn(&Value) -> Result<Box<dyn Agent>, ConfigError>;
+
+/// Who makes agents of that name; the error names those there are.
+pub fn maker(name: &str) -> Result<Maker, String> {
     match name {
-        "guide" => Ok(Box::new(guide::Guide::new(config)?)),
-        "planner" => Ok(Box::new(planner::Planner::new(config)?)),
-        "scripted" => Ok(Box::new(scripted::Scripted::new(config)?)),
-        _ => Err(ConfigError::new("", format!("there is no built-in agent `{name}`: there are {}", NAMES.join(", ")))),
+        "guide" => Ok(|config| Ok(Box::new(guide::Guide::new(config)?))),
+        "planner" => Ok(|config| Ok(Box::new(planner::Planner::new(config)?))),
+        "scripted" => Ok(|config| Ok(Box::new(scripted::Scripted::new(config)?))),
+        _ => Err(format!("there is no built-in agent `{name}`: there are {}", NAMES.join(", "))),
     }
 }
 
@@ -51,12 +54,12 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_told_with_those_there_are() {
-        let error = build("counter", &json!({})).err().expect("there is no counter");
-        assert_eq!(error.message, "there is no built-in agent `counter`: there are guide, planner, scripted");
+        let error = maker("counter").expect_err("there is no counter");
+        assert_eq!(error, "there is no built-in agent `counter`: there are guide, planner, scripted");
         for name in NAMES {
             let config = json!({ "turns": [{ "do": [{ "say": "hello" }] }] });
             let config = if *name == "scripted" { config } else { json!({ "pace": "0ms" }) };
-            assert!(build(name, &config).is_ok(), "{name}");
+            assert!(maker(name).expect("it is known")(&config).is_ok(), "{name}");
         }
     }
 }

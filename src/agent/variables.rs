@@ -6,12 +6,9 @@ use minijinja::{Environment, Error};
 const STAND_IN: &str = "member__";
 /// Words behind which a bracket begins a list.
 const BEFORE_LISTS: [&str; 6] = ["in", "and", "or", "not", "if", "else"];
-/// What the template engine brings along.
-const BUILT_IN: [&str; 8] = ["range", "dict", "namespace", "debug", "lipsum", "cycler", "joiner", "loop"];
-
 /// Whether the engine knows it by itself.
 pub(super) fn is_built_in(name: &str) -> bool {
-    BUILT_IN.contains(&name)
+    Environment::new().globals().any(|(known, _)| known == name)
 }
 
 /// Every variable that the template does not set itself, in order: its name, then the members that are known before it is

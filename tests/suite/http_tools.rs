@@ -135,6 +135,27 @@ async fn what_goes_wrong_is_told_and_nothing_is_sent_that_the_schema_refuses() {
 }
 
 #[tokio::test]
+async fn an_encoded_answer_that_nobody_asked_for_is_named_and_not_read() {
+    let encoded = |line: &str, encoding: &str| status(&format!("{line}\r\ncontent-encoding: {encoding}"), r#"{"n":1}"#);
+    let api = Upstream::start_with([
+        encoded("200 OK", "gzip"),
+        encoded("404 Not Found", "br"),
+        encoded("200 OK", "identity"),
+    ])
+    .await;
+    let tools = format!("tools: {{ rates: {{ type: http, url: \"{}/\", allow_private: true }} }}", base(&api));
+    let call = |id: &str| call(id, "rates", &json!({}));
+    let results = outcomes(&tools, [call("c1"), call("c2"), call("c3")]).await;
+    for (result, code, encoding) in [(&results[0], 200, "`gzip`"), (&results[1], 404, "`br`")] {
+        assert_eq!((&result["code"], &result["status"]), (&json!("http_error"), &json!(code)));
+        let error = result["error"].as_str().expect("a sentence");
+        assert!(error.contains("Content-Encoding") && error.contains(encoding), "{error}");
+    }
+    assert_eq!(results[2], json!({ "ok": true, "status": 200, "value": { "n": 1 } }));
+    assert!(!api.requests()[0].0.to_lowercase().contains("accept-encoding"));
+}
+
+#[tokio::test]
 async fn addresses_of_this_machine_are_guarded_also_behind_redirects() {
     let api = Upstream::start(status("200 OK", "secret")).await;
     let port = base(&api).rsplit(':').next().expect("a port").to_owned();

@@ -164,8 +164,8 @@ async fn deliveries_while_a_run_of_their_hook_is_at_work_are_one_run_after_it_th
 
 #[tokio::test]
 async fn what_sets_a_paused_agent_off_waits_together_and_its_timers_do_not_fire() {
-    let ends = "  - { type: agent, agent: first, visible: true }\n  - { type: interval, every: 200ms, thread: new }";
-    let other = answering("other", "  - { type: interval, every: 200ms, thread: new }");
+    let ends = "  - { type: agent, agent: first, visible: true }\n  - { type: interval, every: 1s, thread: new }";
+    let other = answering("other", "  - { type: interval, every: 1s, thread: new }");
     let home = home(&[answering("first", "  []"), other, slow_over("never", "enqueue", ends)]);
     let server = home.serve();
     assert_eq!(server.post_v1("/agents/worker/pause", &json!({}), &[]).await.status, 200);

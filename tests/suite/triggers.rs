@@ -191,7 +191,7 @@ async fn runs_that_another_agents_ends_start_keep_to_the_bound_of_their_agent() 
 
 #[tokio::test]
 async fn timers_fire_and_go_on_after_a_crash() {
-    let every = answering("often", "  - { type: interval, every: 500ms, thread: new }");
+    let every = answering("often", "  - { type: interval, every: 1s, thread: new }");
     let cron = answering("clock", "  - { type: cron, expr: \"* * * * * *\", tz: Europe/Paris, thread: new }");
     let home = home(&[every, cron]);
     let server = home.serve();

@@ -2,6 +2,8 @@ import { CopilotKitProvider } from "@copilotkit/react-core/v2";
 import { SharedStateProvider } from "coagent-runtime/react";
 import { lazy, Suspense, useEffect } from "react";
 import { Header } from "./Header";
+import { Message } from "./Message";
+import { NoAgents } from "./NoAgents";
 import { useNotices } from "./notices";
 import { classic, lastAgent, runtimeUrl, threadOf, transport, usePlace } from "./place";
 import { type AgentCard, useRuntime } from "./runtime";
@@ -76,10 +78,8 @@ function Page({ notices, report, clearNotices }: PageProps) {
             Try again
           </button>
         </Message>
-      ) : connection === "connected" ? (
-        <Message title="This runtime has no agents yet" testId="no-agents">
-          <p>Put a definition into its agents folder, then reload this page.</p>
-        </Message>
+      ) : connection === "connected" && agents.length === 0 ? (
+        <NoAgents />
       ) : (
         <Message title="Connecting…" testId="connecting" />
       )}
@@ -94,13 +94,4 @@ function choose(agents: AgentCard[], wanted: string | null): AgentCard | null {
     if (found) return found;
   }
   return agents[0] ?? null;
-}
-
-function Message({ title, testId, children }: { title: string; testId: string; children?: React.ReactNode }) {
-  return (
-    <main className="message" data-testid={testId}>
-      <h1>{title}</h1>
-      {children}
-    </main>
-  );
 }

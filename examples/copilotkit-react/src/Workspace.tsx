@@ -2,6 +2,7 @@
 import { CopilotChat, CopilotChatConfigurationProvider, useAgent, useConfigureSuggestions } from "@copilotkit/react-core/v2";
 import { useLiveAgentState } from "coagent-runtime/react";
 import { useEffect, useState } from "react";
+import { Description } from "./Description";
 import { useInterruptCard } from "./InterruptCard";
 import type { Notice, Report } from "./notices";
 import type { State } from "./list";
@@ -38,6 +39,7 @@ function Panes({ agent: card, threadId, notices, report, clearNotices, onThread 
   const live = useLiveAgentState<State>(card.id, threadId);
   const steps = useSteps(agent);
   const [shown, setShown] = useState<keyof typeof VIEWS>("chat");
+  const [isOpen, setOpen] = useState(false);
   const [highlight, setHighlight] = useState<number | null>(null);
   usePageTools(card.id, setHighlight);
   useInterruptCard(card.id);
@@ -47,15 +49,15 @@ function Panes({ agent: card, threadId, notices, report, clearNotices, onThread 
       minSuggestions: 2,
       providerAgentId: card.id,
       consumerAgentId: card.id,
-      // On the single route CopilotKit goes on with suggestions it has given up, so an empty page would show them all.
-      available: transport === "single" ? "after-first-message" : "always",
+      available: suggestionsFor(isOpen),
     },
-    [card.id],
+    [card.id, isOpen],
   );
 
   useEffect(() => {
     clearNotices();
-    const subscription = agent.subscribe({ onRunStartedEvent: () => clearNotices() });
+    const opened = () => setOpen(true);
+    const subscription = agent.subscribe({ onRunStartedEvent: () => clearNotices(), onRunFinalized: opened, onRunFailed: opened });
     return () => subscription.unsubscribe();
   }, [agent, clearNotices]);
 
@@ -88,7 +90,7 @@ function Panes({ agent: card, threadId, notices, report, clearNotices, onThread 
         {empty && (
           <div className="welcome" data-testid="welcome">
             <h1>{card.id}</h1>
-            <p>{card.description || "Write a message to begin."}</p>
+            <Description text={card.description || "Write a message to begin."} />
           </div>
         )}
         <CopilotChat
@@ -113,4 +115,11 @@ function Panes({ agent: card, threadId, notices, report, clearNotices, onThread 
       </aside>
     </main>
   );
+}
+
+/** When CopilotKit asks for suggestions. It gives up what it asked for before the thread's messages had come, so it waits for them. */
+function suggestionsFor(isOpen: boolean) {
+  if (!isOpen) return "disabled";
+  // On the single route it goes on with suggestions it has given up, so an empty page would show them all.
+  return transport === "single" ? "after-first-message" : "always";
 }

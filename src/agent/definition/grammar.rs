@@ -2,10 +2,12 @@
 //!
 //! A definition is held against them whether this version serves the part or not, so that a file is right once and for all.
 
+use std::time::Duration;
+
 use super::reader::{Fields, Reader};
 use super::tree::{Node, Shape};
 use super::{is_id, span};
-use crate::agent::variables;
+use crate::agent::{filling, variables};
 
 /// What a value has to be.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +20,8 @@ pub(crate) enum Rule {
     /// A whole number in this range.
     Count(usize, usize),
     Duration,
+    /// A duration that a timer can keep to.
+    Interval,
     /// As a duration, or 0.
     DurationOrZero,
     /// A JSON Pointer, in which `*` may stand for any one member.
@@ -61,6 +65,8 @@ const fn must(name: &'static str, rule: Rule) -> Field {
     Field { name, rule, required: true }
 }
 
+/// The shortest time between two firings: whoever needs less watches a document.
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 const MANY: usize = 1_000_000_000;
 
 pub(crate) const DOCUMENTS: Rule =
@@ -174,7 +180,7 @@ pub(crate) const CRON_TRIGGER: &[Field] = trigger![
 ];
 
 pub(crate) const INTERVAL_TRIGGER: &[Field] = trigger![
-    must("every", Rule::Duration),
+    must("every", Rule::Interval),
     may("overlap", Rule::Word(&["skip", "queue", "allow"])),
     may("catchup", Rule::DurationOrZero),
 ];
@@ -212,9 +218,12 @@ impl Reader<'_> {
             (Rule::Count(least, most), Shape::Number(number))
                 if number.as_u64().is_some_and(|count| (*least as u64..=*most as u64).contains(&count)) => {}
             (Rule::DurationOrZero, Shape::Number(number)) if number.as_u64() == Some(0) => {}
-            (Rule::Duration | Rule::DurationOrZero, Shape::Text(text)) => match span::parse(text) {
+            (Rule::Duration | Rule::DurationOrZero | Rule::Interval, Shape::Text(text)) => match span::parse(text) {
                 Ok(span) if span.is_zero() && matches!(rule, Rule::Duration) => {
                     self.note(node.at, path, format!("`{path}` must be longer than nothing"));
+                }
+                Ok(span) if span < LEAST_INTERVAL && matches!(rule, Rule::Interval) => {
+                    self.note(node.at, path, format!("`{path}` must be 1s or longer, found {text}"));
                 }
                 Ok(_) => {}
                 Err(message) => self.note(node.at, path, message),
@@ -306,7 +315,7 @@ impl Rule {
             Self::Amount => "a number from 0".to_owned(),
             Self::Count(least, most) if *most >= MANY => format!("a whole number from {least}"),
             Self::Count(least, most) => format!("a whole number from {least} to {most}"),
-            Self::Duration | Self::DurationOrZero => "a duration such as 500ms, 5s or 10m".to_owned(),
+            Self::Duration | Self::DurationOrZero | Self::Interval => "a duration such as 500ms, 5s or 10m".to_owned(),
             Self::Secret => "a secret, as ${env:NAME} or ${file:path}".to_owned(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Object | Self::Names(_) | Self::Fields(_) => "a mapping".to_owned(),
@@ -349,7 +358,10 @@ fn expression(text: &str, sees: &[&str]) -> Result<(), String> {
     let known = |name: &str| sees.contains(&name) || variables::is_built_in(name);
     match compiled.undeclared_variables(false).into_iter().filter(|name| !known(name)).min() {
         Some(name) => Err(format!("unknown variable `{name}`: it sees {}", sees.join(", "))),
-        None => Ok(()),
+        None => {
+            let faults = filling::faults(&format!("{{{{ ({text}) }}}}"), sees).unwrap_or_default();
+            faults.into_iter().next().map_or(Ok(()), |fault| Err(fault.message))
+        }
     }
 }
 

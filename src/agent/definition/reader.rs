@@ -63,6 +63,12 @@ impl<'a> Reader<'a> {
         self.problems.push(Problem { path: Some(path.to_owned()), ..problem });
     }
 
+    /// Notes what is wrong in another file, which the field at `path` names.
+    pub(crate) fn note_in(&mut self, file: &Path, at: Position, path: &str, message: impl Into<String>) {
+        let problem = Problem::of_file(file, message).at(at);
+        self.problems.push(Problem { path: Some(path.to_owned()), ..problem });
+    }
+
     /// The members of a mapping, whatever they are called.
     pub(crate) fn any_fields<'n>(&mut self, node: &'n Node, path: &str) -> Option<Fields<'n>> {
         match &node.shape {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::credentials;
 use super::placeholder::{self, Surroundings};
 use super::problem::Problem;
 use super::reader::Reader;
@@ -13,6 +14,33 @@ const FOLDER: &str = "_shared";
 /// The formats in which such a file may be written.
 const EXTENSIONS: &[(&str, Format)] =
     &[("yaml", Format::Yaml), ("yml", Format::Yaml), ("json", Format::Json), ("toml", Format::Toml)];
+
+/// What such files are called.
+const NAMES: [&str; 3] = ["mcp", "models", "prices"];
+
+/// Files that look like shared ones and that nobody reads: their names are mistaken.
+pub(crate) fn strangers(agents: &Path) -> Vec<Problem> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(agents.join(FOLDER))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    paths.sort();
+    let is_stranger = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (stem, extension) = name.rsplit_once('.').unwrap_or((&name, ""));
+        let is_of_a_format = EXTENSIONS.iter().any(|(known, _)| *known == extension);
+        is_of_a_format && !name.starts_with(['_', '.']) && !NAMES.contains(&stem)
+    };
+    let told = |path| {
+        let message = format!(
+            "nobody reads a shared file of this name: there are {}; begin the name with `_` if it is something else",
+            NAMES.join(", ")
+        );
+        Problem::of_file(path, message)
+    };
+    paths.into_iter().filter(is_stranger).map(told).collect()
+}
 
 /// One shared file.
 #[derive(Debug)]
@@ -55,7 +83,8 @@ impl SharedFile {
         let mut root = Node::parse(&text, format, 1).map_err(unreadable)?;
         let from = Surroundings { variable, folder };
         let mut reader = Reader::new(&path, &from);
-        for unresolved in placeholder::resolve_beside(&mut root, &from, is_secret) {
+        let literal = credentials::of_entries(&root);
+        for unresolved in literal.into_iter().chain(placeholder::resolve_beside(&mut root, &from, is_secret)) {
             reader.note(unresolved.at, &unresolved.path, unresolved.message);
         }
         let problems = reader.problems;

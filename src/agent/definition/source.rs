@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::credentials;
 use super::placeholder::{self, Surroundings};
 use super::problem::Problem;
 use super::reader::Reader;
@@ -48,7 +49,8 @@ impl Source {
     pub(crate) fn check(&self, text: &str, from: &Surroundings<'_>) -> Result<Definition, Vec<Problem>> {
         let (mut root, mut body) = self.parse(text).map_err(|problem| vec![problem])?;
         let mut reader = Reader::new(&self.path, from);
-        for unresolved in placeholder::resolve(&mut root, from) {
+        let literal = credentials::of_definition(&root);
+        for unresolved in literal.into_iter().chain(placeholder::resolve(&mut root, from)) {
             reader.note(unresolved.at, &unresolved.path, unresolved.message);
         }
         if let Some(body) = &mut body {
@@ -67,9 +69,16 @@ impl Source {
                 problems.dedup_by(|later, earlier| {
                     (later.line, later.column, &later.path) == (earlier.line, earlier.column, &earlier.path)
                 });
-                Err(problems.into_iter().map(|problem| problem.of_agent(&self.id)).collect())
+                Err(problems.into_iter().map(|problem| self.held(problem)).collect())
             }
         }
+    }
+
+    /// A problem held against the agent; one of another file says whose it is.
+    fn held(&self, problem: Problem) -> Problem {
+        let whose = if problem.file == self.path { String::new() } else { format!(" (used by agent `{}`)", self.id) };
+        let message = format!("{}{whose}", problem.message);
+        Problem { message, ..problem.of_agent(&self.id) }
     }
 
     /// The fields of the file, and the text below them.
@@ -125,6 +134,17 @@ pub(super) fn read_text(path: &Path) -> Result<String, Unreadable> {
         Some(rest) => rest.to_owned(),
         None => text,
     })
+}
+
+/// A file of fields, in any of the formats of definitions.
+pub(super) fn read_tree(path: &Path) -> Result<Node, Unreadable> {
+    let format = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => Format::Json,
+        Some("yaml" | "yml") => Format::Yaml,
+        Some("toml") => Format::Toml,
+        _ => return Err(Unreadable::whole("write .json, .yaml or .toml")),
+    };
+    Node::parse(&read_text(path)?, format, 1)
 }
 
 /// The YAML between the first line `---` and the next one, and the text below it.

@@ -589,7 +589,7 @@ fn every_part_is_held_against_the_format() {
         ("{ type: webhook, name: a, map: { inbox: body } }", "a.yaml:2:46: `inbox` is not a JSON Pointer"),
         ("{ type: webhook, name: a, map: { /a: \"body ==\" } }", "a.yaml:2:50: `body ==` is not an expression"),
         ("{ type: webhook, name: a }, { type: webhook, name: a }", "a.yaml:2:41: the agent has a webhook `a` already"),
-        ("{ type: interval, every: 0s }", "a.yaml:2:38: `triggers[0].every` must be longer"),
+        ("{ type: interval, every: 0s }", "a.yaml:2:38: `triggers[0].every` must be 1s or longer"),
         (
             "{ type: webhook, name: github, verify: { hmac_sha256: literal, header: X } }",
             "a.yaml:2:67: a secret is never written",

@@ -116,6 +116,14 @@ impl Node {
         }
     }
 
+    /// The value of a mapping's member of that name.
+    pub(crate) fn member(&self, name: &str) -> Option<&Self> {
+        match &self.shape {
+            Shape::Map(members) => members.iter().find(|(key, _)| key.name == name).map(|(_, node)| node),
+            Shape::Null | Shape::Bool(_) | Shape::Number(_) | Shape::Text(_) | Shape::List(_) => None,
+        }
+    }
+
     /// What it is, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.shape {

@@ -7,6 +7,7 @@ use crate::agent::definition::{
     Definition, Documents, Kind, NamedTool, Problem, SchemaForm, StateTrigger, TriggerKind, glob, paths,
     refusal_of_beginning,
 };
+use crate::agent::filling;
 use crate::agent::types::Types;
 use crate::agent::variables::{is_built_in, variables};
 use crate::state::limits::Limits;
@@ -254,7 +255,7 @@ fn exists(schema: &Schema, pointer: &str) -> bool {
     paths::exists(schema.source(), &unescaped.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Every variable of the instructions, held against what they may name. That they are a template at all is the agent's own
+/// Every variable of the instructions, held against what they may name, and what they ask of the template engine. That they are a template at all is the agent's own
 /// check.
 fn templates(definition: &Definition) -> Vec<Problem> {
     let Kind::Llm(llm) = &definition.kind else { return Vec::new() };
@@ -276,6 +277,10 @@ fn templates(definition: &Definition) -> Vec<Problem> {
             _ => format!("unknown variable `{shown}`: instructions see {}", ROOTS.join(", ")),
         };
         problems.push(definition.variable_problem(&variable, refusal));
+    }
+    for fault in filling::faults(&llm.instructions.text, &ROOTS).unwrap_or_default() {
+        let message = format!("the instructions cannot be filled in: {}", fault.message);
+        problems.push(definition.instructions_problem(fault.at, message));
     }
     problems
 }

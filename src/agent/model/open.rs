@@ -34,7 +34,7 @@ pub fn open(asked: &AskedModel, folder: &Path) -> Result<Opened, (Option<&'stati
                 asked.provider,
                 provider::names()
             );
-            return Err((Some("base_url"), message));
+            return Err((None, message));
         }
     };
     let api = settings.api.or(known.map(|known| known.api)).unwrap_or(Api::Chat);

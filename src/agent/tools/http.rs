@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, Url};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -128,6 +128,14 @@ impl Http {
 
     async fn answer(&self, response: Response) -> Result<Value, Failed> {
         let status = response.status();
+        if let Some(encoding) = encoding(&response) {
+            let error = format!(
+                "the answer ({status}) cannot be read: its Content-Encoding is `{encoding}`, which nobody asked for"
+            );
+            let mut told = refused("http_error", &error);
+            told["status"] = status.as_u16().into();
+            return Ok(told);
+        }
         let text = read(response).await?;
         if !status.is_success() {
             let error = format!("the server answered {status}");
@@ -212,6 +220,13 @@ fn guarded(guard: &Arc<Guard>) -> Result<Client, String> {
 fn idempotency_key(run_id: &str, call: &str) -> String {
     let digest = Sha256::digest(format!("{run_id} {call}").as_bytes());
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How the body is encoded, if it is not as it is.
+fn encoding(response: &Response) -> Option<String> {
+    let encoding = response.headers().get(CONTENT_ENCODING)?;
+    let encoding = String::from_utf8_lossy(encoding.as_bytes()).trim().to_ascii_lowercase();
+    (!encoding.is_empty() && encoding != "identity").then_some(encoding)
 }
 
 async fn read(response: Response) -> Result<String, Failed> {

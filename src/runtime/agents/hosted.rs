@@ -45,8 +45,10 @@ impl Hosted {
             Kind::Remote(remote) => {
                 remote::build(remote, &definition.state).map_err(|reason| definition.problem("agent", reason))?
             }
-            Kind::Native(native) => native::build(&native.name, &native.config)
-                .map_err(|error| definition.config_problem(&error.path, &error.message))?,
+            Kind::Native(native) => {
+                let make = native::maker(&native.name).map_err(|why| definition.problem("agent.name", why))?;
+                make(&native.config).map_err(|error| definition.config_problem(&error.path, &error.message))?
+            }
         };
         let may_write = definition.state.write.as_ref().map(|paths| paths.iter().map(|path| pointer(path)).collect());
         let files = Files::of(&definition).filter(|_| is_durable(&definition));

@@ -35,6 +35,12 @@ pub(super) fn run(reader: &mut Reader<'_>, root: &Fields<'_>) -> RunSpec {
         let attempts = reader.count(&fields, "attempts", (1, 100)).map_or(spec.retry.attempts, narrow);
         let base = reader.duration_or(&fields, "base", spec.retry.base);
         spec.retry = Retry { attempts, base, max: reader.duration_or(&fields, "max", spec.retry.max) };
+        let Retry { base, max, .. } = spec.retry;
+        let said = fields.get("base").or_else(|| fields.get("max"));
+        if let Some(node) = said.filter(|_| base > max) {
+            let message = format!("`run.retry.base` ({base:?}) is longer than `run.retry.max` ({max:?})");
+            reader.note(node.at, "run.retry.base", message);
+        }
     }
     spec.durable = reader.word_or(&run, "durable", &[("steps", true), ("off", false)], spec.durable);
     spec.dead_letter = reader.word_or(&run, "dead_letter", &[("keep", true), ("drop", false)], spec.dead_letter);

@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 use super::super::fields::Place;
 use super::super::grammar::PREDICT;
 use super::super::reader::{Fields, Reader};
-use super::super::tree::{Node, Position, Shape};
-use super::super::{Predict, SchemaForm, Scope, StateSchema, StateSpec, Tree};
+use super::super::source::read_tree;
+use super::super::tree::{Node, Position, Shape, Unreadable};
+use super::super::{Predict, SchemaForm, Scope, StateSchema, StateSpec};
 use super::THREAD;
 use crate::state::pointer::Pointer;
-use crate::state::schema::Schema;
+use crate::state::schema::{Schema, SchemaError};
 
 pub(super) fn state(reader: &mut Reader<'_>, root: &Fields<'_>) -> Option<StateSpec> {
     let initial = || Value::Object(Map::new());
@@ -66,7 +67,7 @@ fn schema(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<StateSchema> {
     let text = match &node.shape {
         Shape::Text(text) => text.as_str(),
         Shape::Map(_) | Shape::Bool(_) => {
-            let schema = compile(reader, node, node.to_value(), "state.schema", "");
+            let schema = compile(reader, node, node.to_value(), "");
             return schema.map(|schema| StateSchema { form: SchemaForm::Inline, schema: Some(schema) });
         }
         _ => return reader.expected("a JSON Schema, the name of a file or a type", node, "state.schema"),
@@ -79,35 +80,56 @@ fn schema(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<StateSchema> {
                 return None;
             }
         };
-        let schema = compile(reader, node, value, "state.schema", &format!("`{text}`: "))?;
+        let schema = compile(reader, node, value, &format!("`{text}`: "))?;
         return Some(StateSchema { form: SchemaForm::Rust(name.to_owned()), schema: Some(schema) });
     }
     if !text.contains(['.', '/']) {
         return Some(StateSchema { form: SchemaForm::Declared(text.to_owned()), schema: None });
     }
-    let value = match Tree::read(&reader.neighbour(text)) {
-        Ok(value) => value,
-        Err(message) => {
-            reader.note(node.at, "state.schema", format!("`{text}`: {message}"));
-            return None;
-        }
-    };
-    let schema = compile(reader, node, value, "state.schema", &format!("`{text}`: "))?;
+    let schema = in_file(reader, node, text)?;
     Some(StateSchema { form: SchemaForm::File(text.to_owned()), schema: Some(schema) })
 }
 
-fn compile(reader: &mut Reader<'_>, node: &Node, value: Value, path: &str, file: &str) -> Option<Schema> {
-    match Schema::compile(value) {
+/// The schema in a file beside the definition; what is wrong in it is told at its place there.
+fn in_file(reader: &mut Reader<'_>, node: &Node, name: &str) -> Option<Schema> {
+    let file = reader.neighbour(name);
+    let root = match read_tree(&file) {
+        Ok(root) => root,
+        Err(Unreadable { at: Some(at), message }) => {
+            reader.note_in(&file, at, "state.schema", message);
+            return None;
+        }
+        Err(Unreadable { at: None, message }) => {
+            reader.note(node.at, "state.schema", format!("`{name}`: {message}"));
+            return None;
+        }
+    };
+    match Schema::compile(root.to_value()) {
         Ok(schema) => Some(schema),
         Err(error) => {
-            let place = error.path.to_string();
-            let inside = if place.is_empty() { String::new() } else { format!(" (at {place})") };
-            let at =
-                if file.is_empty() { node.locate(&place[place.len().min(1)..].replace('/', ".")) } else { node.at };
-            reader.note(at, path, format!("{file}not a JSON Schema that can be used: {}{inside}", error.message));
+            let (wrong, _) = root.below(&error.path);
+            reader.note_in(&file, wrong.at, "state.schema", unusable(&error));
             None
         }
     }
+}
+
+/// A schema that stands in the definition, or that `name` stands for.
+fn compile(reader: &mut Reader<'_>, node: &Node, value: Value, name: &str) -> Option<Schema> {
+    match Schema::compile(value) {
+        Ok(schema) => Some(schema),
+        Err(error) => {
+            let (wrong, _) = node.below(&error.path);
+            reader.note(wrong.at, "state.schema", format!("{name}{}", unusable(&error)));
+            None
+        }
+    }
+}
+
+fn unusable(error: &SchemaError) -> String {
+    let place = error.path.to_string();
+    let inside = if place.is_empty() { String::new() } else { format!(" (at {place})") };
+    format!("not a JSON Schema that can be used: {}{inside}", error.message)
 }
 
 fn scope(reader: &mut Reader<'_>, text: &str, at: Position) -> Option<Scope> {

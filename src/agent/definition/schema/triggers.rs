@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -111,7 +112,13 @@ fn kind(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<TriggerKind> {
                 .map(|from| from.into_iter().map(|(actor, ..)| actor.to_owned()).collect()),
         }),
         "cron" => {
-            let schedule = Cron::parse(&text(reader, fields, "expr")?).ok()?;
+            let (expression, at) = reader.text(fields, "expr")?;
+            let schedule = Cron::parse(expression).ok()?;
+            if schedule.next_after(Timestamp::now()).is_none() {
+                let message = format!("`{expression}` never fires: there is no such day");
+                reader.note(at, &fields.path_of("expr"), message);
+                return None;
+            }
             let schedule = match reader.text(fields, "tz") {
                 None => schedule,
                 Some((zone, at)) => match schedule.in_zone(zone) {

@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::agent::definition::{HttpTool, paths};
+use crate::agent::filling;
 use crate::agent::variables::variables;
 
 const FUEL: u64 = 50_000;
@@ -149,7 +150,10 @@ impl Templates {
                 _ => return Err((field, format!("unknown variable `{shown}`: templates of tools see args"))),
             }
         }
-        Ok(())
+        match filling::faults(text, &["args"]).map_err(|error| (field, told(&error)))?.first() {
+            Some(fault) => Err((field, format!("the template cannot be filled in: {}", fault.message))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -255,6 +259,7 @@ mod tests {
             ("https://x/{{ args['ccy'] }}", ""),
             ("https://x/{{ args['cyc'] }}", "`args.cyc` does not exist in `input`"),
             ("https://x/{{ ccy }}", "unknown variable `ccy`"),
+            ("https://x/{{ args.ccy | frob }}", "unknown filter `frob`"),
             ("https://x/{{ args.ccy", "the template cannot be filled in"),
             ("ftp://x/", "must begin with http:// or https://"),
             ("{{ args.ccy }}", "must begin with http:// or https://"),
