@@ -51,7 +51,7 @@ pub(super) fn against_schema(definition: &mut Definition, types: &Types) -> Vec<
     for fault in schema.faults(&definition.state.initial) {
         let place = if fault.path.to_string().is_empty() { String::new() } else { format!(" at `{}`", fault.path) };
         let message = format!("`state.initial` does not fit `state.schema`{place}: {}", fault.message);
-        problems.push(definition.problem("state.initial", message));
+        problems.push(definition.problem_below("state.initial", &fault.path, message));
     }
     let mut pointer = |path: String, pointer: &str| {
         if !exists(&schema, pointer) {
