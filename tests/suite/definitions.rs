@@ -295,7 +295,7 @@ fn paths_are_held_against_the_schema_of_the_state() {
     let (code, said) = check(&[("a/agent.yaml", &bad), ("a/state.schema.json", schema), ("b.yaml", native)], &[]);
     assert_eq!(code, 1);
     assert!(
-        said[0].starts_with("a/agent.yaml:4:27: `state.initial` does not fit `state.schema` at `/trip/days`"),
+        said[0].starts_with("a/agent.yaml:4:28: `state.initial` does not fit `state.schema` at `/trip/days`"),
         "{said:#?}"
     );
     assert_eq!(
