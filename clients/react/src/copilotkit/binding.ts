@@ -29,6 +29,9 @@ export type Runs = {
   isOfThread(runId: string): Promise<boolean>;
 };
 
+/** How often an agent is looked at whose run will not tell of its end. */
+const LOOK_MS = 50;
+
 /** How long a run waits for edits that are under way to the document. */
 const SETTLING_MS = 3_000;
 
@@ -54,7 +57,7 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
   let meeting = meet();
   let isEnded = false;
   /** What the run that is being shown is: one of this page, or a replay of the thread. */
-  let isReplay = false;
+  let isReplay = agent.isRunning;
   /** From which run on the next replay shows the thread: what went before it is on the page. */
   let replayFrom: string | undefined;
   /** Runs that are shown here. While there is one its own events lead the agent's state from version to version. */
@@ -80,24 +83,32 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
     document.updateState(state);
   };
 
+  const isOver = () => {
+    shown = Math.max(0, shown - 1);
+    // Where its events have led is no edit of anybody here.
+    given = agent.state as Json;
+    give();
+    // A replay has shown all that has ended by now; a run of this page only itself, which is the first that is new.
+    const isAll = isReplay;
+    const missed = meeting.then(meet).then((fresh) => (isAll ? [] : fresh.slice(1)));
+    meeting = missed;
+    void missed.then(([runId]) => (runId === undefined ? undefined : show(runId)));
+    for (const runId of heardOf) void look(runId);
+    heardOf.clear();
+  };
+
+  // A run tells those of its end who were there at its beginning.
+  const looking = shown === 0 ? undefined : setInterval(() => {
+    if (agent.isRunning) return;
+    clearInterval(looking);
+    isOver();
+  }, LOOK_MS);
+
   const subscription = agent.subscribe({
     // The first run of a thread makes its document.
     onRunStartedEvent: (told) => (isCopy(told) ? undefined : document.lookAgain()),
     onStateChanged: (told) => (isCopy(told) ? undefined : take()),
-    onRunFinalized: (told) => {
-      if (isCopy(told)) return;
-      shown = Math.max(0, shown - 1);
-      // Where its events have led is no edit of anybody here.
-      given = agent.state as Json;
-      give();
-      // A replay has shown all that has ended by now; a run of this page only itself, which is the first that is new.
-      const isAll = isReplay;
-      const missed = meeting.then(meet).then((fresh) => (isAll ? [] : fresh.slice(1)));
-      meeting = missed;
-      void missed.then(([runId]) => (runId === undefined ? undefined : show(runId)));
-      for (const runId of heardOf) void look(runId);
-      heardOf.clear();
-    },
+    onRunFinalized: (told) => (isCopy(told) ? undefined : isOver()),
     async onRunInitialized({ input, ...told }) {
       if (isCopy(told)) return undefined;
       shown += 1;
@@ -143,6 +154,7 @@ export function bind({ agent, document, runs, attend }: Binding): () => void {
   give();
   return () => {
     isEnded = true;
+    clearInterval(looking);
     subscription.unsubscribe();
     stopRuns();
     stopGiving();
