@@ -6,7 +6,7 @@ use crate::support::events::messages;
 use crate::support::server::{Home, Server, with_messages};
 use crate::support::upstream::{Upstream, events};
 
-/// Calls a tool of the browser and speaks on; or just speaks.
+/// Calls a tool of the browser and speaks on in another message; or just speaks.
 const CALLER: (&str, &str) = (
     "caller.yaml",
     r#"
@@ -16,8 +16,15 @@ agent:
   config:
     pace: 0ms
     turns:
+      - when: { tool: paint }
+        do: [ { say: "heard" } ]
       - when: { text: call }
-        do: [ { call: { name: paint, args: { colour: teal } } }, { say: "asked" } ]
+        do:
+          - raw: { type: TOOL_CALL_START, toolCallId: c, toolCallName: paint, parentMessageId: made }
+          - raw: { type: TOOL_CALL_END, toolCallId: c }
+          - raw: { type: TEXT_MESSAGE_START, messageId: on, role: assistant }
+          - raw: { type: TEXT_MESSAGE_CONTENT, messageId: on, delta: "and on" }
+          - raw: { type: TEXT_MESSAGE_END, messageId: on }
       - do: [ { say: "heard" } ]
 "#,
 );
@@ -73,7 +80,7 @@ async fn a_result_stands_after_its_call_also_when_the_agent_has_spoken_since() {
     let mut page = Page { server: home.serve(), held: Vec::new() };
     page.says("u1", "call").await;
     page.answers().await;
-    assert_eq!(page.held.iter().position(|it| it["id"] == "tr"), Some(2));
+    assert_eq!((&page.held[2]["id"], &page.held[3]["content"]), (&json!("tr"), &json!("and on")));
     page.is_what_a_reload_shows().await;
     page.says("u2", "more").await;
     page.is_what_a_reload_shows().await;

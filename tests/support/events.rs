@@ -197,9 +197,19 @@ pub(crate) fn messages(events: &[Value]) -> Vec<Value> {
                 let arguments = call["function"]["arguments"].as_str().unwrap_or_default().to_owned() + &text("delta");
                 call["function"]["arguments"] = arguments.into();
             }
-            "TOOL_CALL_RESULT" => messages.push(json!({
-                "id": text("messageId"), "role": "tool", "toolCallId": text("toolCallId"), "content": text("content"),
-            })),
+            "TOOL_CALL_RESULT" => {
+                let makes = |message: &Value| {
+                    message["toolCalls"]
+                        .as_array()
+                        .is_some_and(|calls| calls.iter().any(|call| call["id"] == event["toolCallId"]))
+                };
+                let after = messages.iter().position(makes).map_or(messages.len(), |made| made + 1);
+                let results = messages[after..].iter().take_while(|message| message["role"] == "tool").count();
+                let result = json!({
+                    "id": text("messageId"), "role": "tool", "toolCallId": text("toolCallId"), "content": text("content"),
+                });
+                messages.insert(after + results, result);
+            }
             _ => {}
         }
     }
