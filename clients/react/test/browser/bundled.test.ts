@@ -78,8 +78,10 @@ async function visit(project: Project, way: "built" | "served", name: string, st
   const { origin, stop } = await (way === "built" ? built(project, name) : served(project));
   const page = await browser.newPage();
   const said: string[] = [];
-  // In development React mounts everything twice, and the first client may go while it connects.
-  const hear = (text: string) => /\[vite\]|React DevTools|closed before the connection is established/.test(text) || said.push(text);
+  // In development React mounts everything twice, and the first client may go while it connects. Where Vite meets a
+  // dependency late, it refuses the modules it had bundled before (504, Outdated Optimize Dep) and loads the page again.
+  const ofTheTools = /\[vite\]|Outdated Optimize Dep|React DevTools|closed before the connection is established/;
+  const hear = (text: string) => ofTheTools.test(text) || said.push(text);
   page.on("console", (message) => hear(message.text()));
   page.on("pageerror", (error) => hear(String(error)));
   page.setDefaultTimeout(60_000);
