@@ -30,6 +30,7 @@ mod start;
 mod tail;
 mod time;
 mod transcript;
+mod waits;
 
 use std::sync::Arc;
 

@@ -82,6 +82,40 @@ async fn a_person_who_writes_instead_of_answering_goes_on_without_the_questions(
 }
 
 #[tokio::test]
+async fn the_run_that_asked_waits_until_its_thread_does_not() {
+    let answered = json!([answer("price", "resolved"), answer("date", "cancelled")]);
+    let (_home, server, upstream, mut input) = asked().await;
+    let waiting = server.get_v1("/runs?status=waiting").await.body["items"].clone();
+    let run_id = waiting[0]["run_id"].as_str().expect("it waits").to_owned();
+    upstream.answers(events(&[STARTED, r#"{"type":"RUN_ERROR","message":"it is down"}"#]));
+    input["resume"] = answered.clone();
+    server.run_to_end("remote", &input).await;
+    assert_eq!(server.record(&run_id).await, waiting[0], "an answer that came to nothing can be given again");
+    upstream.answers(events(&[STARTED, TWO_QUESTIONS]));
+    server.run_to_end("remote", &input).await;
+    assert_eq!(server.record(&run_id).await["status"], "succeeded", "it has its answer");
+    let asks_again = server.get_v1("/runs?status=waiting").await.body["items"].clone();
+    assert_eq!(asks_again.as_array().map(Vec::len), Some(1), "{asks_again}");
+    upstream.answers(events(&[STARTED, FINISHED]));
+    let first = input["messages"][0].clone();
+    let next = json!({"id": "u2", "role": "user", "content": "never mind"});
+    server.run_to_end("remote", &with_messages("t", &[first, next])).await;
+    let given_up = server.record(asks_again[0]["run_id"].as_str().expect("an id")).await;
+    assert_eq!(given_up["status"], "cancelled", "nobody is asked any more");
+    assert_eq!(given_up["finished_at"], asks_again[0]["finished_at"]);
+    assert_eq!(server.get_v1("/runs?status=waiting").await.body["items"], json!([]));
+}
+
+#[tokio::test]
+async fn the_run_that_asked_is_cancelled_with_its_thread() {
+    let (_home, server, _upstream, _input) = asked().await;
+    let waiting = server.get_v1("/runs?status=waiting").await.body["items"].clone();
+    let deleted = server.http().delete(server.copilotkit("/threads/t")).send().await.expect("an answer");
+    assert_eq!(deleted.status(), 200);
+    assert_eq!(server.record(waiting[0]["run_id"].as_str().expect("an id")).await["status"], "cancelled");
+}
+
+#[tokio::test]
 async fn an_answer_that_comes_too_late_is_refused_and_a_cancellation_is_not() {
     for (expires_at, late) in [
         ("2020-02-02T20:20:20Z", true),

@@ -47,6 +47,9 @@ impl Thread {
         let facts = RunFacts::new(start, status, self.state_version, self.position, &told);
         let counted = (&facts, &told, Some(meter.as_ref()));
         let mut along = AlongWith::end_of(life, counted, (&self.services.watchers, &self.name));
+        if !facts.status.is_failure() {
+            Box::pin(self.end_wait(facts.start.answers, &mut along)).await;
+        }
         let answers = self.transcript.results_in_between(self.runs.len());
         let record = RunRecord::new(facts, told.events, &self.summary.log_epoch, &answers);
         let batch = std::mem::take(&mut along.batch);

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::store::Seq;
+use crate::store::{Batch, Seq};
 
 use super::super::clock::now;
 use super::super::document::DocumentRef;
 use super::super::keeping::{Amendment, KeepingError, Naming};
+use super::super::runs::RunStatus;
 use super::super::view::ThreadItem;
 use super::actor::Thread;
 use super::load::Summary;
@@ -44,6 +45,12 @@ impl Thread {
         let unavailable = |error: &dyn std::fmt::Display| KeepingError::Unavailable { reason: error.to_string() };
         for document in self.own_documents() {
             self.services.document(&document).end(actor.clone()).await.map_err(|error| unavailable(&error))?;
+        }
+        if let Some(mut life) = self.waiting_life().await {
+            life.told.status = RunStatus::Cancelled;
+            let batch = life.next_with(Batch::default(), &self.services.watchers);
+            self.services.store.commit(batch).await.map_err(|error| unavailable(&error))?;
+            life.show(&self.services);
         }
         for stream in [self.name.runs(), self.name.log(), self.name.journal()] {
             self.services.store.delete(&stream).await.map_err(|error| unavailable(&error))?;

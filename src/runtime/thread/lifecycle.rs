@@ -22,6 +22,8 @@ pub(super) struct AlongWith {
     pub(super) batch: Batch,
     /// Boxed, as the rest is: all of this is moved and kept with threads that have no use for it.
     pub(super) life: Box<Life>,
+    /// The record of the run that asked what is now asked no more.
+    pub(super) asked: Option<Box<Life>>,
     /// What waits again afterwards, and from when on.
     again: Option<Box<(Ticket, i64)>>,
     /// Whether its end sets triggers off.
@@ -39,7 +41,7 @@ impl AlongWith {
     pub(super) fn start_of(begins: Begins, watchers: &Watchers) -> Self {
         let Begins { mut life, settle } = begins;
         let batch = life.next_with(Batch { settle, ..Batch::default() }, watchers);
-        Self { batch, life, again: None, sets_off: false }
+        Self { batch, life, asked: None, again: None, sets_off: false }
     }
 
     /// With the end of a run on `thread` that told this, and what that sets off; what it did is counted from what it told
@@ -94,13 +96,16 @@ impl AlongWith {
         let sets_off = !set_off.is_empty();
         put.extend(set_off);
         let batch = life.next_with(Batch { put, ..Batch::default() }, watchers);
-        Self { batch, life, again, sets_off }
+        Self { batch, life, asked: None, again, sets_off }
     }
 
     /// It is stored.
     pub(super) fn show(&self, services: &Services) {
         if self.sets_off {
             services.watchers.ring();
+        }
+        if let Some(asked) = &self.asked {
+            asked.show(services);
         }
         if let Some(again) = &self.again {
             let (ticket, due_at_ms) = again.as_ref();

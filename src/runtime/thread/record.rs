@@ -64,6 +64,9 @@ pub(crate) struct RunStart {
     /// Whether its client posted its state without any sign of having seen the document, which others had made.
     #[serde(default)]
     pub(crate) unproven: bool,
+    /// Whether its client answers questions with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) answers: bool,
     #[serde(skip)]
     pub(super) written: Written,
 }

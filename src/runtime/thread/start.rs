@@ -125,6 +125,7 @@ impl Thread {
             edits: resolved.edits.clone(),
             supersedes_from: resolved.regenerates.as_ref().map(|again| again.from_run),
             unproven: evidence == Evidence::Unknown && !created,
+            answers: is_answer,
             written: Written::default(),
         });
         let mut story = Story::new(&self.name.id, &start, client_tools(&input));
