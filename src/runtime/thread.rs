@@ -21,6 +21,7 @@ mod lost;
 mod memory;
 mod old_questions;
 mod peer;
+mod posted_state;
 mod prediction;
 mod questions;
 mod record;

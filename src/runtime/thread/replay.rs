@@ -1,12 +1,15 @@
 //! Connecting to a thread: its finished runs as they are stored, then the live one, then the end.
 
+mod place;
+mod reading;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::agui::{Dialect, Encoding, Event, Message, Outcome, sse};
-use crate::store::{Seq, Store};
+use crate::agui::{Dialect, Encoding, Event, Message, sse};
+use crate::store::Store;
 
 use super::super::document::{DocumentHandle, DocumentRef};
 use super::super::{Connect, ReadError, ReplayFrom, Services};
@@ -14,13 +17,10 @@ use super::Listening;
 use super::ThreadRef;
 use super::actor::Thread;
 use super::follow::Follow;
-use super::load::PAGE;
 use super::questions::Waiting;
-use super::record::{RecordError, RunRecord};
+use super::record::RunRecord;
 use super::start::opening;
-
-/// Stands for whatever epoch the log has, in the positions that clients of the sockets count (docs/state-api.md §4).
-const ANY_LOG: &str = "*";
+use place::Place;
 
 /// The last run and this many before it are replayed with the state they ended with.
 const RUNS_WITH_STATE: usize = 21;
@@ -53,20 +53,6 @@ pub(crate) struct Replay {
     live: Option<Follow>,
 }
 
-/// Where a client that was cut goes on.
-enum Resume {
-    /// Everything, because nothing is known of what it has.
-    FromStart,
-    /// Everything, after telling the client to forget what it has.
-    Anew,
-    /// Raw entries after this position of this run, then the runs after it.
-    Inside { run: usize, position: u64 },
-    /// The runs from this place on.
-    FromRun(usize),
-    /// The live run after this position.
-    Live { position: u64 },
-}
-
 impl Thread {
     /// Plans a replay. What the plan names is immutable or followed live, so that it can be read at leisure.
     pub(super) async fn replay(&mut self, request: Connect) -> Result<Replay, ReadError> {
@@ -79,7 +65,7 @@ impl Thread {
             };
         };
         let resume = match &request.from {
-            ReplayFrom::Beginning => Resume::FromStart,
+            ReplayFrom::Beginning => Place::FromStart,
             ReplayFrom::Event(id) => self.after_event(id).await?,
             ReplayFrom::Run(run_id) => self.at_run(run_id),
         };
@@ -90,16 +76,16 @@ impl Thread {
             if live.start.document == document { follow } else { follow.beside(self.services.document(&document)) }
         });
         match resume {
-            Resume::FromStart => {}
-            Resume::Anew => replay.preface.push_back(frame(&Event::messages_snapshot(Vec::new()))),
-            Resume::FromRun(run) => replay.next = run,
-            Resume::Inside { run, position } => {
+            Place::FromStart => {}
+            Place::Anew => replay.preface.push_back(frame(&Event::messages_snapshot(Vec::new()))),
+            Place::FromRun(run) => replay.next = run,
+            Place::Inside { run, position } => {
                 replay.next = run + 1;
                 let rest = self.rest_of(run, position, request.dialect);
                 let is_its_own = self.runs[run].document == document;
                 replay.rest = Some(if is_its_own { rest } else { rest.beside(self.services.document(&document)) });
             }
-            Resume::Live { position } => {
+            Place::Live { position } => {
                 replay.next = replay.end;
                 replay.live = replay.live.take().map(|live| live.resuming(position, None));
             }
@@ -200,52 +186,6 @@ impl Thread {
             .resuming(position, Some(note.last_position))
     }
 
-    async fn after_event(&self, id: &str) -> Result<Resume, ReadError> {
-        let Some(position) = self.position_of(id) else { return Ok(Resume::FromStart) };
-        if let Some(live) = self.live_start().filter(|live| position >= live.first_position) {
-            debug_assert!(live.first_position <= position);
-            return Ok(Resume::Live { position });
-        }
-        let Some(run) = self.runs.iter().position(|note| position <= note.last_position) else {
-            return Ok(Resume::FromRun(self.runs.len()));
-        };
-        let note = &self.runs[run];
-        if note.superseded || self.edits_from(run + 1) {
-            return Ok(Resume::Anew);
-        }
-        if position == note.last_position {
-            let later_superseded = self.runs[run..].iter().any(|note| note.superseded);
-            return Ok(if later_superseded { Resume::Anew } else { Resume::FromRun(run + 1) });
-        }
-        Ok(if self.keeps(position).await? { Resume::Inside { run, position } } else { Resume::Anew })
-    }
-
-    /// A client that names a run has shown all before it; of a run that never began there is nothing to show.
-    fn at_run(&self, run_id: &str) -> Resume {
-        let run = self.runs.iter().rposition(|note| note.run_id == run_id).unwrap_or(self.runs.len());
-        let is_superseded = self.runs[run..].iter().any(|note| note.superseded);
-        if is_superseded || self.edits_from(run) { Resume::Anew } else { Resume::FromRun(run) }
-    }
-
-    /// Whether a run from this place on, or the live one, changes what a client has of the runs before.
-    fn edits_from(&self, run: usize) -> bool {
-        self.runs[run..].iter().any(|note| note.edits) || self.live_start().is_some_and(|start| !start.edits.is_empty())
-    }
-
-    /// Whether the raw entries after a position are still there.
-    async fn keeps(&self, position: u64) -> Result<bool, ReadError> {
-        let log = self.services.store.head(&self.name.log()).await?;
-        Ok(log.is_some_and(|log| log.trimmed.0 <= position))
-    }
-
-    /// The position that an SSE id of this log names.
-    fn position_of(&self, id: &str) -> Option<u64> {
-        let (epoch, position) = id.rsplit_once('.')?;
-        let position = position.parse().ok().filter(|number: &u64| number.to_string() == position)?;
-        ((epoch == self.summary.log_epoch || epoch == ANY_LOG) && position >= 1 && position <= self.position)
-            .then_some(position)
-    }
-
     /// For the last finished run the head, for those before it the versions they ended with, where they can be read. Of one
     /// document only, where that is what the reader has before them: the last run then shows its head whatever it worked on.
     async fn states_to_show(
@@ -321,82 +261,6 @@ impl Replay {
             replay.preface.push_back(frame(&Event::run_finished(&**thread, run.as_str())));
         }
         Ok(replay)
-    }
-
-    /// The next bytes to send; `None` at the end, which no fault makes come earlier. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
-        loop {
-            if let Some(bytes) = self.preface.pop_front().or_else(|| self.ready.pop_front()) {
-                return Some(Ok(bytes));
-            }
-            if let Some(rest) = &mut self.rest {
-                match rest.next().await {
-                    Some(bytes) => return Some(bytes),
-                    None => self.rest = None,
-                }
-            } else if self.next < self.end {
-                if let Err(reason) = self.read_page().await {
-                    tracing::error!(thread = %self.thread.id, reason, "a replay breaks off: the thread cannot be read");
-                    return Some(Err(ReadError::Unavailable { reason }));
-                }
-            } else if let Some(reminder) = self.reminder.take() {
-                return Some(Ok(reminder));
-            } else {
-                return self.live.as_mut()?.next().await;
-            }
-        }
-    }
-
-    /// Reads stored runs and takes the frames that go out. Changes the cursor only at the end, in one go.
-    async fn read_page(&mut self) -> Result<(), String> {
-        if let Some((run, record)) = &self.owed
-            && *run == self.next
-        {
-            let mut ready = VecDeque::new();
-            self.show(*run, record, &mut ready).map_err(|error| error.to_string())?;
-            (self.next, self.ready) = (self.next + 1, ready);
-            return Ok(());
-        }
-        let page = self.store.read(&self.thread.runs(), Seq(self.next as u64), PAGE).await;
-        let page = page.map_err(|error| error.to_string())?;
-        if page.is_empty() {
-            return Err("the store holds fewer runs than it says".to_owned());
-        }
-        let (mut next, mut ready) = (self.next, VecDeque::new());
-        for entry in page.into_iter().take(self.end - self.next) {
-            if !self.skip[next] {
-                let record = RunRecord::from_entry(&entry.body).map_err(|error| error.to_string())?;
-                self.show(next, &record, &mut ready).map_err(|error| error.to_string())?;
-                if self.asked == Some(next) {
-                    self.reminder = Some(self.questions_of(&record));
-                }
-            }
-            next += 1;
-        }
-        (self.next, self.ready) = (next, ready);
-        Ok(())
-    }
-
-    /// A run that only asks, and is not stored.
-    fn questions_of(&self, record: &RunRecord) -> Bytes {
-        let (thread, run) = (&*self.thread.id, record.facts.start.client_run_id.as_str());
-        let outcome = Outcome::interrupt(record.facts.interrupts.clone());
-        let mut frames = Vec::new();
-        for event in [Event::run_started(thread, run), Event::run_finished_with(thread, run, outcome)] {
-            event.for_dialect(self.dialect).iter().for_each(|event| sse::write_frame(&mut frames, event, None));
-        }
-        frames.into()
-    }
-
-    fn show(&self, run: usize, record: &RunRecord, out: &mut VecDeque<Bytes>) -> Result<(), RecordError> {
-        let frames = record.replay(self.dialect);
-        out.push_back(match self.edited.get(&run) {
-            Some(edited) => frames.body_with(edited)?,
-            None => frames.body(),
-        });
-        out.extend(self.states.get(&run).cloned());
-        out.push_back(frames.terminal());
-        Ok(())
     }
 }
 

@@ -3,21 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::agent::cause::{Cause, CauseKind};
 use crate::agent::meter::Meter;
 use crate::agent::steps::Past;
 use crate::agent::{AgentError, RunContext, RunInput};
-use crate::agui::{Event, Json, Message, Role, RunAgentInput, echoed};
-use crate::state::json;
-use crate::state::limits::Limits;
+use crate::agui::{Event, Message, Role, RunAgentInput, echoed};
 use crate::store::{Batch, CommitError};
 
 use super::super::agents::Hosted;
-use super::super::client_props::ClientProps;
 use super::super::clock::now;
-use super::super::document::{Author, Begun, DocumentRef, Evidence, Refused};
+use super::super::document::{Author, Begun, Evidence, Refused};
 use super::super::runs::{RetryPlan, Starting, Unreadable, new_run_id};
 use super::super::work::Work;
 use super::super::{StartError, StartRun};
@@ -29,6 +24,7 @@ use super::journal::{Asked, Journal};
 use super::lifecycle::AlongWith;
 use super::live::{Begun as LiveBegun, LiveRun, Story};
 use super::old_questions::Command;
+use super::posted_state::{posted_state, state_rejected};
 use super::questions::{self, Waiting};
 use super::record::{RunStart, Written};
 use super::transcript::{Resolved, Terms};
@@ -269,33 +265,6 @@ impl Thread {
             self.transcript.add(self.runs.len(), Arc::clone(message));
         }
     }
-
-    /// Which version of the document the client saw at least.
-    ///
-    /// A client that was cut in a run sends back what it asked there, and what it had before. So a run's end counts as seen
-    /// where nobody left the run early; where somebody did, only the agent's last words prove something, sent back whole:
-    /// the version they were said at.
-    fn evidence(&self, input: &RunAgentInput, resolved: &Resolved, document: &DocumentRef) -> Evidence {
-        if let Some(exact) = ClientProps::of(input).state_version {
-            return Evidence::Exact(exact);
-        }
-        let seen = || resolved.seen.iter().map(|seen| (seen, &self.runs[seen.run]));
-        let on_document = || seen().filter(|(_, note)| note.document == *document);
-        let heard = on_document().filter_map(|(seen, note)| {
-            let words = note.last_words.as_ref().filter(|words| seen.whole && words.message_id == seen.message.id());
-            if note.is_heard() { Some(note.state_end) } else { words.map(|words| words.version) }
-        });
-        if let Some(version) = heard.max() {
-            return Evidence::AtLeast(version);
-        }
-        let was_sent = self.runs.iter().any(|note| note.document == *document);
-        let only_unproven = on_document().next().is_some() && on_document().all(|(_, note)| note.unproven);
-        if !was_sent || only_unproven {
-            return Evidence::Unknown;
-        }
-        // Some version, perhaps none: nothing that ever stood there is an edit, and nothing that is missing a deletion.
-        Evidence::AtLeast(0)
-    }
 }
 
 /// `RUN_STARTED` with what a reload needs of its input: the run's new messages, nothing else of what was posted.
@@ -318,27 +287,6 @@ pub(super) fn opening(thread_id: &str, run_id: &str, parent_run_id: Option<&str>
 fn added(resolved: &Resolved) -> Vec<Arc<Message>> {
     let carried = resolved.regenerates.iter().flat_map(|again| &again.carried);
     carried.chain(&resolved.added).cloned().collect()
-}
-
-/// The posted state, when there is something in it, or why it cannot be read.
-fn posted_state(state: Option<Json>) -> (Option<Value>, Option<Refused>) {
-    let Some(state) = state else { return (None, None) };
-    match json::read(state.get().as_bytes(), &Limits::default()) {
-        Ok(Value::Null) => (None, None),
-        Ok(Value::Object(members)) if members.is_empty() => (None, None),
-        Ok(state) => (Some(state), None),
-        Err(error) => {
-            let code = if error.is_too_large() { "too_large" } else { "invalid_json" };
-            (None, Some(Refused { code, message: error.to_string(), path: None, version: 0 }))
-        }
-    }
-}
-
-/// Tells the browser that its edit was not taken; the run goes on from the head.
-fn state_rejected(refused: Refused) -> Event {
-    let path = refused.path.unwrap_or_default();
-    let value = serde_json::json!({"code": refused.code, "errors": [{"path": path, "message": refused.message}]});
-    Event::custom("coagent.state_rejected", serde_json::value::to_raw_value(&value).expect("a value is JSON"))
 }
 
 /// Tools that the browser offers.
