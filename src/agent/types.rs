@@ -3,6 +3,7 @@
 //! One bad file disables one type: documents of it are refused rather than taken without their schema.
 
 mod built_in;
+mod lifecycle;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

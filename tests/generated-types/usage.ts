@@ -1,5 +1,6 @@
 // What the generated types take and what they refuse; each refusal is expected and would be told if it were taken.
 import type { Board } from "../golden/types/board.js";
+import type { Lifecycle, RunStatus } from "../golden/types/lifecycle.js";
 import type { Task } from "../golden/types/task.js";
 import type { WorkItems } from "../golden/types/work_items.js";
 
@@ -15,6 +16,8 @@ export const board: Board = {
   shape: [1],
 };
 export const items: WorkItems = [{ n: 1 }, {}];
+
+export const stands = (it: Lifecycle): RunStatus | number => ("run_id" in it ? it.status : it.live);
 
 // @ts-expect-error a task has a title
 export const untitled: Task = { status: "new" };

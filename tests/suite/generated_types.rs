@@ -52,7 +52,8 @@ fn board() -> Schema {
 
 fn written() -> Vec<(&'static str, String)> {
     let types = Types::built_in();
-    let task = types.get("task").and_then(|task| task.schema.clone()).expect("tasks have a schema");
+    let built_in = |name| types.get(name).and_then(|known| known.schema.clone()).expect("it has a schema");
+    let (task, lifecycle) = (built_in("task"), built_in("lifecycle"));
     let list = Schema::compile(
         json!({"type": "array", "items": {"type": "object", "properties": {"n": {"type": "integer"}}}}),
     );
@@ -60,6 +61,8 @@ fn written() -> Vec<(&'static str, String)> {
     vec![
         ("task.ts", typescript("task", &task)),
         ("task.py", pydantic("task", &task)),
+        ("lifecycle.ts", typescript("lifecycle", &lifecycle)),
+        ("lifecycle.py", pydantic("lifecycle", &lifecycle)),
         ("board.ts", typescript("board", &board())),
         ("board.py", pydantic("board", &board())),
         ("work_items.ts", typescript("work_items", &list)),

@@ -211,6 +211,29 @@ async fn a_run_that_a_browser_started_has_a_record_too() {
 }
 
 #[tokio::test]
+async fn records_of_runs_and_agents_are_what_the_schema_of_their_type_says_and_nothing_else() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    for word in ["hello", "fail", "approve", "colour"] {
+        server.run_to_end("demo", &say(word, word, word)).await;
+    }
+    let queued = server.submit("demo", &json!({ "prompt": "hello" })).await;
+    server.until_over(&queued).await;
+    let mut schema = server.get_v1("/types/lifecycle/schema").await.body;
+    for shape in schema["$defs"].as_object_mut().expect("shapes").values_mut().filter(|it| it["type"] == "object") {
+        shape["unevaluatedProperties"] = json!(false);
+    }
+    let validator = jsonschema::validator_for(&schema).expect("a JSON schema");
+    let mut records = server.get_v1("/runs").await.body["items"].as_array().expect("runs").clone();
+    assert_eq!(records.len(), 5);
+    records.push(server.data("lifecycle/agent:demo").await);
+    for record in records {
+        let faults: Vec<_> = validator.iter_errors(&record).map(|fault| fault.to_string()).collect();
+        assert!(faults.is_empty(), "{faults:?} in {record}");
+    }
+}
+
+#[tokio::test]
 async fn the_record_of_a_run_that_was_cut_off_is_right_after_the_kill() {
     let home = Home::with_agents(&[DEMO]);
     let server = home.serve();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::TypeSpec;
+use super::{TypeSpec, lifecycle};
 use crate::state::schema::Schema;
 
 pub(super) fn all() -> [TypeSpec; 4] {
@@ -10,7 +10,7 @@ pub(super) fn all() -> [TypeSpec; 4] {
         TypeSpec::free("shared"),
         TypeSpec { schema: compiled(task()), initial: json!({"status": "new"}), ..TypeSpec::free("task") },
         TypeSpec::free("agent"),
-        TypeSpec::free("lifecycle"),
+        TypeSpec { schema: compiled(lifecycle::schema()), ..TypeSpec::free("lifecycle") },
     ]
 }
 

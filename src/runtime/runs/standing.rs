@@ -91,6 +91,17 @@ impl Standings {
         self.changed.notify_one();
     }
 
+    /// What is known of a run that is over has changed since.
+    pub(crate) fn amended(&self, tenant: &str, run: &Lifecycle) {
+        self.news().change(tenant, &run.agent, |news| {
+            if let Some(last) = news.last.as_mut().filter(|last| last.run_id == run.run_id) {
+                last.status = run.status;
+                news.is_touched = true;
+            }
+        });
+        self.changed.notify_one();
+    }
+
     fn news(&self) -> MutexGuard<'_, News> {
         self.news.lock().expect("no code panics while it holds this lock")
     }

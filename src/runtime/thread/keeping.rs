@@ -51,6 +51,7 @@ impl Thread {
             let batch = life.next_with(Batch::default(), &self.services.watchers);
             self.services.store.commit(batch).await.map_err(|error| unavailable(&error))?;
             life.show(&self.services);
+            self.services.standings.amended(life.tenant(), &life.told);
         }
         for stream in [self.name.runs(), self.name.log(), self.name.journal()] {
             self.services.store.delete(&stream).await.map_err(|error| unavailable(&error))?;

@@ -106,6 +106,7 @@ impl AlongWith {
         }
         if let Some(asked) = &self.asked {
             asked.show(services);
+            services.standings.amended(asked.tenant(), &asked.told);
         }
         if let Some(again) = &self.again {
             let (ticket, due_at_ms) = again.as_ref();
