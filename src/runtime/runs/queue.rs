@@ -12,6 +12,7 @@ use crate::store::Store;
 use super::super::agents::Agents;
 use super::super::clock::now_ms;
 use super::super::live_runs::LiveRuns;
+use super::super::outage;
 use super::super::thread::{Listening, ThreadHandle, ThreadRef};
 use super::super::{FrameStream, Services, StartError, StartRun};
 use super::lifecycle::{Life, Unreadable, name_of};
@@ -330,8 +331,10 @@ async fn start(services: Arc<Services>, agents: Arc<Agents>, turn: Turn) {
             turn.leave();
         }
         Err(error) => {
-            if !matches!(error, StartError::Busy { .. } | StartError::ShuttingDown) {
-                tracing::warn!(run = %run_id, %error, "a queued run cannot start yet");
+            if !matches!(error, StartError::Busy { .. } | StartError::ShuttingDown)
+                && let Some(others) = outage::is_to_be_said(&error.to_string())
+            {
+                tracing::warn!(run = %run_id, %error, others, "a queued run cannot start yet");
             }
             turn.put_back(now_ms() + AGAIN_MS);
         }
