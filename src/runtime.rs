@@ -318,7 +318,8 @@ mod tests {
             assert!(runtime.messages(&principal, &thread_id).await.expect("it can be read").is_empty());
             let (principal, run_id) = (principal.clone(), String::new());
             let from = ReplayFrom::Beginning;
-            let connect = Connect { principal, agent, thread_id, run_id, dialect: Dialect::V1, from };
+            let held = Vec::new();
+            let connect = Connect { principal, agent, thread_id, run_id, dialect: Dialect::V1, from, held };
             assert!(runtime.connect(connect).await.expect("it can be read").next().await.is_none());
         }
         let Services { threads, documents, .. } = runtime.services.as_ref();

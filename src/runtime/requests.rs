@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::access::Principal;
-use crate::agui::{Dialect, Encoding, RunAgentInput};
+use crate::agui::{Dialect, Encoding, Message, RunAgentInput};
 use crate::store::{CommitError, StoreError};
 
 use super::agents::Hosted;
@@ -34,6 +34,8 @@ pub struct Connect {
     pub run_id: String,
     pub dialect: Dialect,
     pub from: ReplayFrom,
+    /// Messages that the client has and keeps: what is told again of them would be added to what they say.
+    pub held: Vec<Message>,
 }
 
 /// From where on a thread is replayed.

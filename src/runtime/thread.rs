@@ -139,7 +139,7 @@ pub(crate) struct ThreadView {
 enum Command {
     Start {
         request: Box<Starting>,
-        reply: oneshot::Sender<Result<Option<Box<Follow>>, StartError>>,
+        reply: oneshot::Sender<Result<Option<FrameStream>, StartError>>,
     },
     Connect {
         request: Box<Connect>,
@@ -208,7 +208,7 @@ impl ThreadHandle {
         let gone = || StartError::Unavailable { reason: "the thread's owner has stopped; try again".to_owned() };
         let (reply, answer) = oneshot::channel();
         self.inbox.send(Box::new(Command::Start { request, reply })).await.map_err(|_| gone())?;
-        Ok(answer.await.map_err(|_| gone())??.map(FrameStream::follow))
+        answer.await.map_err(|_| gone())?
     }
 
     pub(crate) async fn connect(&self, request: Connect) -> Result<FrameStream, ReadError> {

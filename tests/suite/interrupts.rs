@@ -69,6 +69,44 @@ async fn an_answer_that_comes_again_starts_nothing_again() {
 }
 
 #[tokio::test]
+async fn an_answer_that_nobody_waits_for_is_refused_and_becomes_no_run_of_the_thread() {
+    let (_home, server, upstream, mut input) = asked().await;
+    let before = server.replay("remote", "t").await;
+    input["messages"] = json!([input["messages"][0], {"id": "u2", "role": "user", "content": "and this"}]);
+    input["resume"] = json!([answer("colour", "resolved")]);
+    let refused = server.run_to_end("remote", &input).await;
+    assert_eq!(types(&refused), ["RUN_STARTED", "RUN_ERROR"]);
+    assert_eq!(refused[1]["code"], "invalid_resume");
+    assert_eq!(server.replay("remote", "t").await, before, "a reload tells the error to nobody, and asks again");
+    assert_eq!(server.get_v1("/runs?thread=t").await.body["items"].as_array().map(Vec::len), Some(1));
+    input["resume"] = json!([answer("price", "resolved"), answer("date", "resolved")]);
+    assert_eq!(types(&server.run_to_end("remote", &input).await).last(), Some(&"RUN_FINISHED"));
+    assert_eq!(upstream.last_input()["messages"].as_array().map(Vec::len), Some(2), "what came with it comes again");
+}
+
+#[tokio::test]
+async fn a_page_that_connects_is_not_asked_what_can_be_answered_no_more() {
+    let expired = TWO_QUESTIONS.replace(r#""reason":"#, r#""expiresAt":"2020-01-01T00:00:00Z","reason":"#);
+    for (questions, is_asked) in [(TWO_QUESTIONS, true), (expired.as_str(), false)] {
+        let upstream = Upstream::start(events(&[STARTED, questions])).await;
+        let agent = format!("agent: {{ kind: remote, url: \"{}\" }}", upstream.url);
+        let home = Home::with_agents(&[("remote.yaml", &agent)]);
+        let server = home.serve_in_memory();
+        let input = say("t", "u", "book it");
+        server.run_to_end("remote", &input).await;
+        let seen = server.replay("remote", "t").await;
+        let end = seen.last().expect("a terminal");
+        assert_eq!((&end["type"], end["outcome"].is_object()), (&json!("RUN_FINISHED"), is_asked), "{end}");
+        let cancelled = json!([answer("price", "cancelled"), answer("date", "cancelled")]);
+        let mut resume = input.clone();
+        resume["resume"] = cancelled;
+        upstream.answers(events(&[STARTED, FINISHED]));
+        let run = server.run_to_end("remote", &resume).await;
+        assert_eq!(types(&run).last(), Some(&"RUN_FINISHED"), "who was asked may still cancel");
+    }
+}
+
+#[tokio::test]
 async fn a_person_who_writes_instead_of_answering_goes_on_without_the_questions() {
     let (_home, server, upstream, mut input) = asked().await;
     let first = input["messages"][0].clone();

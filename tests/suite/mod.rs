@@ -15,6 +15,7 @@ mod durable_runs;
 mod failed_runs;
 mod faults;
 mod generated_types;
+mod held_messages;
 mod http_bounds;
 mod http_contract;
 mod http_tools;

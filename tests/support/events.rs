@@ -164,14 +164,30 @@ fn apply(state: &mut Value, op: &Value) {
 
 /// What a client makes of these events: the messages that it sends back with its next run.
 pub(crate) fn messages(events: &[Value]) -> Vec<Value> {
-    let mut messages: Vec<Value> = Vec::new();
+    messages_after(Vec::new(), events)
+}
+
+/// The same of a client that has these messages already: it adds to those that it knows.
+pub(crate) fn messages_after(held: Vec<Value>, events: &[Value]) -> Vec<Value> {
+    let mut messages = held;
+    fn add(messages: &mut Vec<Value>, message: Value) {
+        if !messages.iter().any(|known| known["id"] == message["id"]) {
+            messages.push(message);
+        }
+    }
     for event in events {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         match event["type"].as_str().expect("a type") {
-            "RUN_STARTED" => messages.extend(event["input"]["messages"].as_array().into_iter().flatten().cloned()),
-            "TEXT_MESSAGE_START" => messages.push(json!({"id": text("messageId"), "role": "assistant", "content": ""})),
+            "RUN_STARTED" => {
+                let brought = event["input"]["messages"].as_array().into_iter().flatten();
+                brought.for_each(|message| add(&mut messages, message.clone()));
+            }
+            "MESSAGES_SNAPSHOT" => messages = event["messages"].as_array().expect("messages").clone(),
+            "TEXT_MESSAGE_START" => {
+                add(&mut messages, json!({"id": text("messageId"), "role": "assistant", "content": ""}));
+            }
             "REASONING_MESSAGE_START" => {
-                messages.push(json!({"id": text("messageId"), "role": "reasoning", "content": ""}));
+                add(&mut messages, json!({"id": text("messageId"), "role": "reasoning", "content": ""}));
             }
             "TEXT_MESSAGE_CONTENT" | "REASONING_MESSAGE_CONTENT" => {
                 let message = messages.iter_mut().find(|message| message["id"] == event["messageId"]).expect("begun");

@@ -16,7 +16,7 @@ use super::super::live_runs::Entered;
 use super::super::outage;
 use super::super::registry::OwnerId;
 use super::super::work::Step;
-use super::super::{ReadError, Services, StartError};
+use super::super::{FrameStream, ReadError, Services, StartError};
 use super::append::TEXT_DELAY;
 use super::audience::Audience;
 use super::chunk::Chunk;
@@ -27,6 +27,7 @@ use super::load::Summary;
 use super::memory::Growth;
 use super::questions::Question;
 use super::record::{LastWords, RunFacts, RunRecord, RunStart};
+use super::start::StartFailure;
 use super::tail::Tail;
 use super::transcript::Transcript;
 use super::{Command, StopOutcome, ThreadRef, ThreadView};
@@ -302,13 +303,14 @@ impl Thread {
             Command::Start { request, reply } => {
                 let started = Box::pin(self.start(request)).await;
                 let (answer, outcome) = match started {
-                    Ok(follow) => (Ok(follow), Ok(())),
-                    Err(super::start::StartFailure::Refused(error)) => (Err(error), Ok(())),
-                    Err(super::start::StartFailure::Broken(broken)) => {
+                    Ok(follow) => (Ok(follow.map(FrameStream::follow)), Ok(())),
+                    Err(StartFailure::Refused(error)) => (Err(error), Ok(())),
+                    Err(StartFailure::AnswersNothing(told)) => (Ok(Some(FrameStream::whole(told))), Ok(())),
+                    Err(StartFailure::Broken(broken)) => {
                         (Err(StartError::Unavailable { reason: broken.reason.clone() }), Err(broken))
                     }
-                    Err(super::start::StartFailure::Full(broken)) => (Err(StartError::StorageFull), Err(broken)),
-                    Err(super::start::StartFailure::Settled(broken)) => (Err(StartError::Settled), Err(broken)),
+                    Err(StartFailure::Full(broken)) => (Err(StartError::StorageFull), Err(broken)),
+                    Err(StartFailure::Settled(broken)) => (Err(StartError::Settled), Err(broken)),
                 };
                 let _ = reply.send(answer);
                 outcome

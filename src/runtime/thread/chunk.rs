@@ -79,6 +79,14 @@ impl Chunk {
         })
     }
 
+    /// Events that are told once and never stored.
+    pub(crate) fn told(events: &[Event], dialect: Dialect, encoding: Encoding) -> Bytes {
+        let mut out = Vec::new();
+        let reader = Reader { dialect, encoding, epoch: "" };
+        Self::provisional(events, 1, 0).write(&mut out, reader, 0, u64::MAX);
+        out.into()
+    }
+
     /// Consecutive provisional chunks as one for the store; `None` for none.
     pub(crate) fn joined(chunks: &[Arc<Self>]) -> Option<Self> {
         let (first, last) = (chunks.first()?, chunks.last()?);

@@ -37,8 +37,19 @@ impl<'t> Waiting<'t> {
         }
     }
 
+    /// Whether there are questions, and all of them have expired.
+    pub(super) fn is_too_late(self) -> bool {
+        !self.questions.is_empty() && self.questions.iter().all(Question::is_too_late)
+    }
+
     pub(super) fn calls(self) -> impl Iterator<Item = &'t str> {
         self.questions.iter().filter_map(|question| question.call.as_deref())
+    }
+}
+
+impl Question {
+    fn is_too_late(&self) -> bool {
+        self.expires_at.as_deref().is_some_and(clock::is_past)
     }
 }
 
@@ -70,8 +81,8 @@ pub(super) fn refusal(waiting: Waiting<'_>, agent: &str, resume: &[ResumeEntry])
         let Some(question) = waiting.iter().find(|question| question.id == *id) else {
             return refused(format!("the thread does not wait for an answer to interrupt `{id}`"));
         };
-        let too_late = question.expires_at.as_deref().filter(|moment| clock::is_past(moment));
-        if let (Some(moment), ResumeStatus::Resolved) = (too_late, answer.status) {
+        if question.is_too_late() && answer.status == ResumeStatus::Resolved {
+            let moment = question.expires_at.as_deref().unwrap_or_default();
             return refused(format!("interrupt `{id}` expired at {moment}: cancel it to go on"));
         }
     }

@@ -1,5 +1,6 @@
 //! Connecting to a thread: its finished runs as they are stored, then the live one, then the end.
 
+mod held;
 mod place;
 mod reading;
 
@@ -20,6 +21,7 @@ use super::follow::Follow;
 use super::questions::Waiting;
 use super::record::RunRecord;
 use super::start::opening;
+use held::Held;
 use place::Place;
 
 /// The last run and this many before it are replayed with the state they ended with.
@@ -46,6 +48,10 @@ pub(crate) struct Replay {
     /// `STATE_SNAPSHOT` frames by place of the run they close.
     states: HashMap<usize, Bytes>,
     ready: VecDeque<Bytes>,
+    /// What the user wrote last and the thread never got.
+    unsent: Option<Bytes>,
+    /// The run, by place, that asked what can be answered no more.
+    too_late: Option<usize>,
     /// The run, by place, whose questions are still open though a run has failed since.
     asked: Option<usize>,
     /// Its questions once more: clients forget them over a run that does not answer them, and then send nothing at all.
@@ -76,7 +82,11 @@ impl Thread {
             if live.start.document == document { follow } else { follow.beside(self.services.document(&document)) }
         });
         match resume {
-            Place::FromStart => {}
+            Place::FromStart => {
+                let Held { forgotten, unsent } = self.held(&request);
+                replay.preface.extend(forgotten);
+                replay.unsent = unsent;
+            }
             Place::Anew => replay.preface.push_back(frame(&Event::messages_snapshot(Vec::new()))),
             Place::FromRun(run) => replay.next = run,
             Place::Inside { run, position } => {
@@ -91,7 +101,10 @@ impl Thread {
             }
         }
         replay.states = self.states_to_show(replay.next, Some(&document)).await?;
-        replay.asked = self.asked_before(replay.next);
+        match self.waiting() {
+            waiting if waiting.is_too_late() => replay.too_late = Some(waiting.run),
+            _ => replay.asked = self.asked_before(replay.next),
+        }
         Ok(replay)
     }
 
@@ -233,6 +246,8 @@ impl Replay {
             owed: None,
             states: HashMap::new(),
             ready: VecDeque::new(),
+            unsent: None,
+            too_late: None,
             asked: None,
             reminder: None,
             live: None,

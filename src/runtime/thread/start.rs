@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::agent::cause::{Cause, CauseKind};
 use crate::agent::meter::Meter;
 use crate::agent::steps::Past;
@@ -38,6 +40,8 @@ pub(super) enum StartFailure {
     Full(Broken),
     /// Somebody else has started it, or taken it back.
     Settled(Broken),
+    /// It answers what nobody asks: this is told, and it is no run of the thread.
+    AnswersNothing(Bytes),
 }
 
 impl From<Broken> for StartFailure {
@@ -71,6 +75,16 @@ impl Thread {
         let is_answer = commanded.is_some() || !input.resume.is_empty();
         if let Some(command) = commanded.filter(|_| input.resume.is_empty()) {
             input.resume = command.answers(self.waiting().questions);
+        }
+        if wants_stream
+            && from_queue.is_none()
+            && let Some(refusal) = questions::refusal(self.waiting(), agent.id(), &input.resume)
+        {
+            let told = [
+                Event::run_started(&*self.name.id, input.run_id.as_str()),
+                Event::run_error(refusal.message, refusal.code),
+            ];
+            return Err(StartFailure::AnswersNothing(Chunk::told(&told, dialect, encoding)));
         }
         let is_again = from_queue.as_ref().is_some_and(|queued| queued.life.told.attempt > 1);
         if from_queue.as_ref().is_some_and(|queued| queued.ticket.tells_all) {

@@ -40,6 +40,7 @@ pub(super) async fn connect(mount: &Mount, agent: &str, headers: &HeaderMap, bod
         thread_id: input.thread_id,
         run_id: input.run_id,
         from,
+        held: input.messages,
     };
     Ok(event_stream(mount.runtime.connect(connect).await?, tap))
 }

@@ -48,6 +48,7 @@ impl<S> Session<S> {
             run_id: uuid::Uuid::now_v7().to_string(),
             dialect: Dialect::V1,
             from: after.as_deref().map_or(ReplayFrom::Beginning, going_on_after),
+            held: Vec::new(),
         };
         let after = after.and_then(|after| position(after.rsplit_once('.')?.1));
         match self.runtime.connect(connect).await {

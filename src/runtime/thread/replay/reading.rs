@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::agui::{Event, Outcome, sse};
+use crate::agui::{Encoding, Event, Outcome};
 use crate::store::Seq;
 
 use super::super::super::ReadError;
+use super::super::chunk::Chunk;
 use super::super::load::PAGE;
 use super::super::record::{RecordError, RunRecord};
 use super::Replay;
@@ -29,8 +30,8 @@ impl Replay {
                     tracing::error!(thread = %self.thread.id, reason, "a replay breaks off: the thread cannot be read");
                     return Some(Err(ReadError::Unavailable { reason }));
                 }
-            } else if let Some(reminder) = self.reminder.take() {
-                return Some(Ok(reminder));
+            } else if let Some(said) = self.unsent.take().or_else(|| self.reminder.take()) {
+                return Some(Ok(said));
             } else {
                 return self.live.as_mut()?.next().await;
             }
@@ -71,11 +72,16 @@ impl Replay {
     fn questions_of(&self, record: &RunRecord) -> Bytes {
         let (thread, run) = (&*self.thread.id, record.facts.start.client_run_id.as_str());
         let outcome = Outcome::interrupt(record.facts.interrupts.clone());
-        let mut frames = Vec::new();
-        for event in [Event::run_started(thread, run), Event::run_finished_with(thread, run, outcome)] {
-            event.for_dialect(self.dialect).iter().for_each(|event| sse::write_frame(&mut frames, event, None));
-        }
-        frames.into()
+        let told = [Event::run_started(thread, run), Event::run_finished_with(thread, run, outcome)];
+        Chunk::told(&told, self.dialect, Encoding::Sse)
+    }
+
+    /// The end of a run that asked what can be answered no more: a client that is asked it again sends nothing else, and
+    /// nothing that answers it.
+    fn end_without_questions(&self, record: &RunRecord) -> Bytes {
+        let start = &record.facts.start;
+        let ended = Event::run_finished(&*self.thread.id, start.client_run_id.as_str());
+        Chunk::told(&[ended], self.dialect, Encoding::Sse)
     }
 
     fn show(&self, run: usize, record: &RunRecord, out: &mut VecDeque<Bytes>) -> Result<(), RecordError> {
@@ -85,7 +91,10 @@ impl Replay {
             None => frames.body(),
         });
         out.extend(self.states.get(&run).cloned());
-        out.push_back(frames.terminal());
+        out.push_back(match self.too_late == Some(run) {
+            true => self.end_without_questions(record),
+            false => frames.terminal(),
+        });
         Ok(())
     }
 }
