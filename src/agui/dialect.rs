@@ -91,6 +91,18 @@ impl Event {
     }
 }
 
+impl Message {
+    /// The message as a peer of this dialect takes it.
+    pub fn for_dialect(&self, dialect: Dialect) -> Cow<'_, Self> {
+        if dialect == Dialect::V1 || !message_differs(self) {
+            return Cow::Borrowed(self);
+        }
+        let mut message = self.clone();
+        simplify(&mut message);
+        Cow::Owned(message)
+    }
+}
+
 impl Content {
     /// Whether a client of this dialect that was told this and changed nothing posts `posted`.
     pub fn is_told_as(&self, posted: &Self, dialect: Dialect) -> bool {

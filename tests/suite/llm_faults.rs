@@ -53,6 +53,18 @@ async fn a_refused_request_says_what_the_server_said() {
 }
 
 #[tokio::test]
+async fn an_answer_may_begin_with_a_byte_order_mark() {
+    for piece in [0, 1, 2] {
+        let mut marked = answer("fine");
+        let head = marked.bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
+        marked.bytes.splice(head..head, "\u{feff}".bytes());
+        marked.piece = piece;
+        let (events, times) = run([marked]).await;
+        assert_eq!((text(&events).as_str(), times), ("fine", 1), "{events:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_bad_key_is_not_tried_twice_and_not_shown() {
     let body = format!(r#"{{"error":{{"message":"Incorrect API key provided: {KEY}"}}}}"#);
     check(status("401 Unauthorized", &body), "auth", "agent.api_key", 1).await;

@@ -40,6 +40,7 @@ mod predicted_state;
 mod queued_runs;
 mod refused_definitions;
 mod remote_agent;
+mod remote_endpoints;
 mod resume;
 mod runs;
 mod sleeping_processes;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, Response, StatusCode};
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use reqwest::{Client, Response, StatusCode, Url};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::body::Body;
@@ -12,7 +13,7 @@ use crate::agent::context::RunInput;
 use crate::agent::definition::Remote;
 use crate::agent::error::AgentError;
 use crate::agent::outbound::{client, told};
-use crate::agui::{Event, Json, Reading, RunAgentInput};
+use crate::agui::{Dialect, Event, Json, Reading, RunAgentInput};
 use crate::json_text;
 
 /// How much of a refusal's body goes to the log, in bytes.
@@ -34,18 +35,25 @@ impl Upstream {
     pub(super) async fn post(&self, input: &RunInput, state: Json) -> Result<Events<'_>, AgentError> {
         let first_byte = self.remote.timeouts.first_byte;
         let deadline = Instant::now() + first_byte;
-        let body = json_text::encode(&posted(input, state, self.remote.protocol_version.clone()));
-        let request = self
-            .client
-            .post(self.remote.url.clone())
-            .headers(headers::compose(&self.remote, &input.headers))
-            .header(ACCEPT, "text/event-stream")
-            .header(CONTENT_TYPE, "application/json")
-            .body(body);
-        let response = timeout_at(deadline, request.send())
-            .await
-            .map_err(|_| self.too_late("did not begin to answer", first_byte))?
-            .map_err(|error| self.unreachable(&error))?;
+        let body = Bytes::from(json_text::encode(&posted(input, state, self.remote.protocol_version.clone())));
+        let headers = headers::compose(&self.remote, &input.headers);
+        let post = async |url: Url| {
+            let request = self
+                .client
+                .post(url)
+                .headers(headers.clone())
+                .header(ACCEPT, "text/event-stream")
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.clone());
+            timeout_at(deadline, request.send())
+                .await
+                .map_err(|_| self.too_late("did not begin to answer", first_byte))?
+                .map_err(|error| self.unreachable(&error))
+        };
+        let mut response = post(self.remote.url.clone()).await?;
+        if let Some(url) = same_place(&self.remote.url, &response) {
+            response = post(url).await?;
+        }
         let status = response.status();
         if status != StatusCode::OK {
             return Err(self.refused(response, deadline).await);
@@ -83,9 +91,19 @@ impl Upstream {
         }
         body.truncate(LOGGED_BYTES);
         let body = String::from_utf8_lossy(&body);
-        tracing::warn!(url = %self.remote.url, status = status.as_u16(), %body, "a remote agent refused a run");
-        AgentError::new("upstream_error", format!("the agent's server answered {status}"))
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        tracing::warn!(url = %self.remote.url, status = status.as_u16(), location, %body, "a remote agent refused a run");
+        let elsewhere = if status.is_redirection() { ": its definition has to name the address it is at" } else { "" };
+        AgentError::new("upstream_error", format!("the agent's server answered {status}{elsewhere}"))
     }
+}
+
+/// Where a server wants the same request, if that is the same server: FastAPI says so of a slash at the end of a path.
+/// Elsewhere it would carry credentials away.
+fn same_place(url: &Url, response: &Response) -> Option<Url> {
+    let again = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&response.status());
+    let location = response.headers().get(LOCATION).filter(|_| again)?;
+    url.join(location.to_str().ok()?).ok().filter(|next| next.origin() == url.origin())
 }
 
 /// The events of one answer, in order.
@@ -156,15 +174,17 @@ impl Drop for Events<'_> {
     }
 }
 
-/// What is posted. Older endpoints of 0.x refuse fields that they do not know, so it names a version only if it is told to.
+/// What is posted. Older endpoints of 0.x refuse fields and forms that they do not know, so it names a version only if it
+/// is told to, and says without one what 0.x has words for.
 fn posted(input: &RunInput, state: Json, protocol_version: Option<String>) -> RunAgentInput {
+    let dialect = Dialect::of(protocol_version.as_deref());
     RunAgentInput {
         thread_id: input.thread_id.clone(),
         run_id: input.run_id.clone(),
         protocol_version,
         parent_run_id: None,
         state: Some(state),
-        messages: input.messages.iter().map(|message| message.as_ref().clone()).collect(),
+        messages: input.messages.iter().map(|message| message.for_dialect(dialect).into_owned()).collect(),
         tools: input.tools.clone(),
         context: input.context.clone(),
         // Endpoints of 0.x require the field.

@@ -75,17 +75,19 @@ impl Server {
                 away.last_seen.iter().cloned().chain(unknown).collect()
             }
         };
-        let allowed = listed.iter().filter(|listed| self.allows(&listed.name));
-        allowed.map(|listed| Arc::new(self.remote(listed)) as Arc<dyn Tool>).collect()
+        let names: Vec<_> = listed.iter().map(|listed| listed.name.as_str()).collect();
+        let names = name::of_all(&self.name, &names);
+        let allowed = listed.iter().zip(&names).filter(|(listed, _)| self.allows(&listed.name));
+        allowed.map(|(listed, name)| Arc::new(self.remote(listed, name)) as Arc<dyn Tool>).collect()
     }
 
     fn allows(&self, tool: &str) -> bool {
         self.definition.allow.as_ref().is_none_or(|allow| allow.iter().any(|pattern| glob::matches(pattern, tool)))
     }
 
-    fn remote(&self, listed: &Listed) -> Remote {
+    fn remote(&self, listed: &Listed, name: &str) -> Remote {
         Remote {
-            spec: spec(&name::of(&self.name, &listed.name), listed.description.clone(), &listed.input),
+            spec: spec(name, listed.description.clone(), &listed.input),
             name: listed.name.clone(),
             link: Arc::clone(&self.link),
             timeout: self.definition.timeout,

@@ -115,13 +115,18 @@ impl Assembler {
 
     /// The call that a delta goes on with; `None` when it begins one.
     fn continued(&self, id: Option<&str>, index: Option<u64>, name: Option<&str>) -> Option<usize> {
-        let of_id = id.and_then(|id| self.calls.iter().rposition(|call| call.id.as_deref() == Some(id)));
+        let has_id = |call: &Call| call.id.as_deref() == id;
+        let of_both = || self.calls.iter().rposition(|call| has_id(call) && call.index == index);
+        let of_id = id.and_then(|_| of_both().or_else(|| self.calls.iter().rposition(has_id)));
         let of_index = index.and_then(|index| self.calls.iter().rposition(|call| call.index == Some(index)));
         let last = self.calls.len().checked_sub(1);
         match (id, name) {
             // Only what names a function begins a call: some servers give every delta an id of its own.
             (_, None) => of_id.or(of_index).or(last),
-            (Some(_), Some(_)) => of_id,
+            // Two calls of one id are told apart by their places.
+            (Some(_), Some(_)) => {
+                of_id.filter(|&at| index.is_none() || self.calls[at].index.is_none() || self.calls[at].index == index)
+            }
             // Without ids a named delta repeats the name of the call it goes on with, unless that call is complete.
             (None, Some(name)) => of_index.filter(|&at| {
                 let call = &self.calls[at];

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use hyper::http;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
@@ -23,6 +24,9 @@ pub(super) struct Transport {
     /// Without a key no `authorization` is sent, unless `headers` have one.
     pub(super) has_key: bool,
 }
+
+/// What a server of SSE may send before anything else.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Why we ended an answer ourselves: async-openai only tells that it ended.
 pub(super) type CutOff = Arc<OnceLock<Fault>>;
@@ -67,12 +71,13 @@ fn boxed(fault: Fault) -> OpenAIError {
     OpenAIError::Boxed(Box::new(fault))
 }
 
-/// The same answer, cut off where it is longer than any answer should be: async-openai reads ahead of us without a bound
-/// of its own.
+/// The same answer without the mark that a stream of events may begin with, on which async-openai's parser panics, and
+/// cut off where it is longer than any answer should be: async-openai reads ahead of us without a bound of its own.
 fn bounded(response: Response, cut_off: CutOff) -> Response {
     let mut left = ANSWER_BYTES;
+    let mut mark = BYTE_ORDER_MARK;
     let pieces = response.bytes_stream().map(move |piece| {
-        let piece = piece.map_err(std::io::Error::other)?;
+        let piece = without_mark(piece.map_err(std::io::Error::other)?, &mut mark);
         match left.checked_sub(piece.len()) {
             Some(rest) => {
                 left = rest;
@@ -88,6 +93,13 @@ fn bounded(response: Response, cut_off: CutOff) -> Response {
         }
     });
     answer(reqwest::Body::wrap_stream(pieces))
+}
+
+/// `mark` is what of the mark may still come.
+fn without_mark(piece: Bytes, mark: &mut &[u8]) -> Bytes {
+    let common = piece.iter().zip(*mark).take_while(|(byte, expected)| byte == expected).count();
+    *mark = if common == piece.len() { &mark[common..] } else { &[] };
+    piece.slice(common..)
 }
 
 fn answer(body: reqwest::Body) -> Response {

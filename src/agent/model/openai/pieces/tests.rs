@@ -114,6 +114,16 @@ fn calls_are_told_apart_whatever_their_indexes_say() {
         &[("f({\"x\":1})", Some("a"))],
     );
     check(
+        "one id for all, at places of their own",
+        &[
+            call(json!(0), json!("a"), json!("f"), json!("{\"x\"")),
+            call(json!(1), json!("a"), json!("g"), json!("{}")),
+            call(json!(0), json!("a"), json!("f"), json!(":1}")),
+            finish("tool_calls"),
+        ],
+        &[("f({\"x\":1})", Some("a")), ("g({})", Some("a"))],
+    );
+    check(
         "the name in every delta, no ids",
         &[
             call(json!(0), null(), json!("f"), json!("{\"x\"")),
