@@ -215,7 +215,9 @@ async fn records_of_runs_and_agents_are_what_the_schema_of_their_type_says_and_n
     let home = Home::with_agents(&[DEMO]);
     let server = home.serve_in_memory();
     for word in ["hello", "fail", "approve", "colour"] {
-        server.run_to_end("demo", &say(word, word, word)).await;
+        let mut input = say(word, word, word);
+        input["tools"] = json!([{ "name": "set_theme_color", "description": "", "parameters": {} }]);
+        server.run_to_end("demo", &input).await;
     }
     let queued = server.submit("demo", &json!({ "prompt": "hello" })).await;
     server.until_over(&queued).await;
@@ -226,6 +228,7 @@ async fn records_of_runs_and_agents_are_what_the_schema_of_their_type_says_and_n
     let validator = jsonschema::validator_for(&schema).expect("a JSON schema");
     let mut records = server.get_v1("/runs").await.body["items"].as_array().expect("runs").clone();
     assert_eq!(records.len(), 5);
+    assert!(records.iter().any(|run| run["pending_tool_calls"].is_array()), "{records:?}");
     records.push(server.data("lifecycle/agent:demo").await);
     for record in records {
         let faults: Vec<_> = validator.iter_errors(&record).map(|fault| fault.to_string()).collect();
