@@ -123,6 +123,19 @@ test("the agent picker changes the agent and keeps each conversation", () =>
     await page.answers("You said: hello");
   }));
 
+test("a thread that a link opened is found again through the agent picker", () =>
+  here.visit({ agent: "planner", thread: `linked-${crypto.randomUUID()}`, transport: "rest" }, async (page) => {
+    const thread = await page.part("thread-id").getAttribute("title");
+    assert.match(thread, /^linked-/);
+    await page.send("hello");
+    await page.answers("You said: hello");
+    await page.part("agent-picker").selectOption("storyteller");
+    await page.part("welcome").waitFor();
+    await page.part("agent-picker").selectOption("planner");
+    await page.answers("You said: hello");
+    assert.equal(await page.part("thread-id").getAttribute("title"), thread);
+  }));
+
 test("a runtime that does not answer is named, and nothing crashes", async () => {
   const profile = await here.browser().profile();
   try {

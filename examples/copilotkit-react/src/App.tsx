@@ -5,7 +5,7 @@ import { Header } from "./Header";
 import { Message } from "./Message";
 import { NoAgents } from "./NoAgents";
 import { useNotices } from "./notices";
-import { classic, lastAgent, runtimeUrl, threadOf, transport, usePlace } from "./place";
+import { classic, lastAgent, remember, runtimeUrl, threadOf, transport, usePlace } from "./place";
 import { type AgentCard, useRuntime } from "./runtime";
 import { Workspace } from "./Workspace";
 
@@ -33,7 +33,9 @@ function Page({ notices, report, clearNotices }: PageProps) {
   const missing = agent && place.agent && ![agent.id, "default"].includes(place.agent) ? place.agent : null;
 
   useEffect(() => {
-    if (agent && !thread && !missing) go(agent.id, threadOf(agent.id), "replace");
+    if (!agent || missing) return;
+    if (thread) remember(agent.id, thread);
+    else go(agent.id, threadOf(agent.id), "replace");
   }, [agent, thread, missing, go]);
 
   return (

@@ -28,6 +28,12 @@ export function threadOf(agent: string): string {
   return localStorage.getItem(`coagent.thread.${agent}`) ?? crypto.randomUUID();
 }
 
+/** For every way into a thread: the picker, the list, a link, the Back button. */
+export function remember(agent: string, thread: string): void {
+  localStorage.setItem("coagent.agent", agent);
+  localStorage.setItem(`coagent.thread.${agent}`, thread);
+}
+
 export function lastAgent(): string | null {
   return localStorage.getItem("coagent.agent");
 }
@@ -44,8 +50,6 @@ export function usePlace(): { place: Place; go: (agent: string, thread: string, 
     url.searchParams.set("agent", agent);
     url.searchParams.set("thread", thread);
     window.history[how === "push" ? "pushState" : "replaceState"](null, "", url);
-    localStorage.setItem("coagent.agent", agent);
-    localStorage.setItem(`coagent.thread.${agent}`, thread);
     setPlace({ agent, thread });
   }, []);
   return { place, go };
