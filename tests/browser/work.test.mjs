@@ -133,6 +133,29 @@ for (const transport of TRANSPORTS) {
       await page.answers('The answer was resolved with {"approved":true}.');
       assert.equal(await page.part("copilot-user-message").count(), 1);
     }));
+
+  test(`${transport}: a question waits in its thread, and the others go on meanwhile`, () =>
+    here.visit(planner, async (page) => {
+      await page.send("ship it");
+      await page.part("interrupt").waitFor();
+      await page.part("new-thread").click();
+      await page.part("welcome").waitFor();
+      await page.send("how is the weather?");
+      await page.answers("21 degrees in Lisbon");
+      assert.equal(await page.part("interrupt").count(), 0);
+      assert.equal(await page.part("notice").count(), 0);
+      await page.page.goBack();
+      await page.part("interrupt").waitFor();
+      await page.sees("One decision is yours");
+
+      await page.part("agent-picker").selectOption("storyteller");
+      await page.part("welcome").waitFor();
+      await page.part("agent-picker").selectOption("planner");
+      await page.part("interrupt").waitFor();
+      await page.part("approve").click();
+      await page.answers('The answer was resolved with {"approved":true}.');
+      assert.equal(await page.part("notice").count(), 0);
+    }));
 }
 
 test("an agent can point at an entry of its list", () =>

@@ -1,8 +1,11 @@
 /** A run that waits for a person: what it asks, and the answers it can be given. */
-import { useInterrupt } from "@copilotkit/react-core/v2";
-import { useState } from "react";
+import { useAgent, useInterrupt } from "@copilotkit/react-core/v2";
+import { useEffect, useState } from "react";
 
 export function useInterruptCard(agentId: string): void {
+  const { agent } = useAgent({ agentId, updates: [] });
+  // A question belongs to its thread, but CopilotKit keeps it with the agent, and refuses whatever the next thread asks of that.
+  useEffect(() => () => void (agent.pendingInterrupts = []), [agent]);
   useInterrupt({
     agentId,
     render: ({ interrupt, event, resolve, cancel }) => (
