@@ -134,6 +134,28 @@ for (const transport of TRANSPORTS) {
       assert.equal(await page.part("copilot-user-message").count(), 1);
     }));
 
+  test(`${transport}: what is written while a question waits stays in the box, and can be sent when it is answered`, () =>
+    here.visit(planner, async (page) => {
+      const box = page.part("copilot-chat-textarea");
+      await page.send("ship it");
+      await page.part("interrupt").waitFor();
+      assert.equal(await box.getAttribute("placeholder"), "Answer the question first");
+      await box.fill("and the weather?");
+      await box.press("Enter");
+      await page.part("notice").waitFor();
+      assert.equal(await page.part("notice").innerText(), "Answer the question first. What you wrote stays in the box.");
+      assert.equal(await box.inputValue(), "and the weather?");
+      assert.ok(await page.part("copilot-send-button").isDisabled());
+      assert.equal(await page.part("copilot-user-message").count(), 1);
+
+      await page.part("approve").click();
+      await page.answers('The answer was resolved with {"approved":true}.');
+      assert.equal(await page.part("notice").count(), 0, "the next run clears it");
+      assert.equal(await box.inputValue(), "and the weather?");
+      await box.press("Enter");
+      await page.answers("21 degrees in Lisbon");
+    }));
+
   test(`${transport}: a question waits in its thread, and the others go on meanwhile`, () =>
     here.visit(planner, async (page) => {
       await page.send("ship it");

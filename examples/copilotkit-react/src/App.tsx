@@ -4,7 +4,7 @@ import { lazy, Suspense, useEffect } from "react";
 import { Header } from "./Header";
 import { Message } from "./Message";
 import { NoAgents } from "./NoAgents";
-import { useNotices } from "./notices";
+import { type NoticesProps, useNotices } from "./notices";
 import { classic, lastAgent, remember, runtimeUrl, threadOf, transport, usePlace } from "./place";
 import { type AgentCard, useRuntime } from "./runtime";
 import { Workspace } from "./Workspace";
@@ -13,19 +13,18 @@ const Classic = lazy(() => import("./Classic"));
 const singleEndpoint = { rest: false, single: true, auto: undefined }[transport];
 
 export function App() {
-  const { notices, report, clear } = useNotices();
+  const notices = useNotices();
   return (
-    <CopilotKitProvider runtimeUrl={runtimeUrl} useSingleEndpoint={singleEndpoint} enableInspector={false} onError={report}>
+    <CopilotKitProvider runtimeUrl={runtimeUrl} useSingleEndpoint={singleEndpoint} enableInspector={false} onError={notices.report}>
       <SharedStateProvider url={new URL(runtimeUrl).origin}>
-        <Page notices={notices} report={report} clearNotices={clear} />
+        <Page {...notices} />
       </SharedStateProvider>
     </CopilotKitProvider>
   );
 }
 
-type PageProps = Pick<ReturnType<typeof useNotices>, "notices" | "report"> & { clearNotices: () => void };
-
-function Page({ notices, report, clearNotices }: PageProps) {
+function Page(notices: NoticesProps) {
+  const last = notices.notices.at(-1);
   const { connection, agents } = useRuntime();
   const { place, go } = usePlace();
   const agent = choose(agents, place.agent);
@@ -54,25 +53,17 @@ function Page({ notices, report, clearNotices }: PageProps) {
       ) : agent && thread ? (
         classic ? (
           <Suspense fallback={<Message title="Opening the classic chat…" testId="opening" />}>
-            <Classic key={`${agent.id}/${thread}`} agentId={agent.id} threadId={thread} />
+            <Classic key={`${agent.id}/${thread}`} agentId={agent.id} threadId={thread} {...notices} />
           </Suspense>
         ) : (
-          <Workspace
-            key={`${agent.id}/${thread}`}
-            agent={agent}
-            threadId={thread}
-            notices={notices}
-            report={report}
-            clearNotices={clearNotices}
-            onThread={(id) => go(agent.id, id)}
-          />
+          <Workspace key={`${agent.id}/${thread}`} agent={agent} threadId={thread} onThread={(id) => go(agent.id, id)} {...notices} />
         )
       ) : connection === "lost" ? (
         <Message title="The runtime does not answer" testId="runtime-lost">
           <p>
             This page expects it at <code>{runtimeUrl}</code>.
           </p>
-          {notices.length > 0 && <p className="quiet">{notices[notices.length - 1]?.text}</p>}
+          {last && <p className="quiet">{last.text}</p>}
           <p>
             Start it with <code>coagent</code>, then try again.
           </p>

@@ -1,25 +1,38 @@
 /** The same thread through `@copilotkit/react-ui`, for applications that still use the first generation of components. */
 import "@copilotkit/react-ui/styles.css";
 import { CopilotKit, useCoAgent } from "@copilotkit/react-core";
+import { useAgent } from "@copilotkit/react-core/v2";
 import { CopilotChat } from "@copilotkit/react-ui";
+import { Conversation, placeholder } from "./Conversation";
+import { useInterruptCard } from "./InterruptCard";
+import { type NoticesProps, useReportsOfKit } from "./notices";
 import { runtimeUrl, transport } from "./place";
 import type { State } from "./list";
 
-type Props = { agentId: string; threadId: string };
+type Props = NoticesProps & { agentId: string; threadId: string };
 
-export default function Classic({ agentId, threadId }: Props) {
+export default function Classic({ agentId, threadId, ...notices }: Props) {
   const single = transport === "auto" ? undefined : transport === "single";
   return (
     <CopilotKit runtimeUrl={runtimeUrl} useSingleEndpoint={single} agent={agentId} threadId={threadId} showDevConsole={false} enableInspector={false}>
       <main className="workspace classic" data-shown="chat" data-testid="classic">
-        <section className="chat" aria-label="Conversation">
-          <CopilotChat labels={{ initial: "", placeholder: "Write a message" }} />
-        </section>
+        <ClassicChat agentId={agentId} {...notices} />
         <aside className="side" aria-label="Agent">
           <ClassicState agentId={agentId} />
         </aside>
       </main>
     </CopilotKit>
+  );
+}
+
+function ClassicChat({ agentId, ...notices }: NoticesProps & { agentId: string }) {
+  const { agent } = useAgent({ agentId });
+  useReportsOfKit(notices.report);
+  useInterruptCard(agentId);
+  return (
+    <Conversation agent={agent} {...notices}>
+      <CopilotChat labels={{ initial: "", placeholder: placeholder(agent) }} />
+    </Conversation>
   );
 }
 

@@ -2,11 +2,11 @@
 import { CopilotChat, CopilotChatConfigurationProvider, useAgent, useConfigureSuggestions } from "@copilotkit/react-core/v2";
 import { useLiveAgentState } from "coagent-runtime/react";
 import { useEffect, useState } from "react";
+import { Conversation, isAsked, placeholder } from "./Conversation";
 import { Description } from "./Description";
 import { useInterruptCard } from "./InterruptCard";
-import type { Notice, Report } from "./notices";
+import type { NoticesProps } from "./notices";
 import type { State } from "./list";
-import { Notices } from "./Notices";
 import { Progress, useSteps } from "./Progress";
 import { transport } from "./place";
 import type { AgentCard } from "./runtime";
@@ -14,17 +14,12 @@ import { StatePanel } from "./StatePanel";
 import { Threads } from "./Threads";
 import { usePageTools } from "./tools";
 
-type Props = {
-  agent: AgentCard;
-  threadId: string;
-  notices: Notice[];
-  report: (failure: Report) => void;
-  clearNotices: () => void;
-  onThread: (thread: string) => void;
-};
+type Props = NoticesProps & { agent: AgentCard; threadId: string; onThread: (thread: string) => void };
 
 const VIEWS = { threads: "Threads", chat: "Chat", state: "State" };
 const FILE_BYTES = 8 << 20;
+/** Without somewhere to send to, CopilotKit's box keeps what is written. */
+const unsent = { onSubmitMessage: undefined };
 
 export function Workspace(props: Props) {
   return (
@@ -34,7 +29,7 @@ export function Workspace(props: Props) {
   );
 }
 
-function Panes({ agent: card, threadId, notices, report, clearNotices, onThread }: Props) {
+function Panes({ agent: card, threadId, onThread, ...notices }: Props) {
   const { agent } = useAgent({ agentId: card.id });
   const live = useLiveAgentState<State>(card.id, threadId);
   const steps = useSteps(agent);
@@ -55,11 +50,10 @@ function Panes({ agent: card, threadId, notices, report, clearNotices, onThread 
   );
 
   useEffect(() => {
-    clearNotices();
     const opened = () => setOpen(true);
-    const subscription = agent.subscribe({ onRunStartedEvent: () => clearNotices(), onRunFinalized: opened, onRunFailed: opened });
+    const subscription = agent.subscribe({ onRunFinalized: opened, onRunFailed: opened });
     return () => subscription.unsubscribe();
-  }, [agent, clearNotices]);
+  }, [agent]);
 
   const empty = agent.messages.length === 0 && !agent.isRunning;
   return (
@@ -83,10 +77,9 @@ function Panes({ agent: card, threadId, notices, report, clearNotices, onThread 
         threadId={threadId}
         onOpen={(thread) => (thread === threadId ? setShown("chat") : onThread(thread))}
         onNew={() => onThread(crypto.randomUUID())}
-        onFailure={report}
+        onFailure={notices.report}
       />
-      <section className="chat" aria-label="Conversation" data-empty={empty} data-asked={agent.pendingInterrupts.length > 0}>
-        <Notices notices={notices} onClose={clearNotices} />
+      <Conversation agent={agent} isEmpty={empty} {...notices}>
         {empty && (
           <div className="welcome" data-testid="welcome">
             <h1>{card.id}</h1>
@@ -101,11 +94,12 @@ function Panes({ agent: card, threadId, notices, report, clearNotices, onThread 
             enabled: true,
             accept: "image/*,application/pdf,text/*",
             maxSize: FILE_BYTES,
-            onUploadFailed: ({ message }) => report({ code: "attachment", error: new Error(message) }),
+            onUploadFailed: ({ message }) => notices.report({ code: "attachment", error: new Error(message) }),
           }}
-          labels={{ chatInputPlaceholder: "Write a message", chatDisclaimerText: "" }}
+          input={isAsked(agent) ? unsent : undefined}
+          labels={{ chatInputPlaceholder: placeholder(agent), chatDisclaimerText: "" }}
         />
-      </section>
+      </Conversation>
       <aside className="side" aria-label="Agent">
         <StatePanel live={live} busy={agent.isRunning} highlight={highlight} />
         <Progress steps={steps} running={agent.isRunning} />
