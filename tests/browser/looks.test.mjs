@@ -30,6 +30,12 @@ for (const colorScheme of ["light", "dark"]) {
           assert.ok(!(await page.part("copilot-suggestions").isVisible()), "a question stands alone");
           await fits(page.page);
           await page.picture(`${name}-4-question`);
+          await page.part("copilot-chat-textarea").fill("and the weather?");
+          await page.part("copilot-chat-textarea").press("Enter");
+          await page.part("notice").waitFor();
+          await fits(page.page);
+          await page.picture(`${name}-4-waits`);
+          await page.part("copilot-chat-textarea").fill("");
           await page.part("approve").click();
           await page.answers("resolved");
           await page.send("break it");

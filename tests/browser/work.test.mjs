@@ -180,6 +180,28 @@ for (const transport of TRANSPORTS) {
     }));
 }
 
+test("an answer that does not get through can be given again after a reload, and nothing is sent before", () =>
+  here.visit(
+    { agent: "planner", transport: "rest" },
+    async (page) => {
+      await page.send("ship it");
+      await page.part("interrupt").waitFor();
+      await page.page.route("**/agent/planner/run", (route) => route.abort());
+      await page.part("approve").click();
+      await page.sees("The runtime cannot be reached.");
+      await page.part("interrupt").waitFor({ state: "detached" });
+      await page.page.unroute("**/agent/planner/run");
+      await page.part("copilot-chat-textarea").fill("hello?");
+      await page.part("copilot-chat-textarea").press("Enter");
+      await page.sees("If you do not see it, reload the page.");
+      assert.equal(await page.part("copilot-user-message").count(), 1);
+      await page.reload();
+      await page.part("approve").click();
+      await page.answers('The answer was resolved with {"approved":true}.');
+    },
+    { expected: [/ERR_FAILED/, /Failed to fetch/] },
+  ));
+
 test("an agent can point at an entry of its list", () =>
   here.visit({ agent: "planner", transport: "rest" }, async (page) => {
     await page.send("plan it");

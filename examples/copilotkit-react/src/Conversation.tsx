@@ -1,12 +1,13 @@
 /** The frame of the conversation: notices lie over it, and while a question waits what is written waits with it. */
-import type { AbstractAgent } from "@copilotkit/react-core/v2";
+import { type AbstractAgent, useCopilotKit } from "@copilotkit/react-core/v2";
 import { type KeyboardEvent, type ReactNode, useEffect } from "react";
 import { Notices } from "./Notices";
-import { type NoticesProps, questionFirst } from "./notices";
+import { type NoticesProps, questionFirst, questionLost } from "./notices";
 
 type Props = NoticesProps & { agent: AbstractAgent; isEmpty?: boolean; children: ReactNode };
 
 export function Conversation({ agent, isEmpty = false, notices, report, clearNotices, children }: Props) {
+  const { copilotkit } = useCopilotKit();
   useEffect(() => {
     clearNotices();
     const subscription = agent.subscribe({ onRunStartedEvent: () => clearNotices() });
@@ -16,7 +17,9 @@ export function Conversation({ agent, isEmpty = false, notices, report, clearNot
   // The box keeps the text then; Enter alone would do nothing, without a word.
   const sayWhy = ({ key, shiftKey, nativeEvent, target }: KeyboardEvent) => {
     if (key !== "Enter" || shiftKey || nativeEvent.isComposing || !(target instanceof HTMLTextAreaElement)) return;
-    if (isAsked(agent) && target.value.trim() !== "") report(questionFirst);
+    if (!isAsked(agent) || target.value.trim() === "") return;
+    // CopilotKit takes the card away when an answer does not get through.
+    report(copilotkit.interruptElement === null ? questionLost : questionFirst);
   };
 
   return (

@@ -6,8 +6,9 @@ export type Notice = { code: string; text: string };
 export type Report = { error: Error; code: string };
 export type NoticesProps = { notices: Notice[]; report: (failure: Report) => void; clearNotices: () => void };
 
-const QUESTION_FIRST = "Answer the question first.";
-export const questionFirst: Report = { code: "question_waits", error: new Error(`${QUESTION_FIRST} What you wrote stays in the box.`) };
+const QUESTION_LOST = "A question waits for its answer. If you do not see it, reload the page.";
+export const questionFirst: Report = { code: "question_waits", error: new Error("Answer the question first. What you wrote stays in the box.") };
+export const questionLost: Report = { code: "question_lost", error: new Error(QUESTION_LOST) };
 
 export function useNotices(): NoticesProps {
   const [notices, setNotices] = useState<Notice[]>([]);
@@ -30,7 +31,7 @@ export function useReportsOfKit(report: NoticesProps["report"]): void {
 
 /** `HTTP 409: {"error":"Thread is busy",…}` becomes what the body says. */
 export function sentence(message: string): string {
-  if (/pending interrupt\(s\) not addressed/.test(message)) return QUESTION_FIRST;
+  if (/pending interrupt\(s\) not addressed/.test(message)) return QUESTION_LOST;
   const http = /^HTTP (\d{3}): ?([\s\S]*)$/.exec(message);
   if (!http) return message === "Failed to fetch" ? "The runtime cannot be reached." : capital(message);
   const [, status = "", body = ""] = http;
