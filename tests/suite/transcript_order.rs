@@ -109,7 +109,7 @@ async fn what_an_old_client_cannot_hold_of_a_message_is_kept_when_it_posts_the_m
         r#"{"type":"RUN_FINISHED","threadId":"x","runId":"y"}"#,
     ]))
     .await;
-    let agent = format!("agent: {{ kind: remote, url: \"{}\" }}", upstream.url);
+    let agent = format!("agent: {{ kind: remote, url: \"{}\", protocol_version: \"1.0\" }}", upstream.url);
     let home = Home::with_agents(&[("remote.yaml", &agent)]);
     let server = home.serve();
     let posted = json!({ "id": "u1", "role": "user", "content": [
