@@ -242,17 +242,81 @@ def test_a_session_needs_a_server_and_ends_whoever_waits(runtime: Runtime, conne
     runtime.start()
 
 
-def test_a_document_that_was_deleted_during_a_cut_ends_its_reader(runtime: Runtime, connect: Connect) -> None:
-    direct = connect(runtime.url)
+def test_a_document_that_is_deleted_during_a_cut_is_told_so_and_seen_when_it_is_made_again(
+    runtime: Runtime, connect: Connect
+) -> None:
+    direct = connect(runtime.url).state("shared", "a")
     with Proxy(runtime.url) as proxy, connect(proxy.url).session() as session:
         doc = session.open("shared", "a", create={"n": 0})
         updates = iter(doc)
         next(updates)
         proxy.stall()
-        direct.state("shared", "a").delete()
+        direct.delete()
         proxy.cut()
+        assert isinstance(next(updates), Deletion)
+        assert doc.data == {}
         with pytest.raises(Deleted):
-            list(updates)
+            doc.mutate(merge={"n": 1})
+        direct.put({"n": 2})
+        assert doc.mutate(intents=[intents.inc("/n")]).version == 4
+        assert next(updates).data == {"n": 2}
+        assert next(updates).data == {"n": 3}
+        proxy.stall()
+        direct.delete()
+        proxy.cut()
+        assert isinstance(next(updates), Deletion)
+        assert doc.mutate(replace={"n": 4}).version == 6
+        assert next(updates).data == {"n": 4}
+
+
+def test_a_session_goes_on_over_a_store_that_was_lost(runtime: Runtime, connect: Connect) -> None:
+    with connect(runtime.url, retry=PATIENT).session() as session:
+        connect(runtime.url).state("shared", "theirs").put({"n": 0})
+        ours, theirs = session.open("shared", "ours", create={"n": 0}), session.open("shared", "theirs")
+        for doc in (ours, theirs):
+            for n in (1, 2, 3):
+                doc.mutate(merge={"n": n})
+        runtime.kill()
+        for file in runtime.home.glob("coagent.db*"):
+            file.unlink()
+        runtime.start()
+        assert ours.mutate(intents=[intents.inc("/n")]).version == 2
+        assert ours.data == {"n": 1}
+        with pytest.raises(NotFound):
+            theirs.mutate(merge={"n": 4})
+        connect(runtime.url).state("shared", "theirs").put({"n": 7})
+        assert theirs.mutate(intents=[intents.inc("/n")]).version == 2
+        assert theirs.data == {"n": 8}
+
+
+def test_a_session_goes_on_over_a_backup_that_was_restored(runtime: Runtime, connect: Connect) -> None:
+    with connect(runtime.url, retry=PATIENT).session() as session:
+        doc = session.open("shared", "a", create={"n": 0})
+        runtime.stop()
+        backup = {file: file.read_bytes() for file in runtime.home.glob("coagent.db*")}
+        runtime.start()
+        for n in (1, 2, 3):
+            doc.mutate(merge={"n": n})
+        runtime.stop()
+        for file in runtime.home.glob("coagent.db*"):
+            file.unlink()
+        for file, content in backup.items():
+            file.write_bytes(content)
+        runtime.start()
+        assert doc.mutate(intents=[intents.inc("/n")]).version == 2
+        assert doc.data == {"n": 1}
+
+
+def test_a_burst_on_one_document_is_carried_out_once_each_and_drains(runtime: Runtime) -> None:
+    async def main() -> None:
+        async with AsyncClient(runtime.url) as client, client.session() as session:
+            docs = [await session.open("shared", f"{n}", create={"n": 0}) for n in range(60)]
+            bursts = [(docs[0], 1500), *((doc, 5) for doc in docs[1:])]
+            calls = [doc.mutate(intents=[intents.inc("/n")]) for doc, times in bursts for _ in range(times)]
+            await asyncio.gather(*calls)
+            assert [doc.data["n"] for doc in docs] == [1500, *[5] * 59]
+
+    asyncio.run(main())
 
 
 def test_a_caller_that_is_cancelled_takes_nothing_with_it(runtime: Runtime) -> None:

@@ -21,8 +21,9 @@ S = TypeVar("S")
 class Snapshot(Generic[S]):
     """The whole document, without saying how it came to be.
 
-    `reason`: `new` at first, `trimmed` or `slow` when versions were skipped on the way, `epoch` when the document has a
-    new lineage of versions, `access` when the caller's rights changed.
+    `reason`: `new` at first, and when a document that was gone is there again; `trimmed` or `slow` when versions were
+    skipped on the way, `epoch` when the document has a new lineage of versions, `access` when the caller's rights
+    changed.
     """
 
     position: Position
@@ -57,7 +58,10 @@ class Delta(Generic[S]):
 
 @dataclass(frozen=True)
 class Deletion:
-    """The document was deleted; if it is created again, deltas from `{}` follow."""
+    """The document was deleted; if it is created again, deltas from `{}` follow, or a snapshot.
+
+    Where a session learns of it only after a cut, `version` is the earliest that it can have.
+    """
 
     position: Position
     data: None = None
@@ -97,12 +101,13 @@ class Cursor(Generic[S]):
         self.position = position
         self.plain = plain
         """The document at `position`, as plain data."""
+        self._is_deleted = False
 
     def snapshot(self, epoch: str, version: int, data: Any, reason: str) -> Snapshot[S] | None:
         position = Position(epoch, version)
         if position == self.position and reason != "access":
             return None
-        self.position, self.plain = position, data
+        self.position, self.plain, self._is_deleted = position, data, False
         return Snapshot(position, self._shape.read(data), reason)
 
     def delta(self, said: dict[str, Any]) -> Delta[S] | None:
@@ -120,7 +125,7 @@ class Cursor(Generic[S]):
             self.plain = patch.apply(self.plain, told.ops)
         except patch.PatchError as error:
             raise ProtocolError(f"version {told.to} does not follow from {from_version}: {error}") from error
-        self.position = Position(self.position.epoch, told.to)
+        self.position, self._is_deleted = Position(self.position.epoch, told.to), False
         return Delta(
             self.position,
             self._shape.read(self.plain),
@@ -135,5 +140,11 @@ class Cursor(Generic[S]):
     def deleted(self, version: int) -> Deletion | None:
         if self.position is None or version <= self.position.version:
             return None
-        self.position, self.plain = Position(self.position.epoch, version), {}
+        self.position, self.plain, self._is_deleted = Position(self.position.epoch, version), {}, True
         return Deletion(self.position)
+
+    def gone(self) -> Deletion | None:
+        """The document is no more, and nobody says since when: at the earliest since the version after this one."""
+        if self.position is None or self._is_deleted:
+            return None
+        return self.deleted(self.position.version + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import Condition
+from asyncio import Condition, Event
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from ssl import SSLContext
@@ -17,7 +17,9 @@ from websockets.typing import Subprotocol
 
 from .._socket import CLOSE_TIMEOUT, SUBPROTOCOL, closed, not_opened
 
-__all__ = ["Condition", "Socket", "background", "connect", "finished", "receive", "send", "sleep", "wait"]
+__all__ = [
+    "Condition", "Event", "Socket", "background", "connect", "finished", "happened", "receive", "send", "sleep", "wait",
+]  # fmt: skip
 
 
 @asynccontextmanager
@@ -63,6 +65,15 @@ async def wait(condition: Condition, until: Callable[[], bool], timeout: float |
         await asyncio.wait_for(condition.wait_for(until), timeout)
     except asyncio.TimeoutError:
         return until()
+    return True
+
+
+async def happened(event: Event, timeout: float | None) -> bool:
+    """Whether it did in time."""
+    try:
+        await asyncio.wait_for(event.wait(), timeout)
+    except asyncio.TimeoutError:
+        return event.is_set()
     return True
 
 

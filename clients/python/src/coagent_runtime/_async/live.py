@@ -11,6 +11,7 @@ from ..errors import Indeterminate, Unavailable
 from ..models import Acknowledged, Position
 from ..shape import Shape
 from ..updates import Deletion, Update
+from .io import Event, happened
 
 if TYPE_CHECKING:
     from .session import AsyncSession
@@ -72,7 +73,7 @@ class AsyncLiveDoc(Generic[S]):
 
         Mutations take effect in the order of the calls, over cuts too. It returns when the change is durable, and
         raises what the server refuses it for, or `Indeterminate` when there is no answer in `timeout` seconds: it is
-        still on its way then.
+        still on its way then. `Unavailable` says that so many wait for their answers that this one was not sent.
         """
         given = {
             "patch": patch if patch is ABSENT else list(patch),
@@ -89,13 +90,18 @@ class AsyncLiveDoc(Generic[S]):
 
     async def _ask(self, change: dict[str, Any], timeout: float | None) -> Acknowledged[S]:
         conversation, channel = self._session.conversation(), self._channel
-        if not await self._session.until(lambda: conversation.has_room or channel.failure is not None, timeout):
-            raise Unavailable("too many mutations wait for their answers; this one was not sent")
+        settled = Event()
         async with self._session.locked():
             mutation = conversation.mutate(channel, change)
+            mutation.settled = settled.set
         await self._session.flush()
-        if not await self._session.until(lambda: mutation.is_settled, timeout):
-            raise Indeterminate(f"a mutation of {channel.doc} is not answered in {timeout} seconds")
+        if not await happened(settled, timeout):
+            async with self._session.locked():
+                was_held_back = conversation.withdraw(channel, mutation)
+            if was_held_back:
+                raise Unavailable("too many mutations wait for their answers; this one was not sent")
+            if not mutation.is_settled:
+                raise Indeterminate(f"a mutation of {channel.doc} is not answered in {timeout} seconds")
         if mutation.error is not None:
             raise mutation.error
         answer = mutation.answer or {}

@@ -86,6 +86,9 @@ class AsyncSession:
     ) -> AsyncLiveDoc[Any]:
         """Opens a document, once in a session; where there is none it begins as `create`, if that is given.
 
+        That goes for a document that the store has lost too. One that is deleted is told so, and followed when somebody
+        creates it again.
+
         With `presence`, `peers` says who is there.
         """
         shape: Shape[Any] = Shape(model)
@@ -149,7 +152,8 @@ class AsyncSession:
             while True:
                 async with self._changed:
                     # Together, so that nothing said on one connection is sent on the next one.
-                    socket, frame = self._socket, self._conversation.next_frame()
+                    now = time.monotonic()
+                    socket, frame = self._socket, self._conversation.next_frame(now)
                 if socket is None or frame is None:
                     return
                 try:
@@ -222,5 +226,4 @@ class AsyncSession:
                 if message is not None:
                     self._conversation.hear(message if isinstance(message, str) else message.decode(), now)
                     reconnects.heard(now)
-                self._conversation.due(now)
                 self._changed.notify_all()

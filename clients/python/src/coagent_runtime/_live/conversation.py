@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable
+from math import inf
 from typing import Any
 
 from .._call import encoded
 from ..errors import CoagentError, ProtocolError, TooLarge, refusal
 from .channel import Channel, Frame, Mutation
+from .numbers import Numbers
+from .pace import Pace
 
 # Before the server has said what it takes.
 FRAME_BYTES = 1 << 20
 IN_FLIGHT = 100
+
+# As long as any that a mutation may come to have.
+_SOME_NUMBER = 1 << 40
 
 
 class Conversation:
@@ -28,9 +34,13 @@ class Conversation:
         self._channels: dict[int, Channel] = {}
         self._next_channel = 1
         # Numbers of mutations belong to the document, whichever channel it is on.
-        self._next_ids: dict[str, int] = {}
+        self._numbers: dict[str, Numbers] = {}
+        # Whose mutation is to have a number next, by the order of the calls.
+        self._line: deque[Channel] = deque()
         self._frame_bytes = FRAME_BYTES
         self._in_flight = IN_FLIGHT
+        self._pace = Pace(inf, 0.0)
+        self._is_paced = False
 
     @property
     def is_welcome(self) -> bool:
@@ -44,15 +54,29 @@ class Conversation:
         self.connection_id = None
         self._outgoing.clear()
         for channel in self._channels.values():
-            channel.peers = {}
+            channel.lost()
 
-    def next_frame(self) -> str | None:
+    def next_frame(self, now: float) -> str | None:
+        """What is to be said next, if anything is by now."""
+        self._say_due(now)
+        if not self._outgoing and (frame := self._next_mutation(now)) is not None:
+            self._say(frame)
         return self._outgoing.popleft() if self._outgoing else None
+
+    def _next_mutation(self, now: float) -> Frame | None:
+        channel = next((channel for channel in self._channels.values() if channel.has_unsent), None)
+        # Where nothing is in flight no answer would wake whoever waits for the pace: the server says how long it takes.
+        self._is_paced = channel is not None and not self._pace.take(now) and self._is_in_flight
+        return None if channel is None or self._is_paced else channel.next_mutation()
+
+    @property
+    def _is_in_flight(self) -> bool:
+        return any(channel.in_flight for channel in self._channels.values())
 
     def open(self, doc: str, create: Any, wants_presence: bool) -> Channel:
         if any(channel.doc == doc for channel in self._channels.values()):
             raise ValueError(f"{doc} is open already in this session")
-        channel = Channel(self._next_channel, doc, create, wants_presence, self._next_ids.get(doc, 1))
+        channel = Channel(self._next_channel, doc, create, wants_presence, self._numbers.pop(doc, Numbers()))
         for frame in channel.joining():
             self._fits(frame)
         self._next_channel += 1
@@ -64,27 +88,33 @@ class Conversation:
     def leave(self, channel: Channel, error: CoagentError) -> None:
         if self._channels.pop(channel.number, None) is not None:
             channel.fail(error)
-            self._next_ids[channel.doc] = channel.next_id
+            self._numbers[channel.doc] = channel.numbers
+            self._admit()
             if self.is_welcome:
                 self._say({"type": "unsubscribe", "channel": channel.number})
 
-    @property
-    def has_room(self) -> bool:
-        """Whether one more mutation may be in flight."""
-        return sum(len(channel.waiting) for channel in self._channels.values()) < self._in_flight
-
     def mutate(self, channel: Channel, change: Frame) -> Mutation:
+        """Puts a mutation behind those of earlier calls."""
         mutation = Mutation(change)
-        frame = channel.numbered(channel.next_id, mutation)
-        self._fits(frame)
+        self._fits(channel.numbered(_SOME_NUMBER, mutation) | {"client_id": self.client_id})
         channel.expect_life()
-        channel.waiting[channel.next_id] = mutation
-        channel.next_id += 1
-        # While others wait to be sent again, this one comes after them.
-        if self.is_welcome and channel.again_at is None:
-            self._say(frame)
-            mutation.was_sent = True
+        channel.queued.append(mutation)
+        self._line.append(channel)
+        self._admit()
         return mutation
+
+    def withdraw(self, channel: Channel, mutation: Mutation) -> bool:
+        """Takes back a mutation for which there was no room so far; answers whether it was one."""
+        if mutation not in channel.queued:
+            return False
+        channel.queued.remove(mutation)
+        return True
+
+    def _admit(self) -> None:
+        """No more wait for their answers than the server takes."""
+        room = self._in_flight - sum(len(channel.waiting) for channel in self._channels.values())
+        while self._line and room > 0:
+            room -= self._line.popleft().admit()
 
     def sit(self, channel: Channel, data: Any) -> None:
         channel.seat = data
@@ -99,25 +129,30 @@ class Conversation:
             self.connection_id = frame["connection_id"]
             self._frame_bytes = frame["limits"]["frame_bytes"]
             self._in_flight = frame["limits"]["in_flight"]
+            self._pace = Pace(frame["limits"].get("mutations_per_second", inf), now)
             self.retry_after = None
             for channel in self._alive():
-                channel.again_at, channel.rejoins = now, True
+                channel.connected(now)
         elif kind == "goaway":
             self.retry_after = frame["retry_ms"] / 1000
         elif kind == "error" and "channel" not in frame:
             self.fail(refusal({**frame, "detail": frame.get("message")}))
         elif (said_of := self._channels.get(frame.get("channel", 0))) is not None:
+            if frame.get("code") == "rate_limited":
+                self._pace.drain(now)
             said_of.hear(frame, now)
+        self._admit()
 
-    def due(self, now: float) -> None:
-        """Says again what is to be said again by now."""
+    def _say_due(self, now: float) -> None:
         if self.is_welcome:
             for channel in self._alive():
                 self._say_all(channel.due(now))
 
     def next_due(self) -> float | None:
-        """When there will be something to say again."""
-        times = [channel.again_at for channel in self._alive() if channel.again_at is not None]
+        """When there will be something to say that nobody asks for."""
+        times = [at for channel in self._alive() if (at := channel.due_at()) is not None]
+        if self._is_paced:
+            times.append(self._pace.next_at())
         return min(times, default=None) if self.is_welcome else None
 
     def fail(self, error: CoagentError) -> None:
@@ -132,8 +167,6 @@ class Conversation:
     def _say_all(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
             self._say(frame)
-            if frame["type"] == "mutate":
-                self._channels[frame["channel"]].waiting[frame["mutation_id"]].was_sent = True
 
     def _say(self, frame: Frame) -> None:
         self._outgoing.append(encoded(frame).decode())

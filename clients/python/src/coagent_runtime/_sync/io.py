@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from ssl import SSLContext
-from threading import Condition, Thread
+from threading import Condition, Event, Thread
 from time import sleep
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
@@ -15,7 +15,9 @@ from websockets.typing import Subprotocol
 
 from .._socket import CLOSE_TIMEOUT, SUBPROTOCOL, closed, not_opened
 
-__all__ = ["Condition", "Socket", "background", "connect", "finished", "receive", "send", "sleep", "wait"]
+__all__ = [
+    "Condition", "Event", "Socket", "background", "connect", "finished", "happened", "receive", "send", "sleep", "wait",
+]  # fmt: skip
 
 
 @contextmanager
@@ -57,6 +59,11 @@ def send(socket: Socket, text: str) -> None:
 def wait(condition: Condition, until: Callable[[], bool], timeout: float | None) -> bool:
     """Whether it came about in time."""
     return condition.wait_for(until, timeout)
+
+
+def happened(event: Event, timeout: float | None) -> bool:
+    """Whether it did in time."""
+    return event.wait(timeout)
 
 
 def background(work: Callable[[], None]) -> Thread:

@@ -12,6 +12,7 @@ from ..errors import Indeterminate, Unavailable
 from ..models import Acknowledged, Position
 from ..shape import Shape
 from ..updates import Deletion, Update
+from .io import Event, happened
 
 if TYPE_CHECKING:
     from .session import Session
@@ -73,7 +74,7 @@ class LiveDoc(Generic[S]):
 
         Mutations take effect in the order of the calls, over cuts too. It returns when the change is durable, and
         raises what the server refuses it for, or `Indeterminate` when there is no answer in `timeout` seconds: it is
-        still on its way then.
+        still on its way then. `Unavailable` says that so many wait for their answers that this one was not sent.
         """
         given = {
             "patch": patch if patch is ABSENT else list(patch),
@@ -90,13 +91,18 @@ class LiveDoc(Generic[S]):
 
     def _ask(self, change: dict[str, Any], timeout: float | None) -> Acknowledged[S]:
         conversation, channel = self._session.conversation(), self._channel
-        if not self._session.until(lambda: conversation.has_room or channel.failure is not None, timeout):
-            raise Unavailable("too many mutations wait for their answers; this one was not sent")
+        settled = Event()
         with self._session.locked():
             mutation = conversation.mutate(channel, change)
+            mutation.settled = settled.set
         self._session.flush()
-        if not self._session.until(lambda: mutation.is_settled, timeout):
-            raise Indeterminate(f"a mutation of {channel.doc} is not answered in {timeout} seconds")
+        if not happened(settled, timeout):
+            with self._session.locked():
+                was_held_back = conversation.withdraw(channel, mutation)
+            if was_held_back:
+                raise Unavailable("too many mutations wait for their answers; this one was not sent")
+            if not mutation.is_settled:
+                raise Indeterminate(f"a mutation of {channel.doc} is not answered in {timeout} seconds")
         if mutation.error is not None:
             raise mutation.error
         answer = mutation.answer or {}

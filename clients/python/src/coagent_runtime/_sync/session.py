@@ -85,6 +85,9 @@ class Session:
     ) -> LiveDoc[Any]:
         """Opens a document, once in a session; where there is none it begins as `create`, if that is given.
 
+        That goes for a document that the store has lost too. One that is deleted is told so, and followed when somebody
+        creates it again.
+
         With `presence`, `peers` says who is there.
         """
         shape: Shape[Any] = Shape(model)
@@ -148,7 +151,8 @@ class Session:
             while True:
                 with self._changed:
                     # Together, so that nothing said on one connection is sent on the next one.
-                    socket, frame = self._socket, self._conversation.next_frame()
+                    now = time.monotonic()
+                    socket, frame = self._socket, self._conversation.next_frame(now)
                 if socket is None or frame is None:
                     return
                 try:
@@ -221,5 +225,4 @@ class Session:
                 if message is not None:
                     self._conversation.hear(message if isinstance(message, str) else message.decode(), now)
                     reconnects.heard(now)
-                self._conversation.due(now)
                 self._changed.notify_all()
