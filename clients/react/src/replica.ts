@@ -79,10 +79,11 @@ export class Replica {
   /** The document as a whole; `undefined` when it is deleted. */
   snapshot(epoch: string, version: number, data: Json | undefined): void {
     const before = this.#confirmed;
-    const isSameLineage = before.epoch === epoch;
+    // Behind what was confirmed is another past, such as that of a backup.
+    const isSameLineage = before.epoch === epoch && version >= before.version;
     const done = isSameLineage ? this.#decidedBy(version) : 0;
     this.#advance({ epoch, version, data }, done);
-    if (!isSameLineage) this.#pending = this.#pending.map((edit) => this.#onHead(edit));
+    if (!isSameLineage) this.#pending = this.#pending.map(({ accepted: _, ...edit }) => this.#onHead(edit));
   }
 
   /** The server has no such document any more: what was confirmed is no version of anything. */

@@ -333,6 +333,29 @@ test("a document that does not exist says so, until somebody makes it; a deleted
   expect(doc.getSnapshot()).toMatchObject({ state: { n: 2 }, status: "live" });
 });
 
+test("edits that wait survive a backup that is older than what they were made on", async () => {
+  const [one, two] = [board(client()), board(client())];
+  await Promise.all([one.until(live), two.until(live)]);
+  await server.stash();
+  await one.until(live);
+  for (let count = 1; count <= 5; count += 1) {
+    one.updateState((state) => ({ ...state, count }));
+    await one.settled();
+  }
+  await two.until(({ state }) => state.count === 5);
+  await server.kill();
+  await Promise.all([one.until(offline), two.until(offline)]);
+  one.updateState((state) => ({ ...state, messages: ["one"] }));
+  two.mutate({ intents: [{ op: "append", path: "/messages", value: "two" }] });
+  await server.unstash();
+  await Promise.all([one.settled(), two.settled()]);
+  const all = ({ state }: { state: Board }) => state.messages.length === 2;
+  const [here, there] = await Promise.all([one.until(all), two.until(all)]);
+  expect(here.state).toEqual(there.state);
+  expect([here.error, there.error]).toEqual([null, null]);
+  expect([...here.state.messages].sort()).toEqual(["one", "two"]);
+});
+
 test("presence: who is here, which of them one is, and who left", async () => {
   const [one, two] = [board(client()), board(client())];
   await Promise.all([one.until(live), two.until(live)]);
