@@ -42,7 +42,7 @@ export class Replica {
   }
 
   /** What is seen until something is known. */
-  begin(initial: Json): void {
+  begin(initial: Json | undefined): void {
     this.#confirmed = { ...this.#confirmed, data: initial };
   }
 
@@ -90,6 +90,18 @@ export class Replica {
   lost(): void {
     this.#confirmed = { ...this.#confirmed, epoch: "", version: 0 };
     this.#pending = this.#pending.map(({ base: _, ...edit }) => edit);
+  }
+
+  /**
+   * The document was deleted while nobody here could hear it: what is seen is `initial`, as before anything was known. Edits of what it
+   * was are taken back; answers how many. Who knew that it was deleted wrote to make it again.
+   */
+  deleted(initial: Json | undefined): number {
+    const taken = this.#confirmed.data === undefined ? 0 : this.#pending.length;
+    this.#pending = this.#pending.slice(taken);
+    this.lost();
+    this.begin(initial);
+    return taken;
   }
 
   /** Answers false for a delta that does not follow on what is here. */

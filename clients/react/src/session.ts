@@ -30,7 +30,7 @@ export type Ear = {
 };
 
 const GRACE_MS = 1_000;
-/** Nobody tells when a document that is missing is made; its readers look again after this. */
+/** Nobody tells when a document that is missing is made, or when the store is back; readers look again after this. */
 const LOOK_AGAIN_MS = 3_000;
 
 export class Session {
@@ -270,21 +270,32 @@ export class Session {
   }
 
   #failed({ code, message }: { readonly code: string; readonly message: string }): void {
-    if (code === "not_found" && this.replica.isKnown) {
-      this.replica.lost();
+    const isGone = code === "not_found" || code === "deleted";
+    let taken = 0;
+    if (isGone && this.replica.isKnown) {
+      if (code === "not_found") this.replica.lost();
+      else taken = this.#deleted(message);
       if (this.#initial !== undefined || this.replica.pending.length > 0) return this.#subscribe();
     }
-    // A document that somebody deleted meanwhile is one that has nothing.
-    if (code === "deleted") {
-      this.replica.snapshot(this.replica.confirmed.epoch, this.replica.confirmed.version, undefined);
-    }
-    if (code === "not_found" && this.#holders > 0) {
+    if ((isGone || isPassing(code)) && (this.#holders > 0 || this.replica.pending.length > 0)) {
       clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.lookAgain(), LOOK_AGAIN_MS);
     }
-    if (this.stage !== "refused") this.#tell((ear) => ear.failed(new StateError({ code, message })));
+    if (this.stage !== "refused" && taken === 0) this.#tell((ear) => ear.failed(new StateError({ code, message })));
     this.stage = "refused";
     this.#changed();
+  }
+
+  /** Takes back the edits that waited for what is no more, and says so of each; answers how many. */
+  #deleted(message: string): number {
+    const taken = this.replica.deleted(this.#initial);
+    if (this.#ready) this.#keeper.save();
+    if (taken === 0) return 0;
+    // What may still come of those must not be taken for an answer to the next.
+    [this.#client, this.#next] = [crypto.randomUUID(), 1];
+    const refusal = { code: "deleted", message: `an edit that waited was not carried out: ${message}` };
+    for (let told = 0; told < taken; told += 1) this.#tell((ear) => ear.failed(new StateError(refusal)));
+    return taken;
   }
 
   #moved(): void {

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import WebSocket from "ws";
 import { IDBFactory, IDBKeyRange } from "fake-indexeddb";
-import { type ClientOptions, type Commit, IndexedDbJournal, type Json, type Proposal, StateClient } from "../src/index.js";
+import { type ClientOptions, type Commit, IndexedDbJournal, type Json, type Proposal, type SharedDocument, StateClient, type StateError } from "../src/index.js";
 import { forgetful, type Journal } from "../src/journal.js";
 import { type Network, networkTo } from "./house/network.js";
 import { type Server, startServer } from "./house/server.js";
@@ -331,6 +331,91 @@ test("a document that does not exist says so, until somebody makes it; a deleted
   doc.updateState({ n: 2 });
   await doc.settled();
   expect(doc.getSnapshot()).toMatchObject({ state: { n: 2 }, status: "live" });
+});
+
+const remove = (id: string) => fetch(`${server.origin}/v1/state/shared/${id}`, { method: "DELETE" });
+const put = (id: string, data: Json) =>
+  fetch(`${server.origin}/v1/state/shared/${id}`, { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify(data) });
+const data = async (id: string) => ((await (await fetch(`${server.origin}/v1/state/shared/${id}`)).json()) as { data?: Json }).data;
+
+test("a document that is deleted while one is away is followed when somebody makes it again", async () => {
+  await put("gone", { n: 1 });
+  const away = client();
+  const doc = away.document<{ n: number }>("shared", "gone");
+  await doc.until(live);
+  away.setOnline(false);
+  await remove("gone");
+  away.setOnline(true);
+  const { error, state } = await doc.until(({ status }) => status === "closed");
+  expect(error).toMatchObject({ code: "deleted" });
+  expect(state).toBeUndefined();
+  await put("gone", { n: 2 });
+  await doc.until((now) => live(now) && now.state.n === 2);
+  expect(doc.getSnapshot().error).toBeNull();
+  away.setOnline(false);
+  await remove("gone");
+  away.setOnline(true);
+  await doc.until(({ status }) => status === "closed");
+  doc.updateState({ n: 3 });
+  await doc.settled();
+  expect(await data("gone")).toEqual({ n: 3 });
+});
+
+test("edits that wait for a document that was deleted are taken back and told; with an initial state it begins anew", async () => {
+  await put("bare", { count: 0 });
+  const away = client();
+  const docs = [board(away, "begun"), away.document<Board>("shared", "bare")];
+  await Promise.all(docs.map((doc) => doc.until(live)));
+  away.setOnline(false);
+  const told = docs.map((doc) => {
+    for (const title of ["one", "two"]) doc.updateState((state) => ({ ...state, title }));
+    const errors = new Set<StateError | null>();
+    doc.subscribe(() => errors.add(doc.getSnapshot().error));
+    return errors;
+  });
+  await Promise.all([remove("begun"), remove("bare")]);
+  away.setOnline(true);
+  await Promise.all(docs.map((doc) => doc.settled()));
+  for (const errors of told) {
+    const refusals = [...errors].filter((error) => error !== null);
+    expect(refusals).toHaveLength(2);
+    for (const refusal of refusals) expect(refusal).toMatchObject({ code: "deleted", message: expect.stringContaining("was not carried out") });
+  }
+  const [begun, bare] = docs as [SharedDocument<Board>, SharedDocument<Board>];
+  await begun.until(live);
+  expect(begun.getSnapshot().state).toEqual(EMPTY);
+  expect(await data("begun")).toEqual(EMPTY);
+  expect(bare.getSnapshot()).toMatchObject({ status: "closed", pending: 0 });
+  expect(away.getSnapshot()).toMatchObject({ status: "live", pending: 0 });
+  begun.updateState((state) => ({ ...state, count: 1 }));
+  await begun.settled();
+  expect(await data("begun")).toEqual({ ...EMPTY, count: 1 });
+});
+
+test("who comes back to a document that was deleted finds it as who comes for the first time; what a page left for it holds up nobody", async () => {
+  const factory = new IDBFactory();
+  const journal = () => new IndexedDbJournal("test", factory);
+  const first = client({ journal: journal() });
+  await Promise.all([board(first, "a").until(live), board(first, "left").until(live)]);
+  board(first, "a").updateState((state) => ({ ...state, count: 1 }));
+  await board(first, "a").settled();
+  await waiting(journal(), 0);
+  first.setOnline(false);
+  board(first, "left").updateState((state) => ({ ...state, title: "left" }));
+  await waiting(journal(), 1);
+  first.close();
+  await Promise.all([remove("a"), remove("left")]);
+
+  const next = client({ journal: journal() });
+  const again = board(next, "a");
+  await again.until((state) => live(state) && state.version > 2);
+  expect(again.getSnapshot().state).toEqual(EMPTY);
+  again.updateState((state) => ({ ...state, title: "again" }));
+  await again.settled();
+  expect(await data("a")).toEqual({ ...EMPTY, title: "again" });
+  await waiting(journal(), 0);
+  await expect.poll(() => next.getSnapshot().status).toBe("live");
+  expect(await data("left")).toBeUndefined();
 });
 
 test("edits that wait survive a backup that is older than what they were made on", async () => {
