@@ -121,6 +121,7 @@ test("the agent picker changes the agent and keeps each conversation", () =>
     await page.part("welcome").waitFor();
     await page.part("agent-picker").selectOption("planner");
     await page.answers("You said: hello");
+    assert.equal((await page.conversation()).split("You said: hello").length, 2, "what the page had is not shown twice");
   }));
 
 test("a thread that a link opened is found again through the agent picker", () =>
