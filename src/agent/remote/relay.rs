@@ -45,7 +45,7 @@ impl<'c> Relay<'c> {
             Event::StateDelta(event) => self.view.delta(self.cx, &event.delta).await?,
             Event::MessagesSnapshot(event) => {
                 for event in self.told.added_by(&event.messages) {
-                    self.emit(event).await?;
+                    self.cx.emit(event).await?;
                 }
             }
             event => self.emit(event).await?,

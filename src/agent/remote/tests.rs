@@ -450,3 +450,37 @@ async fn a_messages_snapshot_completes_what_was_streamed() {
         json!([{ "id": "h", "role": "reasoning", "content": "hm", "encryptedValue": "H", "subagentRunId": "s" }]);
     check_snapshot(&thought, thought_of.clone(), thought_of).await;
 }
+
+#[tokio::test]
+async fn a_messages_snapshot_completes_the_arguments_of_a_call() {
+    let start = json!({ "type": "TOOL_CALL_START", "toolCallId": "c", "toolCallName": "f", "parentMessageId": "m" });
+    let args = json!({ "type": "TOOL_CALL_ARGS", "toolCallId": "c", "delta": "{\"a\"" });
+    let end = json!({ "type": "TOOL_CALL_END", "toolCallId": "c" });
+    let made = |arguments: &str| {
+        let call = json!({ "id": "c", "type": "function", "function": { "name": "f", "arguments": arguments } });
+        json!([{ "id": "m", "role": "assistant", "toolCalls": [call] }])
+    };
+    let whole = made("{\"a\":1}");
+    check_snapshot(&[start.clone(), args.clone(), end.clone()], whole.clone(), whole.clone()).await;
+    check_snapshot(&[start.clone(), args.clone()], whole.clone(), whole.clone()).await;
+    check_snapshot(std::slice::from_ref(&start), whole.clone(), whole.clone()).await;
+    check_snapshot(&[start, args, end], made("{\"b\":1}"), made("{\"a\"")).await;
+}
+
+#[tokio::test]
+async fn a_messages_snapshot_that_holds_an_id_twice_tells_it_once() {
+    let say = |text: &str| json!({ "id": "m", "role": "assistant", "content": text });
+    check_snapshot(&[], json!([say("x"), say("x")]), json!([say("x")])).await;
+    check_snapshot(&[], json!([say("x"), say("xy")]), json!([say("xy")])).await;
+    let call = json!({ "id": "c", "type": "function", "function": { "name": "f", "arguments": "{}" } });
+    let calls = |calls: Value| json!([{ "id": "m", "role": "assistant", "toolCalls": calls }]);
+    check_snapshot(&[], calls(json!([call, call])), calls(json!([call]))).await;
+}
+
+#[tokio::test]
+async fn a_messages_snapshot_brings_the_metadata_of_what_was_streamed() {
+    let [start, hel, end] = said("Hel");
+    let whole = json!([{ "id": "m", "role": "assistant", "content": "Hel", "metadata": { "k": 1 } }]);
+    check_snapshot(&[start.clone(), hel.clone(), end], whole.clone(), whole.clone()).await;
+    check_snapshot(&[start, hel], whole.clone(), whole).await;
+}
