@@ -67,3 +67,4 @@ mod trigger_conflicts;
 mod triggers;
 mod waiting_clients;
 mod waking;
+mod writes_of_agents;

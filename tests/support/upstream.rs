@@ -9,7 +9,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+
+/// In an answer: the rest of it comes when the test says so ([`Upstream::goes_on`]). A comment, as far as SSE goes.
+pub(crate) const WAIT: &str = ": the test is awaited\n\n";
 
 /// How a request is answered.
 #[derive(Clone)]
@@ -37,6 +40,7 @@ pub(crate) struct Upstream {
     requests: Arc<Mutex<Vec<(String, String)>>>,
     /// Bytes of answers that the other side, or the system in between, has taken.
     sent: Arc<AtomicUsize>,
+    turns: Arc<Semaphore>,
     hung_up: watch::Receiver<usize>,
 }
 
@@ -54,11 +58,13 @@ impl Upstream {
         let (gone, hung_up) = watch::channel(0);
         let sent = Arc::new(AtomicUsize::new(0));
         let taken = Arc::clone(&sent);
+        let turns = Arc::new(Semaphore::new(0));
+        let awaited = Arc::clone(&turns);
         let (current, seen) = (Arc::clone(&answers), Arc::clone(&requests));
         tokio::spawn(async move {
             while let Ok((mut socket, _)) = listener.accept().await {
-                let (current, seen, taken, gone) =
-                    (Arc::clone(&current), Arc::clone(&seen), Arc::clone(&taken), gone.clone());
+                let (current, seen, taken, awaited, gone) =
+                    (Arc::clone(&current), Arc::clone(&seen), Arc::clone(&taken), Arc::clone(&awaited), gone.clone());
                 tokio::spawn(async move {
                     let Some(request) = read_request(&mut socket).await else { return };
                     seen.lock().expect("requests").push(request);
@@ -67,15 +73,20 @@ impl Upstream {
                         if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
                     };
                     let answer = answer.expect("the last answer stays");
-                    serve(socket, answer, &taken, gone).await;
+                    serve(socket, answer, &taken, &awaited, gone).await;
                 });
             }
         });
-        Self { url, answers, requests, sent, hung_up }
+        Self { url, answers, requests, sent, turns, hung_up }
     }
 
     pub(crate) fn answers(&self, answer: Answer) {
         *self.answers.lock().expect("answers") = VecDeque::from([answer]);
+    }
+
+    /// What comes after the next [`WAIT`] of an answer may come.
+    pub(crate) fn goes_on(&self) {
+        self.turns.add_permits(1);
     }
 
     /// The bodies of all requests so far, as JSON.
@@ -124,15 +135,32 @@ impl Upstream {
     }
 }
 
-async fn serve(mut socket: TcpStream, answer: Answer, sent: &AtomicUsize, gone: watch::Sender<usize>) {
+async fn serve(
+    mut socket: TcpStream,
+    answer: Answer,
+    sent: &AtomicUsize,
+    turns: &Semaphore,
+    gone: watch::Sender<usize>,
+) {
     // Pieces are to arrive as pieces.
     socket.set_nodelay(true).expect("a socket takes its options");
     let piece = if answer.piece == 0 { answer.bytes.len().max(1) } else { answer.piece };
-    for bytes in answer.bytes.chunks(piece) {
-        if socket.write_all(bytes).await.is_err() {
-            break;
+    let mut left = answer.bytes.as_slice();
+    while !left.is_empty() {
+        if let Some(rest) = left.strip_prefix(WAIT.as_bytes()) {
+            turns.acquire().await.expect("nobody closes it").forget();
+            left = rest;
+            continue;
         }
-        sent.fetch_add(bytes.len(), Ordering::Relaxed);
+        let until_wait = left.windows(WAIT.len()).position(|bytes| bytes == WAIT.as_bytes()).unwrap_or(left.len());
+        let (now, rest) = left.split_at(until_wait);
+        for bytes in now.chunks(piece) {
+            if socket.write_all(bytes).await.is_err() {
+                break;
+            }
+            sent.fetch_add(bytes.len(), Ordering::Relaxed);
+        }
+        left = rest;
     }
     if answer.then == Then::Hold {
         let mut rest = [0];

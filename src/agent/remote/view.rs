@@ -13,10 +13,11 @@ use crate::state::parts::{only, put};
 use crate::state::patch::{self, Operation};
 use crate::state::pointer::Pointer;
 
-/// The endpoint's state as far as we know it.
+/// What the endpoint shares with the document.
 pub(super) struct View {
-    /// As the endpoint holds it: what it was sent, then its own deltas and snapshots.
-    believed: Value,
+    /// What it was sent, with what it wrote since. Of a write that was refused nothing is in it, so that a later snapshot, in
+    /// which the effect still stands, brings it.
+    shared: Value,
     mode: StateMode,
     /// Below which a snapshot may write; `None` is everywhere.
     write: Option<Vec<Pointer>>,
@@ -25,22 +26,23 @@ pub(super) struct View {
 impl View {
     /// Reads the state that the endpoint is to be sent.
     pub(super) async fn open(cx: &RunContext, remote: &Remote, spec: &StateSpec) -> Result<Self, AgentError> {
-        let believed = match remote.forward_state {
+        let head = cx.read_state(&Pointer::root()).await?;
+        let shared = match remote.forward_state {
             ForwardState::Nothing => Value::Object(Map::new()),
             ForwardState::Full | ForwardState::Read => {
-                let whole = cx.read_state(&Pointer::root()).await?.value.unwrap_or_else(|| Value::Object(Map::new()));
+                let whole = head.value.unwrap_or_else(|| Value::Object(Map::new()));
                 match (remote.forward_state, &spec.read) {
                     (ForwardState::Read, Some(read)) => only(&whole, &pointers(read)),
                     (ForwardState::Full | ForwardState::Read | ForwardState::Nothing, _) => whole,
                 }
             }
         };
-        Ok(Self { believed, mode: remote.state_mode, write: spec.write.as_deref().map(pointers) })
+        Ok(Self { shared, mode: remote.state_mode, write: spec.write.as_deref().map(pointers) })
     }
 
     /// The state as it is posted.
     pub(super) fn sent(&self) -> Json {
-        to_json(&self.believed)
+        to_json(&self.shared)
     }
 
     /// `STATE_SNAPSHOT`: carries what the endpoint changed over to the document.
@@ -58,15 +60,14 @@ impl View {
         let head = cx.read_state(&Pointer::root()).await?;
         let current = head.value.unwrap_or_else(|| Value::Object(Map::new()));
         let before = match self.mode {
-            StateMode::Replace => current.clone(),
-            StateMode::Merge | StateMode::DeltasOnly => std::mem::take(&mut self.believed),
+            StateMode::Replace => &current,
+            StateMode::Merge | StateMode::DeltasOnly => &self.shared,
         };
-        let proposed = carry(&before, &snapshot, &current, self.write.as_deref());
-        self.believed = snapshot;
-        if proposed == current {
-            return Ok(());
+        let proposed = carry(before, &snapshot, &current, self.write.as_deref());
+        if proposed == current || outlived(cx.propose_state(proposed, head.version).await, "snapshot")? {
+            self.shared = snapshot;
         }
-        outlived(cx.propose_state(proposed, head.version).await, "snapshot")
+        Ok(())
     }
 
     /// `STATE_DELTA`: applied as it is; one that does not apply is dropped, and the next snapshot repairs it.
@@ -78,21 +79,29 @@ impl View {
                 return Ok(());
             }
         };
-        // The endpoint may know more or less than we think; then its next snapshot says.
-        if let Err(error) = patch::apply(&mut self.believed, &ops, &Limits::default()) {
-            tracing::debug!(%error, "a remote agent's delta does not fit what it was sent");
+        if outlived(cx.patch_state(ops.clone()).await, "delta")? {
+            self.share(&ops);
         }
-        outlived(cx.patch_state(ops).await.map(drop), "delta")
+        Ok(())
+    }
+
+    /// Each operation for itself: one that builds on what was refused before is what the next snapshot says.
+    fn share(&mut self, ops: &[Operation]) {
+        for op in ops {
+            if let Err(error) = patch::apply(&mut self.shared, std::slice::from_ref(op), &Limits::default()) {
+                tracing::debug!(%error, "a remote agent's delta does not fit what it was sent");
+            }
+        }
     }
 }
 
-/// A refusal does not end the run: the agent's words are worth more than one of its writes.
-fn outlived<T>(written: Result<T, StateError>, what: &str) -> Result<(), AgentError> {
+/// Whether it was written. A refusal does not end the run: the agent's words are worth more than one of its writes.
+fn outlived<T>(written: Result<T, StateError>, what: &str) -> Result<bool, AgentError> {
     match written {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(true),
         Err(StateError::Refused { code, message, .. }) => {
             tracing::warn!(code, message, "a remote agent's {what} of the state was refused and dropped");
-            Ok(())
+            Ok(false)
         }
         Err(error @ (StateError::Unavailable { .. } | StateError::RunIsOver)) => Err(error.into()),
     }
