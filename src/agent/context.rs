@@ -3,7 +3,8 @@
 //! It deliberately knows no thread, store or transport: what an agent does becomes an [`Emission`] in an inbox,
 //! and whoever hosts the run reads them in order.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::TryFutureExt as _;
 use serde::de::DeserializeOwned;
@@ -137,6 +138,9 @@ pub struct StateWrite {
     pub ops: Vec<Operation>,
     /// Only when the document is at this version.
     pub if_version: Option<u64>,
+    /// The version that the operations were made on, with what the run itself wrote since: what others did meanwhile moves
+    /// their indexes. One that is too far back counts as none, which is the head.
+    pub seen: Option<u64>,
     /// Whether another document than the agent's own is made by this write; its own always is.
     pub creates: bool,
     /// Tells a write that a run makes again after a crash from a new one.
@@ -151,6 +155,8 @@ pub struct StateWrite {
 pub struct Terms {
     /// Only when the document is at this version; 0 while it does not exist.
     pub if_version: Option<u64>,
+    /// The version that the operations were made on, where that is not the head; see [`RunContext::seen`].
+    pub seen: Option<u64>,
     /// Whether a document that is absent or deleted is made by this write.
     pub creates: bool,
 }
@@ -164,7 +170,12 @@ pub struct RunContext {
     past: Arc<Past>,
     /// What is not inside of any step.
     whole: Arc<Scope>,
+    seen: Arc<Seen>,
 }
+
+/// Which version of each document (`""` is the agent's own state) a run acts on. A lock, because the tools of a run may work
+/// on several things at once; held for a look at a short map.
+type Seen = Mutex<HashMap<String, u64>>;
 
 impl RunContext {
     pub(crate) fn new(input: RunInput, out: Outbox) -> Self {
@@ -179,6 +190,7 @@ impl RunContext {
             meter: Arc::default(),
             past: Arc::new(past),
             whole: Arc::default(),
+            seen: Arc::default(),
         }
     }
 
@@ -261,14 +273,38 @@ impl RunContext {
         self.write_document(None, ops, Terms { creates: true, ..Terms::default() }).await
     }
 
+    /// The version of a document (`None` = the agent's own state) that was shown to whom the run speaks for, as it is without
+    /// what others wrote later. What the run itself wrote is known to it.
+    pub(super) fn seen(&self, name: Option<&str>) -> Option<u64> {
+        self.all_seen().get(name.unwrap_or_default()).copied()
+    }
+
+    /// Whom the run speaks for is shown a document as it is at a version.
+    pub(super) fn show(&self, name: Option<&str>, version: u64) {
+        self.all_seen().insert(name.unwrap_or_default().to_owned(), version);
+    }
+
+    /// The run made a version: if nobody else wrote in between, that is what it acts on from now on.
+    fn made(&self, name: Option<&str>, version: u64) {
+        if let Some(seen) = self.all_seen().get_mut(name.unwrap_or_default()).filter(|seen| **seen + 1 == version) {
+            *seen = version;
+        }
+    }
+
+    fn all_seen(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.seen.lock().expect("no code panics while it holds this lock")
+    }
+
     /// As [`patch_state`](Self::patch_state), but only when the document is still at `version`.
     pub async fn patch_state_at(&self, version: u64, ops: Vec<Operation>) -> Result<u64, StateError> {
-        self.write_document(None, ops, Terms { if_version: Some(version), creates: true }).await
+        self.write_document(None, ops, Terms { if_version: Some(version), creates: true, ..Terms::default() }).await
     }
 
     /// Proposes a whole state that was made from version `seen`.
     pub async fn propose_state(&self, state: Value, seen: u64) -> Result<u64, StateError> {
-        self.ask(|reply| StateRequest::Propose { state, seen, reply }).await
+        let version = self.ask(|reply| StateRequest::Propose { state, seen, reply }).await?;
+        self.made(None, version);
+        Ok(version)
     }
 
     /// The value at `path` of another document (`None` = the agent's own state), `None` when nothing is there.
@@ -287,10 +323,11 @@ impl RunContext {
         ops: Vec<Operation>,
         terms: Terms,
     ) -> Result<u64, StateError> {
-        let Terms { if_version, creates } = terms;
-        let write = StateWrite { ops, if_version, creates, mark: Some(self.next_mark()), in_step: is_in_step() };
+        let Terms { if_version, seen, creates } = terms;
+        let write = StateWrite { ops, if_version, seen, creates, mark: Some(self.next_mark()), in_step: is_in_step() };
         let written = self.ask_of(name, |reply| StateRequest::Patch { write, reply }).await?;
         self.written();
+        self.made(name, written);
         Ok(written)
     }
 

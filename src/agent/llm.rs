@@ -91,6 +91,9 @@ struct Answered {
     message: Option<Message>,
     /// What it cost, attempts that broke off included.
     usage: Vec<TokenUsage>,
+    /// The version of the state that the model was shown, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen: Option<u64>,
 }
 
 #[async_trait]
@@ -171,6 +174,7 @@ impl LlmAgent {
                 Some(answered) => {
                     tally.add_all(&answered.usage);
                     count_again(cx, &answered.usage);
+                    answered.seen.into_iter().for_each(|version| cx.show(None, version));
                     answered.message
                 }
                 None => {
@@ -187,8 +191,8 @@ impl LlmAgent {
                     let answered = asking.answer(&request).await;
                     tally.add_all(spent.entries());
                     let (message, closing) = answered?;
-                    let answered =
-                        Answered { message: message.map(Message::Assistant), usage: spent.entries().to_vec() };
+                    let (message, usage) = (message.map(Message::Assistant), spent.entries().to_vec());
+                    let answered = Answered { message, usage, seen: cx.seen(None) };
                     // What is done next rests on it; the end of the run becomes durable with it.
                     match answered.message.as_ref().is_some_and(|message| !message.tool_calls().is_empty()) {
                         true => step.done(&answered, closing).await?,
@@ -205,6 +209,7 @@ impl LlmAgent {
             let said = answer.text();
             conversation.push(Arc::new(answer));
             let (mut waits_for_browser, mut is_handed_over) = (false, false);
+            let mut shown = Vec::new();
             for call in &calls {
                 budget.tool_call()?;
                 cx.meter().tool_call();
@@ -212,6 +217,7 @@ impl LlmAgent {
                     waits_for_browser = true;
                 } else {
                     let result = self.work(cx, &offer, &budget, &mut repeats, call).await?;
+                    shown.extend(tools::shown(call, &result));
                     is_handed_over |= offer.is_handoff(&call.function.name) && is_ok(&result);
                     conversation.push(result);
                     budget.progress();
@@ -219,6 +225,10 @@ impl LlmAgent {
             }
             if waits_for_browser || is_handed_over {
                 return Ok(None);
+            }
+            // The model made all its calls before it was told what came of the first.
+            for (document, version) in shown {
+                cx.show(document.as_deref(), version);
             }
             if calls.is_empty() {
                 let Some(shape) = shape else { return Ok(None) };
@@ -243,6 +253,9 @@ impl LlmAgent {
         let nothing = serde_json::Value::Object(serde_json::Map::new());
         let opening = self.prompt.opening(cx.input(), seen.value.as_ref().unwrap_or(&nothing))?;
         let closing = prompt::closing(&seen, &self.how_to_write(offer));
+        if prompt::is_whole(&seen) {
+            cx.show(None, seen.version);
+        }
         let instruction = shape.map(|shape| Message::developer("coagent-output", shape.instruction()));
         let messages = opening.into_iter().chain(instruction).map(Arc::new).chain(conversation.iter().cloned());
         Ok(Request {

@@ -30,7 +30,8 @@ pub struct Document {
 }
 
 /// What a writer wants. `since` are the commits in `(base, head]` for the version the writer had seen, oldest first and
-/// without gaps; empty when that is the head, or when the writer names none.
+/// without gaps; empty when that is the head, or when the writer names none. The writer's own may be among those of a patch:
+/// it then means that version with them.
 #[derive(Debug, Clone, Copy)]
 pub enum Mutation<'m> {
     /// RFC 6902 operations: indexes shift with their elements, `test` looks at the head.

@@ -15,15 +15,29 @@ pub struct Later<'c> {
     pub ops: &'c [Operation],
     /// In safe form, back to the version before.
     pub inverse: &'c [Operation],
+    /// Whether the writer made it: then nothing of it is news.
+    pub is_own: bool,
 }
 
 impl<'c> From<&'c Commit> for Later<'c> {
     fn from(commit: &'c Commit) -> Self {
-        Self { version: commit.version, actor: &commit.actor, ops: &commit.ops, inverse: &commit.inverse }
+        Self {
+            version: commit.version,
+            actor: &commit.actor,
+            ops: &commit.ops,
+            inverse: &commit.inverse,
+            is_own: false,
+        }
     }
 }
 
-/// The latest commit that wrote at, above or below `path`, a place of `head`.
+/// Those of `since` that came after the writer's latest.
+pub(crate) fn after_own<'s, 'c>(since: &'s [Later<'c>]) -> &'s [Later<'c>] {
+    let first = since.iter().rposition(|later| later.is_own).map_or(0, |own| own + 1);
+    &since[first..]
+}
+
+/// The latest commit of others that wrote at, above or below `path`, a place of `head`.
 pub fn last_writer<'c>(path: &Pointer, since: &'c [Later<'c>], head: &Value) -> Option<&'c Later<'c>> {
     last_writer_before(path, head, [], since)
 }
@@ -39,7 +53,14 @@ pub(crate) fn last_writer_before<'c, 'o>(
     for op in own {
         trail.step_back(op);
     }
-    since.iter().rev().find(|later| later.inverse.iter().any(|op| trail.step_back(op)))
+    since.iter().rev().find(|later| {
+        if later.is_own {
+            for op in later.inverse {
+                trail.step_back(op);
+            }
+        }
+        !later.is_own && later.inverse.iter().any(|op| trail.step_back(op))
+    })
 }
 
 /// Where `path` of `value` was, and what stood there, before the operations that `inverse` takes back (newest first).
@@ -174,7 +195,13 @@ mod tests {
             .collect();
         let since: Vec<Later<'_>> = (1..)
             .zip(&applied)
-            .map(|(version, done)| Later { version, actor: "user:a", ops: &done.effects, inverse: &done.inverse })
+            .map(|(version, done)| Later {
+                version,
+                actor: "user:a",
+                ops: &done.effects,
+                inverse: &done.inverse,
+                is_own: false,
+            })
             .collect();
         let path = Pointer::parse(path).unwrap();
         assert_eq!(last_writer(&path, &since, &head).map(|later| later.version), writer, "{path} of {head}");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::state::patch::Operation;
 use crate::state::pointer::{Pointer, array_index};
 
-pub use rebase::{RebaseError, Rebased, rebase};
+pub use rebase::{RebaseError, Rebased, rebase, rebase_beside};
 
 /// Those of `paths` that `ops` write at, above or below. Indexes are taken as they stand.
 pub fn touched<'p>(paths: impl IntoIterator<Item = &'p Pointer>, ops: &[Operation]) -> Vec<&'p Pointer> {
@@ -84,6 +84,27 @@ impl Touch {
         };
         path.tokens_mut()[array.len()] = index.to_string();
         Ok(true)
+    }
+
+    /// What another did, as it reads after this; false when nothing is left of it.
+    fn leaves(&self, other: &mut Touch) -> bool {
+        if matches!(self.kind, Kind::Set | Kind::Unset) && other.path.starts_with(&self.path) {
+            return false;
+        }
+        let is_insert = other.kind == Kind::Insert;
+        self.carry(&mut other.path, is_insert, false).is_ok()
+    }
+
+    /// This as it read before another; `None` if it is in an element that the other brought. What was put in where the other
+    /// had removed an element counts as behind that.
+    fn before(&self, other: &Touch) -> Option<Touch> {
+        let Some((array, at)) = other.shifts() else { return Some(self.clone()) };
+        let is_gap = self.kind == Kind::Insert && self.path.tokens().len() == array.len() + 1;
+        let index = Touch::index_in(array, &self.path);
+        if other.kind == Kind::Insert && index.is_some_and(|index| index == at || is_gap && index < at) {
+            return is_gap.then(|| self.clone());
+        }
+        Some(Touch { path: other.carry_back(self.path.clone())?, kind: self.kind })
     }
 
     /// Carries `path` back to where it was before this; `None` if this brought the value.

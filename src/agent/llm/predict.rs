@@ -151,7 +151,7 @@ async fn put(cx: &RunContext, path: &Pointer, value: &Value) -> Result<u64, Stat
     let body = seen.value.unwrap_or_else(|| Value::Object(Map::new()));
     let (path, value) = super::state::missing_parents(&body, path, value.clone());
     // A member is set by `add`, also where one is.
-    cx.write_document(None, vec![Operation::Add { path, value }], Terms { if_version: None, creates: true }).await
+    cx.write_document(None, vec![Operation::Add { path, value }], Terms { creates: true, ..Terms::default() }).await
 }
 
 /// The value that the beginning of a JSON text is certain of; `None` while nothing is.

@@ -111,6 +111,11 @@ impl Prompt {
     }
 }
 
+/// Whether [`closing`] shows the state itself, not only the names of its members.
+pub(super) fn is_whole(seen: &Visible) -> bool {
+    seen.version > 0 && seen.value.as_ref().is_some_and(|state| state.to_string().len() <= STATE_BYTES)
+}
+
 /// The state that the agent may read, as the last message; `None` when there is none, or none that it may read.
 pub(super) fn closing(seen: &Visible, tools: &str) -> Option<Message> {
     let (version, state) = (seen.version, seen.value.as_ref().filter(|_| seen.version > 0)?);

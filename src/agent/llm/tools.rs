@@ -19,7 +19,7 @@ use crate::agent::tools::agents::{Colleague, Handoff};
 use crate::agent::tools::http::Http;
 use crate::agent::tools::mcp::{Server, Servers};
 use crate::agent::tools::{Tool, refused};
-use crate::agui::{self, ToolCall};
+use crate::agui::{self, Message, ToolCall};
 pub(super) use limits::Outcome;
 use reach::Reach;
 use state_patch::StatePatch;
@@ -155,6 +155,21 @@ impl Offer {
     fn find(&self, name: &str) -> Option<&dyn Tool> {
         self.own.iter().find(|own| own.spec.name == name).map(|own| own.tool.as_ref())
     }
+}
+
+/// The document (`None` = the agent's own state) that the result of a state tool shows, and at which version. That a write was
+/// made shows nothing of what others wrote.
+pub(super) fn shown(call: &ToolCall, result: &Message) -> Option<(Option<String>, u64)> {
+    let is_read = match call.function.name.as_str() {
+        StateRead::NAME => true,
+        StatePatch::NAME | StateSet::NAME => false,
+        _ => return None,
+    };
+    let result: Value = serde_json::from_str(&result.text()).ok()?;
+    let version = result.get("version")?.as_u64().filter(|_| is_read || result["ok"] == false)?;
+    let arguments: Value = serde_json::from_str(&call.function.arguments).unwrap_or_default();
+    let document = arguments.get("doc").and_then(Value::as_str).filter(|name| !name.is_empty());
+    Some((document.map(str::to_owned), version))
 }
 
 /// A result with something that the runtime has to say about it.

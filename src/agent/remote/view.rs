@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::agent::context::RunContext;
+use crate::agent::context::{RunContext, Terms};
 use crate::agent::definition::{ForwardState, Remote, StateMode, StateSpec};
 use crate::agent::error::{AgentError, StateError};
 use crate::agui::{Json, PatchOperation, read_json, to_json};
@@ -27,6 +27,7 @@ impl View {
     /// Reads the state that the endpoint is to be sent.
     pub(super) async fn open(cx: &RunContext, remote: &Remote, spec: &StateSpec) -> Result<Self, AgentError> {
         let head = cx.read_state(&Pointer::root()).await?;
+        cx.show(None, head.version);
         let shared = match remote.forward_state {
             ForwardState::Nothing => Value::Object(Map::new()),
             ForwardState::Full | ForwardState::Read => {
@@ -79,7 +80,8 @@ impl View {
                 return Ok(());
             }
         };
-        if outlived(cx.patch_state(ops.clone()).await, "delta")? {
+        let terms = Terms { seen: cx.seen(None), creates: true, ..Terms::default() };
+        if outlived(cx.write_document(None, ops.clone(), terms).await, "delta")? {
             self.share(&ops);
         }
         Ok(())

@@ -30,6 +30,8 @@ use super::{Author, Evidence};
 
 /// A merge does not look further back than this.
 pub(super) const FURTHEST: u64 = 4096;
+/// Nor does what a run writes: it may write often, and all that it has not seen is looked at each time.
+const FURTHEST_SEEN: u64 = 512;
 
 impl Live {
     /// Decides a write; [`flush`](Self::flush) makes it durable and answers, also a refusal.
@@ -197,9 +199,14 @@ impl Live {
                 return Ok(Err(DocumentError::BaseTooOld { base, head }));
             }
             Some(base) => Box::pin(self.commits_after(base)).await?,
-            None => Vec::new(),
+            None => Box::pin(self.unseen(write, author)).await?,
         };
-        let since: Vec<Later<'_>> = commits.iter().map(|commit| commit.as_ref().into()).collect();
+        let mut since: Vec<Later<'_>> = commits.iter().map(|commit| commit.as_ref().into()).collect();
+        if write.base.is_none() {
+            for (later, commit) in since.iter_mut().zip(&commits) {
+                later.is_own = is_of_run(commit, author);
+            }
+        }
         let since = since.as_slice();
         let decided = match &write.proposal {
             Proposal::Patch(ops) => self.document.decide(Mutation::Patch { ops, since }, terms),
@@ -225,6 +232,16 @@ impl Live {
             },
         };
         Ok(decided.map_err(|refusal| DocumentError::Refused { refusal, head }))
+    }
+
+    /// The commits since the version that a run acts on; none where nobody else wrote, or where it is too far back.
+    async fn unseen(&self, write: &Write, author: &Author) -> Result<Vec<Arc<Commit>>, Broken> {
+        let head = self.document.version();
+        let is_near = |seen: &u64| head.checked_sub(*seen).is_some_and(|back| back <= FURTHEST_SEEN);
+        let Some(seen) = write.seen.filter(is_near).filter(|&seen| self.reaches(seen)) else { return Ok(Vec::new()) };
+        let commits = self.commits_after(seen).await?;
+        let is_news = commits.iter().any(|commit| !is_of_run(commit, author));
+        Ok(if is_news { commits } else { Vec::new() })
     }
 
     async fn body_to_go_back_to(&mut self, version: u64) -> Result<Result<Value, DocumentError>, Broken> {
@@ -357,6 +374,11 @@ impl Live {
         }
         Ok(body)
     }
+}
+
+/// Whether the run that writes made a commit itself.
+fn is_of_run(commit: &Commit, author: &Author) -> bool {
+    commit.run_id.is_some() && commit.run_id == author.run_id && commit.actor == author.actor
 }
 
 /// The first body of a document whose type gives it something to begin with; `None` where it gives nothing.

@@ -25,6 +25,8 @@ pub struct Write {
     pub proposal: Proposal,
     /// The version the writer had seen: what others did since is merged, not overwritten. 0 is the empty document.
     pub base: Option<u64>,
+    /// The version that a run acts on, with what it wrote itself since: a base that counts as none where it is too far back.
+    pub(crate) seen: Option<u64>,
     pub expects: Expects,
     /// Whether a document that is absent or deleted is created; its body is `{}` before.
     pub creates: bool,
@@ -49,6 +51,7 @@ impl Write {
         Self {
             proposal,
             base: None,
+            seen: None,
             expects: Expects::Anything,
             creates: false,
             dry_run: false,
@@ -69,8 +72,8 @@ impl Write {
 
     /// What an agent writes to its own state.
     pub(crate) fn of_agent(write: StateWrite) -> Self {
-        let StateWrite { ops, if_version, mark, .. } = write;
-        Self { expects: if_version.into(), mark, ..Self::bound(Proposal::Patch(ops)) }
+        let StateWrite { ops, if_version, seen, mark, .. } = write;
+        Self { expects: if_version.into(), seen, mark, ..Self::bound(Proposal::Patch(ops)) }
     }
 }
 

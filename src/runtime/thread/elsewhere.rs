@@ -68,7 +68,7 @@ impl Elsewhere<'_> {
     }
 
     fn terms(self, name: &str, write: StateWrite) -> Result<(Write, Author), StateError> {
-        let StateWrite { ops, if_version, creates, mark, .. } = write;
+        let StateWrite { ops, if_version, seen, creates, mark, .. } = write;
         let writable = self.allowed.writable(name);
         if writable.is_empty() {
             return Err(forbidden("forbidden", name, "write", &self.allowed.write));
@@ -80,7 +80,8 @@ impl Elsewhere<'_> {
             return Err(forbidden("forbidden", name, "create", &self.allowed.write));
         }
         let author = Author { may_write: Some(writable.into()), ..self.author };
-        Ok((Write { expects: if_version.into(), creates, mark, ..Write::new(Proposal::Patch(ops)) }, author))
+        let write = Write { expects: if_version.into(), seen, creates, mark, ..Write::new(Proposal::Patch(ops)) };
+        Ok((write, author))
     }
 
     /// What an agent keeps for one thread is that of the thread's owner; everything else is the tenant's.

@@ -6,7 +6,7 @@ use super::cancel::cancels_out;
 use super::gate::Gate;
 use super::steps::{Plan, Step, plan};
 use super::{Change, Conflict, Decided, Document, Mutation, Refusal, Terms, Trace};
-use crate::state::later::{Later, last_writer};
+use crate::state::later::{Later, after_own, last_writer};
 use crate::state::limits::Limits;
 use crate::state::patch::{self, Applied, Editor, Operation, Parents};
 use crate::state::pointer::Pointer;
@@ -29,7 +29,7 @@ pub(super) fn decide(document: &mut Document, mutation: Mutation<'_>, terms: &Te
         || matches!(mutation, Mutation::Intents { .. });
     let parents = if creates_parents { Parents::Created } else { Parents::Required };
     let mut editor = Editor::begin(&mut document.body, limits, parents);
-    let mut gate = Gate::new(terms.view, mutation.since(), is_body);
+    let mut gate = Gate::new(terms.view, after_own(mutation.since()), is_body);
     if let Err(refusal) = carry_out(&steps, &mut editor, &mut gate, terms) {
         editor.abort();
         return Err(refusal);

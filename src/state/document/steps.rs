@@ -13,7 +13,7 @@ use crate::state::patch::{Operation, PatchError};
 use crate::state::pointer::Pointer;
 use crate::state::schema::{Rule, Schema, View};
 use crate::state::text::Range;
-use crate::state::touch::{RebaseError, Rebased, rebase};
+use crate::state::touch::{RebaseError, Rebased, rebase, rebase_beside};
 use crate::state::{diff, json, merge_patch};
 
 pub(super) struct Plan<'m> {
@@ -179,12 +179,13 @@ fn unfit(since: &[Later<'_>]) -> Refusal {
 }
 
 fn patch<'m>(head: &Value, ops: &'m [Operation], since: &[Later<'_>]) -> Result<Plan<'m>, Refusal> {
-    if since.is_empty() {
+    if since.iter().all(|later| later.is_own) {
         let steps = ops.iter().map(|op| Step::Write(Cow::Borrowed(op))).collect();
         return Ok(Plan { steps, conflicts: Vec::new() });
     }
     let over: Vec<Operation> = since.iter().flat_map(|later| later.ops).cloned().collect();
-    let Rebased { ops, conflicts } = rebase(ops, &over, head).map_err(gone)?;
+    let is_own: Vec<bool> = since.iter().flat_map(|later| later.ops.iter().map(|_| later.is_own)).collect();
+    let Rebased { ops, conflicts } = rebase_beside(ops, &over, &is_own, head).map_err(gone)?;
     Ok(made(Edits { ops, conflicts }))
 }
 

@@ -55,7 +55,7 @@ fn each_kind_of_mutation_leads_to_its_body() {
     check(body(), Mutation::Replace(&json!({"a": 1.0, "o": {"x": 1}, "l": [1]})), Terms::default(), Ok(body()));
     let rewritten = json!({"a": 0, "o": {"x": 5}, "l": []});
     let inverse = ops(json!([{"op": "add", "path": "/a", "value": 0}, {"op": "remove", "path": "/l/0"}]));
-    let since = [Later { version: 7, actor: "user:bob", ops: &[], inverse: &inverse }];
+    let since = [Later { version: 7, actor: "user:bob", ops: &[], inverse: &inverse, is_own: false }];
     check(
         body(),
         Mutation::Rewrite { body: &rewritten, since: &since },
@@ -143,7 +143,7 @@ fn a_conflict_keeps_the_value_that_was_lost_and_who_wrote_it() {
     let mut document = Document::new(json!({"a": 2, "l": ["n", "x"]}), 2);
     let theirs = ops(json!([{"op": "add", "path": "/a", "value": 2}, {"op": "add", "path": "/l/0", "value": "n"}]));
     let inverse = ops(json!([{"op": "remove", "path": "/l/0"}, {"op": "add", "path": "/a", "value": 1}]));
-    let since = [Later { version: 2, actor: "agent:bob", ops: &theirs, inverse: &inverse }];
+    let since = [Later { version: 2, actor: "agent:bob", ops: &theirs, inverse: &inverse, is_own: false }];
     let own =
         ops(json!([{"op": "replace", "path": "/a", "value": 3}, {"op": "replace", "path": "/l/0", "value": "y"}]));
     let decided = document.decide(Mutation::Patch { ops: &own, since: &since }, &Terms::default()).unwrap();

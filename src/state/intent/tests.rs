@@ -14,7 +14,7 @@ fn check(base: Value, theirs: Value, own: Value, then: Result<Value, &str>, conf
     let decided = document.decide(Mutation::Patch { ops: &theirs, since: &[] }, &Terms::default()).unwrap();
     let since = match &decided {
         Decided::Changed(change) => {
-            vec![Later { version: 5, actor: "user:them", ops: &change.ops, inverse: &change.inverse }]
+            vec![Later { version: 5, actor: "user:them", ops: &change.ops, inverse: &change.inverse, is_own: false }]
         }
         Decided::Unchanged => Vec::new(),
     };

@@ -34,7 +34,7 @@ impl Past {
     }
 
     fn since(&self, version: usize) -> Vec<Later<'_>> {
-        let later = |inverse| Later { version: 0, actor: "", ops: &[], inverse };
+        let later = |inverse| Later { version: 0, actor: "", ops: &[], inverse, is_own: false };
         self.inverses[version..].iter().map(|inverse| later(inverse)).collect()
     }
 

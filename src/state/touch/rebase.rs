@@ -26,16 +26,57 @@ pub enum RebaseError {
 /// listed as a conflict. Below an object that `over` removed, the objects are created again, and that is a conflict; below
 /// an element that is gone it is an error. What both removed is left out. `test` follows its place and looks at the head.
 pub fn rebase(ops: &[Operation], over: &[Operation], head: &Value) -> Result<Rebased, RebaseError> {
+    rebase_beside(ops, over, &[], head)
+}
+
+/// [`rebase`] for `ops` that were made on a base with its writer's own earlier writes in it, which are those of `over` that
+/// `is_own` says. Of these only what they came to here is known: where they met what others removed, it is taken for what is
+/// likely.
+pub fn rebase_beside(
+    ops: &[Operation],
+    over: &[Operation],
+    is_own: &[bool],
+    head: &Value,
+) -> Result<Rebased, RebaseError> {
     if over.is_empty() {
         return Ok(Rebased { ops: ops.to_vec(), conflicts: Vec::new() });
     }
-    let values = over.iter().map(|op| op.value()).collect::<Vec<_>>();
-    let over = touches(over, head).into_iter().zip(values).map(|(touch, value)| Other { touch, value }).collect();
-    let mut rebase = Rebase { head, over, own: Vec::new(), created: Vec::new(), done: Rebased::default() };
+    let mut others: Vec<Other<'_>> = Vec::new();
+    for (index, (touch, op)) in touches(over, head).into_iter().zip(over).enumerate() {
+        match is_own.get(index) {
+            Some(true) => put_before(touch, &mut others),
+            Some(false) | None => others.push(Other { touch, value: op.value() }),
+        }
+    }
+    let mut rebase = Rebase { head, over: others, own: Vec::new(), created: Vec::new(), done: Rebased::default() };
     for (index, op) in ops.iter().enumerate() {
         rebase.operation(op).map_err(|Gone(path)| RebaseError::TargetGone { index, path })?;
     }
     Ok(rebase.done)
+}
+
+/// Takes an own write that was made after `others` to before them: they come to read as after it.
+fn put_before(own: Touch, others: &mut Vec<Other<'_>>) {
+    let mut stages: Vec<Option<Touch>> = vec![None; others.len()];
+    let mut now = Some(own);
+    let mut ended = None;
+    for (index, other) in others.iter().enumerate().rev() {
+        let Some(own) = now else { break };
+        now = own.before(&other.touch);
+        // Who takes an element that another brought leaves nothing of that.
+        let takes = own.kind == Kind::Take && own.path == other.touch.path;
+        ended = ended.or((now.is_none() && takes).then_some(index));
+        stages[index].clone_from(&now);
+    }
+    let mut index = 0;
+    others.retain_mut(|other| {
+        let at = index;
+        index += 1;
+        match &stages[at] {
+            Some(own) => own.leaves(&mut other.touch),
+            None => ended != Some(at),
+        }
+    });
 }
 
 /// What another did, as it reads after the own operations so far.
@@ -230,11 +271,7 @@ impl Rebase<'_> {
                 Some(done_by) if at == done_by => return other.touch.path != own.path,
                 _ => {}
             }
-            if matches!(kind, Kind::Set | Kind::Unset) && other.touch.path.starts_with(&own.path) {
-                return false;
-            }
-            let is_insert = other.touch.kind == Kind::Insert;
-            own.carry(&mut other.touch.path, is_insert, false).is_ok()
+            own.leaves(&mut other.touch)
         });
     }
 

@@ -147,6 +147,11 @@ impl Target<'_> {
         self.cx.read_document(self.name, path).await
     }
 
+    /// The version that the model was shown.
+    pub(super) fn seen(&self) -> Option<u64> {
+        self.cx.seen(self.name)
+    }
+
     pub(super) async fn write(&self, ops: Vec<Operation>, terms: Terms) -> Result<u64, StateError> {
         self.cx.write_document(self.name, ops, terms).await
     }

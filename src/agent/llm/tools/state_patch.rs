@@ -17,6 +17,8 @@ pub(super) struct StatePatch {
 }
 
 impl StatePatch {
+    pub(super) const NAME: &str = "state_patch";
+
     pub(super) fn new(reach: Reach, typed: Typed) -> Self {
         Self { reach, typed }
     }
@@ -41,7 +43,7 @@ impl Tool for StatePatch {
         properties.insert("ops".to_owned(), json!({ "type": "array", "items": self.typed.operation() }));
         properties.insert("if_version".to_owned(), if_version);
         let parameters = json!({ "type": "object", "properties": properties, "required": ["ops"] });
-        spec("state_patch", description, &parameters)
+        spec(Self::NAME, description, &parameters)
     }
 
     /// A write is made once, however often its call is.
@@ -72,7 +74,9 @@ impl Tool for StatePatch {
             },
         };
         let path = ops.first().map(|op| op.path().clone());
-        let written = target.write(ops, Terms { if_version, creates }).await;
+        // Who names a version means that one.
+        let seen = if if_version.is_none() { target.seen() } else { None };
+        let written = target.write(ops, Terms { if_version, seen, creates }).await;
         target.told(path.as_ref(), written).await
     }
 }

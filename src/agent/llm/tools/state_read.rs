@@ -19,6 +19,8 @@ pub(super) struct StateRead {
 }
 
 impl StateRead {
+    pub(super) const NAME: &str = "state_read";
+
     pub(super) fn new(reach: Reach) -> Self {
         Self { reach }
     }
@@ -37,7 +39,7 @@ impl Tool for StateRead {
             json!({ "type": "string", "description": "JSON Pointer such as /trip/days/0; everything when left out" });
         let doc = self.reach.doc_property(&[&self.reach.others.read, &self.reach.others.write]);
         let properties: Map<String, Value> = doc.into_iter().chain([("path".to_owned(), path)]).collect();
-        spec("state_read", description, &json!({ "type": "object", "properties": properties }))
+        spec(Self::NAME, description, &json!({ "type": "object", "properties": properties }))
     }
 
     fn is_idempotent(&self) -> bool {

@@ -21,6 +21,8 @@ pub(super) struct StateSet {
 }
 
 impl StateSet {
+    pub(super) const NAME: &str = "state_set";
+
     pub(super) fn new(reach: Reach, typed: Typed) -> Self {
         Self { reach, typed }
     }
@@ -39,7 +41,7 @@ impl Tool for StateSet {
         let own = [("path".to_owned(), path), ("value".to_owned(), value)];
         let properties: Map<String, Value> = doc.into_iter().chain(own).collect();
         let parameters = json!({ "type": "object", "properties": properties, "required": ["path", "value"] });
-        spec("state_set", description, &parameters)
+        spec(Self::NAME, description, &parameters)
     }
 
     /// A write is made once, however often its call is.
@@ -80,11 +82,32 @@ async fn set(target: &Target<'_>, path: &Pointer, value: &Value) -> Result<u64, 
     let whole = *path == Pointer::root();
     let seen = target.read_for_write().await?;
     let body = seen.value.unwrap_or_else(|| Value::Object(Map::new()));
+    if target.seen().is_some_and(|shown| shown != seen.version) && is_in_list(&body, path) {
+        return set_in_list(target, &body, path, value).await;
+    }
     let (path, value) = target.scope.place(&body, path, value.clone());
     let op = match path.get(&body) {
         Some(_) => Operation::Replace { path, value },
         None => Operation::Add { path, value },
     };
-    let terms = Terms { if_version: Some(seen.version), creates: target.is_own() || whole };
+    let terms = Terms { if_version: Some(seen.version), creates: target.is_own() || whole, ..Terms::default() };
     target.write(vec![op], terms).await
+}
+
+/// Others wrote since the model looked: the element that it means may stand elsewhere now, which the document tells.
+async fn set_in_list(target: &Target<'_>, body: &Value, path: &Pointer, value: &Value) -> Result<u64, StateError> {
+    let (path, value) = (path.clone(), value.clone());
+    let is_element = path.parent().is_some_and(|list| list.get(body).is_some_and(Value::is_array));
+    let op = match path.last() {
+        Some(index) if is_element && index != "-" => Operation::Replace { path, value },
+        // A member is set by `add`, also where one is.
+        Some(_) | None => Operation::Add { path, value },
+    };
+    let terms = Terms { seen: target.seen(), creates: target.is_own(), ..Terms::default() };
+    target.write(vec![op], terms).await
+}
+
+/// Whether a step of the path is an index.
+fn is_in_list(body: &Value, path: &Pointer) -> bool {
+    std::iter::successors(path.parent(), Pointer::parent).any(|above| above.get(body).is_some_and(Value::is_array))
 }

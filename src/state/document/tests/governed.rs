@@ -30,7 +30,7 @@ fn decide(view: &View, base: &Value, theirs: &Value, own: &Own) -> Result<Outcom
     let decided = document.decide(Mutation::Patch { ops: &theirs, since: &[] }, &Terms::default()).unwrap();
     let since = match &decided {
         Decided::Changed(change) => {
-            vec![Later { version: 2, actor: "user:them", ops: &change.ops, inverse: &change.inverse }]
+            vec![Later { version: 2, actor: "user:them", ops: &change.ops, inverse: &change.inverse, is_own: false }]
         }
         Decided::Unchanged => Vec::new(),
     };

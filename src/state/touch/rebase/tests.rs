@@ -217,3 +217,64 @@ fn any_operations_over_any_others_are_carried_or_refused() {
         assert_eq!(rebase(&own, &[], &base).unwrap().ops, own);
     }
 }
+
+#[test]
+fn own_writes_between_those_of_others_are_no_news() {
+    for seed in 0..4_000 {
+        let mut random = Random::new(seed);
+        let mut next = 3;
+        let mut view: Value = (0..next).collect();
+        let mut head = view.clone();
+        let (mut over, mut is_own) = (Vec::new(), Vec::new());
+        let (mut put_in, mut taken_out): (Vec<u64>, Vec<u64>) = ((0..next).collect(), Vec::new());
+        for _ in 0..random.below(12) {
+            let is_mine = random.one_in(2);
+            let list = if is_mine { &view } else { &head }.as_array().unwrap().clone();
+            // Where the writer put something in beside what others removed is not known.
+            let adds = if seed % 2 == 0 { !is_mine || random.one_in(2) } else { !is_mine && random.one_in(2) };
+            if list.is_empty() && !adds {
+                continue;
+            }
+            let op = if adds {
+                let at = random.below(list.len() + 1);
+                put_in.push(next);
+                next += 1;
+                add(&format!("/{at}"), next - 1)
+            } else {
+                let at = random.below(list.len());
+                taken_out.push(list[at].as_u64().unwrap());
+                remove(&format!("/{at}"))
+            };
+            let mut at_head = ops(json!([op]));
+            if is_mine {
+                let carried = rebase_beside(&at_head, &over, &is_own, &head);
+                patch::apply(&mut view, &at_head, &Limits::default()).unwrap();
+                at_head = carried.unwrap_or_else(|error| panic!("seed {seed}: {error}")).ops;
+            }
+            if at_head.is_empty() {
+                // Both removed the same, of which the log has one.
+                break;
+            }
+            let effects = patch::apply(&mut head, &at_head, &Limits::default()).unwrap().effects;
+            is_own.extend(effects.iter().map(|_| is_mine));
+            over.extend(effects);
+        }
+        put_in.retain(|element| !taken_out.contains(element));
+        let mut left: Vec<u64> = head.as_array().unwrap().iter().map(|element| element.as_u64().unwrap()).collect();
+        left.sort_unstable();
+        assert_eq!(left, put_in, "seed {seed}: {over:?} {is_own:?}");
+    }
+}
+
+#[test]
+fn own_writes_that_took_what_others_brought_leave_nothing_of_it() {
+    let check = |over: Value, is_own: &[bool], op: Value, head: Value, expected: Value| {
+        let over = ops(over);
+        let rebased = rebase_beside(&ops(json!([op])), &over, is_own, &head).unwrap();
+        assert_eq!(serde_json::to_value(&rebased.ops).unwrap(), json!([expected]), "{over:?}");
+    };
+    let over = json!([add("/0", "z"), add("/2", "w"), remove("/0")]);
+    check(over, &[false, false, true], replace("/1", "Y"), json!(["x", "w", "y"]), replace("/2", "Y"));
+    let over = json!([add("/0", "z"), replace("/0", "Z")]);
+    check(over, &[false, true], replace("/0", "X"), json!(["Z", "x"]), replace("/1", "X"));
+}
