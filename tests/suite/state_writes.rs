@@ -355,6 +355,38 @@ async fn a_commit_by_anyone_reaches_the_run_that_is_live_on_the_document() {
 }
 
 #[tokio::test]
+async fn a_document_that_a_run_deleted_lives_again_when_the_run_is_undone_and_one_that_others_deleted_does_not() {
+    let home = Home::with_agents(&[WORKER]);
+    let server = home.serve();
+    let mut live = server.run("worker", &say("t", "u1", "slow")).await;
+    live.until("STATE_DELTA").await;
+    let history = server.get_v1("/state/shared/board/history").await.body;
+    let run_id = history["commits"][1]["run_id"].as_str().expect("an agent's commit names its run").to_owned();
+    let by_run = [("x-run-id", run_id.as_str())];
+    let undo = async |name: &str, dry_run: bool| {
+        let body = json!({"run_id": run_id, "dry_run": dry_run});
+        server.post_v1(&format!("/state/{name}/rollback"), &body, &[]).await
+    };
+    server.put_document("shared/a", &json!({"n": 1, "list": [1]}), &[]).await;
+    server.patch_document("shared/a", JSON_PATCH, &json!([{"op": "add", "path": "/m", "value": 2}]), &by_run).await;
+    assert_eq!(server.delete_document("shared/a", &by_run).await.status, 204);
+    assert_eq!((undo("shared/a", true).await.status, undo("shared/a", true).await.version()), (200, 4));
+    assert_eq!(server.get_v1("/state/shared/a").await.refusal(), (410, "deleted"), "a dry run changes nothing");
+    let undone = undo("shared/a", false).await;
+    assert_eq!((undone.status, undone.version(), &undone.body["skipped"]), (200, 4, &json!([])));
+    assert_eq!(server.data("shared/a").await, json!({"n": 1, "list": [1]}));
+
+    server.put_document("shared/own", &json!({"n": 1}), &by_run).await;
+    server.delete_document("shared/own", &by_run).await;
+    assert_eq!((undo("shared/own", false).await.status, undo("shared/own", false).await.version()), (200, 2));
+    assert_eq!(server.get_v1("/state/shared/own").await.refusal(), (410, "deleted"), "nobody but the run made it");
+
+    server.put_document("shared/theirs", &json!({"n": 1}), &by_run).await;
+    server.delete_document("shared/theirs", &[]).await;
+    assert_eq!(undo("shared/theirs", false).await.refusal(), (410, "deleted"));
+}
+
+#[tokio::test]
 async fn the_state_of_a_thread_is_a_document_of_its_owner() {
     let home = Home::with_agents(&[(
         "notes.yaml",

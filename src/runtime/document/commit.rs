@@ -271,7 +271,8 @@ impl Live {
         self.document.decide(Mutation::Replace(body), &Terms { view: Some(&open), ..*terms })
     }
 
-    /// Takes back what a run did where nobody wrote since; what stays is in `skipped`.
+    /// Takes back what a run did where nobody wrote since; what stays is in `skipped`. A document that the run deleted
+    /// lives again, unless it was the run that made it; one that somebody else deleted stays deleted.
     async fn undo_run(&mut self, run_id: &str, terms: &Terms<'_>) -> Result<Result<Decided, DocumentError>, Broken> {
         let head = self.document.version();
         if self.horizon.dropped > 0 && self.log.has_dropped_of(run_id).await? {
@@ -282,6 +283,13 @@ impl Live {
         let Some(first) = commits.iter().position(is_of_run) else {
             return Ok(Err(DocumentError::RunNotHere { run_id: run_id.to_owned() }));
         };
+        if !self.document.exists() {
+            match (commits.last().is_some_and(is_of_run), would_exist(&commits, is_of_run)) {
+                (true, true) => {}
+                (true, false) => return Ok(Ok(Decided::Unchanged)),
+                (false, _) => return Ok(Err(DocumentError::Deleted { version: head })),
+            }
+        }
         let of_run: HashSet<u64> =
             commits.iter().filter(|commit| is_of_run(commit)).map(|commit| commit.version).collect();
         let since: Vec<Later<'_>> = commits[first..].iter().map(|commit| commit.as_ref().into()).collect();
@@ -403,6 +411,12 @@ fn born(proposal: &Proposal, spec: &TypeSpec, terms: &Terms<'_>) -> Option<Resul
         }
     };
     Some(decided.map(|_| spec.born(scratch.into_body())))
+}
+
+/// Whether the document would be there without the commits of a run, by the latest one that is not the run's.
+fn would_exist(commits: &[Arc<Commit>], is_of_run: impl Fn(&Arc<Commit>) -> bool) -> bool {
+    let before = || commits.first().is_some_and(|first| first.version > 1);
+    commits.iter().rev().find(|commit| !is_of_run(commit)).map_or_else(before, |commit| !commit.deleted)
 }
 
 /// A body as JSON text.

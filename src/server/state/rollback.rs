@@ -91,8 +91,8 @@ pub(in crate::server) async fn rollback(
     let principal = Principal::local();
     let once = terms::once(&headers, &principal, &method, &format!("{name}/rollback"), &body)?;
     let write = Write {
-        // An older version may be brought back of a document that was deleted.
-        creates: matches!(write.proposal, Proposal::Rollback { .. }),
+        // A document that was deleted may be brought back.
+        creates: true,
         dry_run: wanted.dry_run,
         reason: wanted.reason.or(write.reason),
         base: None,
