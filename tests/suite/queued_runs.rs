@@ -468,6 +468,20 @@ async fn an_agents_document_tells_live_what_it_is_at() {
 }
 
 #[tokio::test]
+async fn an_agents_document_names_its_last_run_right_after_a_kill_that_came_before_it_was_written() {
+    let home = Home::with_agents(&[DEMO]);
+    let mut server = home.serve();
+    for _ in 0..3 {
+        let run_id = server.submit("demo", &json!({ "prompt": "hello" })).await;
+        let record = server.until_over(&run_id).await;
+        server = server.crash_and_restart();
+        let standing = server.data("lifecycle/agent:demo").await;
+        let last = json!({ "run_id": run_id, "status": "succeeded", "finished_at": record["finished_at"] });
+        assert_eq!((&standing["last_run"], &standing["live"]), (&last, &json!(0)));
+    }
+}
+
+#[tokio::test]
 async fn the_events_of_a_run_are_read_while_it_is_live_and_afterwards_and_from_where_one_was() {
     let home = Home::with_agents(&[DEMO]);
     let server = home.serve();

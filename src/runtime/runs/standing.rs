@@ -7,19 +7,23 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::access::Principal;
-use crate::store::{Owner, Tenant};
+use crate::store::{Kind, Owner, Scope, Tenant};
 
 use super::super::Services;
 use super::super::agents::Agents;
 use super::super::document::{Author, DocumentError, DocumentRef, Proposal, Write};
 use super::ledger::today;
+use super::lifecycle::{Unreadable, name_of, of_head};
 use super::record::{Lifecycle, RunStatus, RunUsage};
 
 /// What happens within this time is one version.
 const GATHER: Duration = Duration::from_millis(200);
+/// Runs that are looked at when a process begins, the newest first.
+const REMEMBERED: usize = 500;
 
 /// Which agents have something new to tell.
 #[derive(Debug, Default)]
@@ -46,6 +50,12 @@ struct LastRun {
     status: RunStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     finished_at: Option<String>,
+}
+
+impl LastRun {
+    fn of(run: &Lifecycle) -> Self {
+        Self { run_id: run.run_id.clone(), status: run.status, finished_at: run.finished_at.clone() }
+    }
 }
 
 /// The body of the document.
@@ -84,8 +94,7 @@ impl Standings {
         self.news().change(tenant, &run.agent, |news| {
             news.is_touched = true;
             if run.status != RunStatus::Queued {
-                let (run_id, finished_at) = (run.run_id.clone(), run.finished_at.clone());
-                news.last = Some(LastRun { run_id, status: run.status, finished_at });
+                news.last = Some(LastRun::of(run));
             }
         });
         self.changed.notify_one();
@@ -147,8 +156,48 @@ pub(crate) async fn keep(services: Arc<Services>, agents: Arc<Agents>) {
 
 /// Every agent has a document, before anybody can ask for it.
 pub(crate) async fn begin(services: &Arc<Services>, agents: &Agents) {
+    if let Err(error) = remember(services, agents).await {
+        tracing::warn!(%error, "what agents did last could not be read");
+    }
     touch_all(services, agents);
     write_news(services, agents).await;
+}
+
+/// What the process before could not write any more, because it ended first: the last run of each agent, among those that
+/// came to be last and the one that its document names.
+async fn remember(services: &Arc<Services>, agents: &Agents) -> Result<(), DocumentError> {
+    let Principal { tenant, subject } = Principal::local();
+    let (store, owner) = (services.store.as_ref(), Owner::new(subject.as_str()));
+    let scope = Scope { tenant: Tenant::new(tenant.as_str()), owner: owner.clone(), kind: Kind::Document };
+    let mut runs = Vec::new();
+    for stream in store.list_back(&scope, "lifecycle/", None, REMEMBERED).await? {
+        runs.extend(of_head(stream.key.id.trim_start_matches("lifecycle/"), &stream.head).map_err(unreadable)?);
+    }
+    for entry in agents.entries() {
+        let body = services.document(&document(&tenant, entry.id())).body(None).await?.value;
+        let Some(named) = body.pointer("/last_run/run_id").and_then(Value::as_str) else { continue };
+        let name = name_of(tenant.as_str(), owner.clone(), named);
+        if let Some(head) = store.head(&name.stream()).await? {
+            runs.extend(of_head(named, &head).map_err(unreadable)?);
+        }
+    }
+    let mut news = services.standings.news();
+    runs.sort_by(|one, other| latest(one).cmp(&latest(other)));
+    for run in runs.iter().filter(|run| run.status != RunStatus::Queued).rev() {
+        news.change(&tenant, &run.agent, |news| {
+            news.last.get_or_insert_with(|| LastRun::of(run));
+        });
+    }
+    Ok(())
+}
+
+/// When it began or ended.
+fn latest(run: &Lifecycle) -> Option<&String> {
+    run.finished_at.as_ref().or(run.started_at.as_ref())
+}
+
+fn unreadable(error: Unreadable) -> DocumentError {
+    DocumentError::Unavailable { reason: error.to_string() }
 }
 
 /// Of the one tenant that a server without authentication has; of others an agent's document begins with its first run.
@@ -185,12 +234,15 @@ async fn write(services: &Arc<Services>, agents: &Agents, tenant: &str, agent: &
         last_run,
         today: Today { day: today(), runs, usage },
     };
-    let name = format!("lifecycle/agent:{agent}").into();
-    let document = DocumentRef { tenant: Tenant::new(tenant), owner: Owner::shared(), name };
     let body = serde_json::to_value(&standing).expect("a standing is plain data");
     // What this sets off goes on with the chain of that run.
     let run_id = standing.last_run.as_ref().map(|last| last.run_id.as_str().into());
     let author = Author { run_id, ..Author::new("system") };
     let write = Write { creates: true, ..Write::new(Proposal::Merge(body)) };
-    services.document(&document).write(write, author).await.map(drop)
+    services.document(&document(tenant, agent)).write(write, author).await.map(drop)
+}
+
+fn document(tenant: &str, agent: &str) -> DocumentRef {
+    let name = format!("lifecycle/agent:{agent}").into();
+    DocumentRef { tenant: Tenant::new(tenant), owner: Owner::shared(), name }
 }
