@@ -44,6 +44,9 @@ async fn a_run_that_fails_is_tried_again_as_often_as_its_definition_says_and_the
     let retried = server.post_v1(&format!("/dead-letters/{run_id}/retry"), &json!({}), &[]).await;
     assert_eq!((retried.status, &retried.body["run_id"]), (202, &json!(run_id)));
     assert_eq!(server.until_over(&run_id).await["status"], "dead");
+    assert_eq!(server.get_v1("/usage?by=agent").await.body["items"][0]["runs"], 1, "it was over before");
+    let is_told = |it: &Value| it["last_run"]["status"] == "dead" && it["queued"] == 0;
+    assert_eq!(server.until_document("lifecycle/agent:agent", is_told).await["today"]["runs"], 1);
     let again = server.post_v1("/dead-letters/nobody/retry", &json!({}), &[]).await;
     assert_eq!(again.refusal(), (404, "not_found"));
     assert_eq!(dead_letters(&server).await.len(), 1);
@@ -115,6 +118,21 @@ async fn an_agent_that_has_used_up_its_day_takes_no_further_run() {
     let refused = server.post("/agent/agent/run", &say("t", "u2", "fine")).await;
     assert_eq!(refused.status(), 429);
     assert_eq!(refused.json::<Value>().await.unwrap()["code"], "budget_exceeded");
+}
+
+#[tokio::test]
+async fn a_run_that_is_tried_again_counts_once_though_its_definition_tries_no_more() {
+    let home = Home::with_agents(&[("agent.yaml", &failing("{ dead_letter: keep, daily: { runs: 2 } }"))]);
+    let server = home.serve();
+    let run_id = server.submit("agent", &json!({ "prompt": "go" })).await;
+    server.until_over(&run_id).await;
+    home.write_agent("agent.yaml", &failing("{ daily: { runs: 2 } }"));
+    let server = server.crash_and_restart();
+    server.post_v1(&format!("/dead-letters/{run_id}/retry"), &json!({}), &[]).await;
+    assert_eq!(server.until_over(&run_id).await["status"], "failed");
+    assert_eq!(server.get_v1("/usage?by=agent").await.body["items"][0]["runs"], 1);
+    server.until_over(&server.submit("agent", &json!({ "prompt": "fine" })).await).await;
+    assert_eq!(server.get_v1("/usage?by=agent").await.body["items"][0]["runs"], 2);
 }
 
 #[tokio::test]

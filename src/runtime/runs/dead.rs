@@ -139,13 +139,15 @@ impl Runtime {
     pub async fn retry_dead_letter(&self, principal: &Principal, run_id: &str) -> Result<Option<Submitted>, ReadError> {
         let store = &self.services.store;
         let Some(waiting) = store.waiting(&key(&principal.tenant, run_id)).await? else { return Ok(None) };
-        let Letter { ticket, .. } = read(run_id, &waiting.item.body)?;
+        let Letter { mut ticket, .. } = read(run_id, &waiting.item.body)?;
         if ticket.owner != principal.subject {
             return Ok(None);
         }
         let name = name_of(ticket.tenant.as_str(), ticket.owner.as_str(), &ticket.run_id);
         let life = Life::read(store.as_ref(), name).await?;
         let mut life = life.unwrap_or_else(|| Life::new(&ticket.thread(), queued(&ticket)));
+        // One that never began was not counted.
+        ticket.is_counted = life.told.started_at.is_some();
         life.told.status = RunStatus::Queued;
         life.told.attempt = 1;
         (life.told.finished_at, life.told.error) = (None, None);

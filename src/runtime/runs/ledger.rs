@@ -34,7 +34,7 @@ struct Note<'n> {
     /// `2026-11-27`, UTC.
     #[serde(borrow)]
     day: Cow<'n, str>,
-    /// 0 for an attempt that is not the last.
+    /// 0 for an attempt that is not the last, and for a run that was counted before.
     runs: u64,
     usage: RunUsage,
 }
@@ -82,10 +82,15 @@ pub struct UsageItem {
     pub cost_usd: Option<f64>,
 }
 
-/// The note that an attempt of a run leaves which used this.
-pub(crate) fn note(tenant: &str, run: &Lifecycle, finished_at: &str, usage: RunUsage) -> WorkItem {
+/// The note that an attempt of a run leaves which used this. A run counts when it is over for the first time.
+pub(crate) fn note(
+    tenant: &str,
+    (run, is_counted): (&Lifecycle, bool),
+    finished_at: &str,
+    usage: RunUsage,
+) -> WorkItem {
     let (agent, day) = (run.agent.as_str().into(), day_of(finished_at).unwrap_or_default().into());
-    let note = Note { agent, day, runs: u64::from(run.status.is_over()), usage };
+    let note = Note { agent, day, runs: u64::from(run.status.is_over() && !is_counted), usage };
     // A run that is tried again ends several times.
     let key = [run.run_id.as_str(), finished_at].join("/");
     WorkItem {

@@ -33,11 +33,11 @@ pub(crate) enum Verdict {
 }
 
 impl RetryPlan {
-    /// `None` where a failure is simply that.
+    /// `None` where a failure is simply that, and the run was never over before.
     pub(crate) fn new(ticket: &Ticket, attempt: u32, spec: &RunSpec) -> Option<Self> {
         let Retry { attempts, base, max } = &spec.retry;
         let narrow = |time: &Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        (*attempts > 1 || spec.dead_letter).then(|| Self {
+        (*attempts > 1 || spec.dead_letter || ticket.is_counted).then(|| Self {
             ticket: ticket.clone(),
             attempt,
             attempts: *attempts,

@@ -31,6 +31,9 @@ pub(crate) struct Ticket {
     /// The ids under which clients posted the runs that have become part of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) joined: Vec<String>,
+    /// Whether the run was over before, and is tried again: it was counted then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_counted: bool,
     /// Whether the agent is told the whole thread, and not what the input lists of it.
     pub(crate) tells_all: bool,
     /// Whether instructions in its input are told to the agent, whatever its definition says of those of clients.
@@ -56,6 +59,7 @@ impl Ticket {
             cause,
             behalf: Behalf::Caller,
             joined: Vec::new(),
+            is_counted: false,
             tells_all,
             keeps_instructions,
         }

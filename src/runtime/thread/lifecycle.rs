@@ -91,7 +91,8 @@ impl AlongWith {
                 Verdict::Final => {}
             }
         }
-        put.push(ledger::note(life.tenant(), &life.told, &facts.finished_at, used));
+        let is_counted = facts.start.retry.as_ref().is_some_and(|plan| plan.ticket.is_counted);
+        put.push(ledger::note(life.tenant(), (&life.told, is_counted), &facts.finished_at, used));
         let set_off = watchers.set_off_by_end(Ended { thread, run: &life.told });
         let sets_off = !set_off.is_empty();
         put.extend(set_off);
