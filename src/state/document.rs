@@ -6,6 +6,7 @@ mod commit;
 mod decide;
 mod gate;
 mod steps;
+mod twins;
 
 use serde_json::Value;
 

@@ -240,6 +240,83 @@ agent:
 "#,
 );
 
+const LISTS: &str = r#"
+schema:
+  type: object
+  properties:
+    items:
+      type: array
+      x-merge: list:id
+      items: { type: object, properties: { owner: { type: string, x-merge: cas } } }
+"#;
+
+#[tokio::test]
+async fn elements_that_two_writers_add_under_one_key_come_together_and_one_that_is_there_is_in_the_way() {
+    let (_home, server) = with_types(&[("lists.yaml", LISTS)], &[]);
+    let add = |value: Value| json!({"op": "add", "path": "/items/-", "value": value});
+    let made = async |name: &str, items: Value| {
+        server.put_document(name, &json!({ "items": items }), &[]).await;
+    };
+    let patch = async |name: &str, ops: Value, base: &str| {
+        let headers = [("base-version", base), ("prefer", "return=representation")];
+        server.patch_document(name, JSON_PATCH, &ops, &headers[usize::from(base.is_empty())..]).await
+    };
+
+    made("lists/a", json!([])).await;
+    patch("lists/a", json!([add(json!({"id": "x", "n": 1}))]), "1").await;
+    let second = patch("lists/a", json!([add(json!({"id": "x", "text": "t"}))]), "1").await;
+    assert_eq!((second.status, second.version()), (200, 3));
+    assert_eq!(second.body["data"]["items"], json!([{"id": "x", "n": 1, "text": "t"}]), "as by `PUT`");
+    let history = server.get_v1("/state/lists/a/history?limit=1").await.body;
+    assert_eq!(history["commits"][0]["ops"], json!([{"op": "add", "path": "/items/0/text", "value": "t"}]));
+    let again = patch("lists/a", json!([add(json!({"id": "x", "text": "t"}))]), "1").await;
+    assert_eq!((again.status, again.version()), (200, 3), "it is all there");
+    let other = patch("lists/a", json!([add(json!({"id": "x", "n": 2}))]), "1").await;
+    assert_eq!(other.body["data"]["items"][0]["n"], 2, "the later writer stands");
+    assert_eq!(other.body["conflicts"][0]["path"], "/items/0/n");
+    assert_eq!(other.body["conflicts"][0]["lost"], 1);
+
+    // What the writer does with the element afterwards is done with the one that it becomes.
+    made("lists/b", json!([{"id": "a"}])).await;
+    patch("lists/b", json!([{"op": "add", "path": "/items/0", "value": {"id": "x", "n": 1}}]), "1").await;
+    let ops =
+        json!([add(json!({"id": "x"})), {"op": "add", "path": "/items/1/text", "value": "t"}, add(json!({"id": "z"}))]);
+    let second = patch("lists/b", ops, "1").await;
+    assert_eq!(second.body["data"]["items"], json!([{"id": "x", "n": 1, "text": "t"}, {"id": "a"}, {"id": "z"}]));
+
+    for (base, ops) in [
+        ("", json!([add(json!({"id": "a", "n": 2}))])),
+        ("1", json!([add(json!({"id": "a", "n": 2}))])),
+        ("", json!([{"op": "copy", "from": "/items/1", "path": "/items/0"}])),
+        ("", json!([add(json!({"id": "new"})), add(json!({"id": "new"}))])),
+    ] {
+        let refused = patch("lists/b", ops.clone(), base).await;
+        assert_eq!(refused.refusal(), (409, "conflict"), "{ops}");
+        assert!(refused.body["paths"][0].as_str().is_some_and(|path| path.starts_with("/items/")), "{refused:?}");
+    }
+    let moved = json!([{"op": "remove", "path": "/items/1"}, {"op": "add", "path": "/items/0", "value": {"id": "a"}}]);
+    assert_eq!(patch("lists/b", moved, "").await.status, 200);
+
+    // Nobody claims by an addition what has to be seen.
+    made("lists/c", json!([])).await;
+    patch("lists/c", json!([add(json!({"id": "x", "owner": "ann"}))]), "1").await;
+    let claimed = patch("lists/c", json!([add(json!({"id": "x", "owner": "bob"}))]), "1").await;
+    assert_eq!((claimed.refusal(), &claimed.body["paths"]), ((409, "conflict"), &json!(["/items/0/owner"])));
+}
+
+#[tokio::test]
+async fn all_elements_of_a_key_go_when_it_is_removed() {
+    let (_home, server) = with_types(&[("lists.yaml", LISTS)], &[]);
+    server
+        .put_document("lists/a", &json!({"items": [{"id": "x", "n": 1}, {"id": "y"}, {"id": "x", "n": 2}]}), &[])
+        .await;
+    let remove = json!([{"op": "remove_key", "path": "/items", "key": "x"}]);
+    assert_eq!(server.patch_document("lists/a", INTENTS, &remove, &[]).await.status, 200);
+    assert_eq!(server.data("lists/a").await, json!({"items": [{"id": "y"}]}));
+    let refused = server.patch_document("lists/a", INTENTS, &remove, &[]).await;
+    assert_eq!(refused.refusal(), (409, "target_gone"));
+}
+
 #[tokio::test]
 async fn a_run_is_undone_where_nobody_wrote_since() {
     let home = Home::with_agents(&[EDITOR]);

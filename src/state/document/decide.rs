@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::cancel::cancels_out;
 use super::gate::Gate;
 use super::steps::{Plan, Step, plan};
+use super::twins::Added;
 use super::{Change, Conflict, Decided, Document, Mutation, Refusal, Terms, Trace};
+use crate::state::diff::diff;
 use crate::state::later::{Later, after_own, last_writer};
 use crate::state::limits::Limits;
 use crate::state::patch::{self, Applied, Editor, Operation, Parents};
@@ -30,12 +32,25 @@ pub(super) fn decide(document: &mut Document, mutation: Mutation<'_>, terms: &Te
     let parents = if creates_parents { Parents::Created } else { Parents::Required };
     let mut editor = Editor::begin(&mut document.body, limits, parents);
     let mut gate = Gate::new(terms.view, after_own(mutation.since()), is_body);
-    if let Err(refusal) = carry_out(&steps, &mut editor, &mut gate, terms) {
-        editor.abort();
-        return Err(refusal);
-    }
+    let mut added = Added::new(terms.view.filter(|_| !is_body), mutation.since());
+    let carried_out = carry_out(&steps, &mut editor, (&mut gate, &mut added), terms);
+    let united = match carried_out.and_then(|()| added.bring_together(&mut editor)) {
+        Ok(united) => united,
+        Err(refusal) => {
+            editor.abort();
+            return Err(refusal);
+        }
+    };
     conflicts.append(&mut gate.conflicts);
-    let applied = editor.finish();
+    let applied = match united {
+        None => editor.finish(),
+        Some(mut told) => {
+            conflicts.append(&mut told);
+            let made = editor.doc().clone();
+            editor.abort();
+            straight(&mut document.body, &made, limits)?
+        }
+    };
     if !terms.always && (applied.effects.is_empty() || cancels_out(&mut document.body, &applied)) {
         return Ok(Decided::Unchanged);
     }
@@ -58,16 +73,25 @@ pub(super) fn decide(document: &mut Document, mutation: Mutation<'_>, terms: &Te
     }))
 }
 
+/// Makes `made` of the body without a detour: an element that was added and became part of another one is told as what it
+/// changed there.
+fn straight(body: &mut Value, made: &Value, limits: Limits) -> Result<Applied, Refusal> {
+    let ops = diff(body, made);
+    let limits = Limits { max_ops: usize::MAX, ..limits };
+    Ok(patch::apply(body, &ops, &limits)?)
+}
+
 fn carry_out(
     steps: &[Step<'_>],
     editor: &mut Editor<'_>,
-    gate: &mut Gate<'_>,
+    (gate, added): (&mut Gate<'_>, &mut Added<'_>),
     terms: &Terms<'_>,
 ) -> Result<(), Refusal> {
     for (index, step) in steps.iter().enumerate() {
         for op in step.operations(index, editor.doc(), terms.view.map(View::schema))?.iter() {
             for op in gate.pass(index, op, step.is_merged(), editor)?.iter() {
                 editor.apply(index, op)?;
+                added.note(index, op, editor);
             }
         }
     }

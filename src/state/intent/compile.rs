@@ -76,8 +76,15 @@ pub(crate) fn compile(
         }
         Intent::RemoveKey { key: removed, .. } => {
             let Some(Value::Array(elements)) = here else { return Err(gone()) };
-            let at = place_of(elements, key, removed).ok_or_else(gone)?;
-            vec![Operation::Remove { path: path.join(at.to_string()) }]
+            // From the end, so that the others stay where they are.
+            let is_it = |element: &Value| element.get(key).is_some_and(|own| same(own, removed));
+            let places = elements.iter().enumerate().rev().filter(|(_, element)| is_it(element));
+            let removals: Vec<_> =
+                places.map(|(at, _)| Operation::Remove { path: path.join(at.to_string()) }).collect();
+            if removals.is_empty() {
+                return Err(gone());
+            }
+            removals
         }
         Intent::Text { pos, delete, insert, .. } => {
             let text = match here {

@@ -130,6 +130,13 @@ fn listed(key: &str, base: &[Value], head: &[Value], new: &[Value]) -> Option<Se
     Some(Settled { value, conflicts })
 }
 
+/// Two elements of one key that their writers added without seeing each other's, as one.
+pub(crate) fn one_of_two(head: &Value, new: &Value) -> Settled {
+    let mut conflicts = Vec::new();
+    let value = member_wise(&Value::Object(Map::new()), head, new, &Pointer::root(), &mut conflicts);
+    Settled { value, conflicts }
+}
+
 /// A list with the places of its keys; `None` if an element has none, or two share one.
 struct Keyed<'v> {
     names: Vec<&'v str>,

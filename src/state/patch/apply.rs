@@ -67,6 +67,11 @@ impl<'d> Editor<'d> {
         self.check_growth(growth, op.path())
     }
 
+    /// What the operations so far did.
+    pub(in crate::state) fn effects(&self) -> &[Operation] {
+        &self.done.effects
+    }
+
     /// What takes the operations so far back, newest first.
     pub(in crate::state) fn steps_back(&self) -> impl Iterator<Item = &Operation> {
         self.done.inverse.iter().rev()
