@@ -255,6 +255,13 @@ impl Runtime {
         }
     }
 
+    /// Whether the live run of a thread is this agent's, whatever has become of its definition.
+    pub fn is_at_work(&self, principal: &Principal, agent: &str, thread_id: &str) -> bool {
+        let thread = thread_ref(principal, thread_id);
+        let live = thread.and_then(|thread| self.services.live_runs.on(&thread));
+        live.is_some_and(|run| run.start.agent == agent)
+    }
+
     /// Ends every live run as interrupted, durably, and lets none start any more. Streams end with their runs.
     pub async fn end_runs(&self) {
         // Before the handles are listed: a thread that is not among them asks before it starts a run, and finds this.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::agents::DEMO;
 use crate::support::events::text;
 use crate::support::server::{Home, Server, say};
 use crate::support::upstream::{Upstream, events};
@@ -56,6 +57,23 @@ async fn until(server: &Server, id: &str, wanted: impl Fn(&Value) -> bool) -> Va
         assert!(began.elapsed() < Duration::from_secs(15), "{id} never came to what was wanted: {found}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn a_run_whose_agent_is_removed_goes_on_and_can_be_stopped_under_its_name() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve_in_memory();
+    let mut live = server.run("demo", &say("t", "u1", "slow")).await;
+    live.until("TEXT_MESSAGE_CONTENT").await;
+    std::fs::remove_file(home.path().join("agents/demo.yaml")).expect("the file is there");
+    until(&server, "demo", |agent| agent["code"] == "not_found").await;
+    live.until("TEXT_MESSAGE_CONTENT").await;
+    for strange in ["/agent/nobody/stop/t", "/agent/demo/stop/another"] {
+        assert_eq!(server.post(strange, &json!({})).await.status(), 404, "{strange}");
+    }
+    assert_eq!(server.stop("demo", "t").await["stopped"], true);
+    live.until("RUN_FINISHED").await;
+    assert_eq!(server.post("/agent/demo/stop/t", &json!({})).await.status(), 404, "it is at nothing any more");
 }
 
 #[tokio::test]
