@@ -2,12 +2,14 @@
 
 mod live;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use clap::builder::{BoolishValueParser, OsStringValueParser, TypedValueParser};
+use clap::{Arg, Args, Command};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -16,6 +18,28 @@ pub use live::LiveLimits;
 /// A path, or nothing, which the usual parser refuses before it can count as unset.
 pub fn any_path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// A number, or nothing, which the usual parser refuses as well.
+#[derive(Debug, Clone, Copy)]
+pub struct Count(Option<usize>);
+
+impl Count {
+    fn parse(text: &str) -> Result<Self, ParseIntError> {
+        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(|count| Self(Some(count))) }
+    }
+}
+
+/// Yes or no in the usual words, or nothing, which is no.
+#[derive(Debug, Clone, Copy)]
+struct Switch;
+
+impl TypedValueParser for Switch {
+    type Value = bool;
+
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<bool, clap::Error> {
+        if value.is_empty() { Ok(false) } else { BoolishValueParser::new().parse_ref(command, argument, value) }
+    }
 }
 
 /// What can be given as flags and environment variables.
@@ -37,10 +61,10 @@ pub struct Flags {
     #[arg(long, env = "COAGENT_CORS_ORIGINS", value_name = "LIST")]
     pub cors_origins: Option<String>,
     /// Connections that are served at a time; more are refused [default: 16384]
-    #[arg(long, env = "COAGENT_MAX_CONNECTIONS", value_name = "N")]
-    pub max_connections: Option<usize>,
+    #[arg(long, env = "COAGENT_MAX_CONNECTIONS", value_name = "N", value_parser = Count::parse)]
+    pub max_connections: Option<Count>,
     /// Serve a copy of all events at `<base path>/cpk-debug-events`, for inspectors
-    #[arg(long, env = "COAGENT_DEBUG_EVENTS", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "COAGENT_DEBUG_EVENTS", value_parser = Switch)]
     pub debug_events: bool,
     /// OpenAI-compatible API that turns speech into text, such as https://api.openai.com/v1; its key comes from
     /// COAGENT_TRANSCRIPTION_KEY
@@ -64,8 +88,12 @@ impl Flags {
             agents: path(self.agents),
             store: text(self.store),
             base_path: text(self.base_path),
+            cors_origins: text(self.cors_origins),
+            max_connections: self.max_connections,
+            debug_events: self.debug_events,
+            transcription_url: text(self.transcription_url),
+            transcription_model: text(self.transcription_model),
             config: path(self.config),
-            ..self
         }
     }
 }
@@ -194,7 +222,8 @@ impl Config {
     pub fn load(flags: Flags) -> Result<Self, ConfigError> {
         let flags = flags.without_empty_ones();
         let file = File::find(flags.config.as_deref())?;
-        let max_connections = flags.max_connections.or(file.max_connections).unwrap_or(16_384);
+        let max_connections =
+            flags.max_connections.and_then(|count| count.0).or(file.max_connections).unwrap_or(16_384);
         if max_connections == 0 {
             return Err(ConfigError::NoConnections);
         }

@@ -127,14 +127,28 @@ async fn origins_may_be_a_list_in_the_file_and_a_variable_that_is_set_to_nothing
     let mut options = home.options();
     options.store = "memory:".to_owned();
     options.flags = vec!["--config".to_owned(), config.display().to_string()];
-    options.env = vec![("COAGENT_BASE_PATH".to_owned(), String::new())];
+    options.env = ["COAGENT_BASE_PATH", "COAGENT_CORS_ORIGINS", "COAGENT_MAX_CONNECTIONS", "COAGENT_DEBUG_EVENTS"]
+        .map(|name| (name.to_owned(), String::new()))
+        .to_vec();
     let server = Server::start(options);
     for (origin, is_allowed) in [("https://a.test", true), ("https://b.test", true), ("https://c.test", false)] {
         let request = server.http().get(server.copilotkit("/info")).header("origin", origin);
         let answer = request.send().await.expect("an answer");
         assert_eq!(answer.headers().contains_key("access-control-allow-origin"), is_allowed, "{origin}");
     }
-    let unset = ["COAGENT_LISTEN", "COAGENT_STORE", "COAGENT_AGENTS", "COAGENT_CONFIG"].map(|name| (name, ""));
+    let unset = [
+        "COAGENT_LISTEN",
+        "COAGENT_STORE",
+        "COAGENT_AGENTS",
+        "COAGENT_CONFIG",
+        "COAGENT_CORS_ORIGINS",
+        "COAGENT_MAX_CONNECTIONS",
+        "COAGENT_DEBUG_EVENTS",
+        "COAGENT_TRANSCRIPTION_URL",
+        "COAGENT_TRANSCRIPTION_MODEL",
+        "COAGENT_LOG",
+    ]
+    .map(|name| (name, ""));
     let (code, _, fault) = coagent(home.path(), &["serve", "--base-path", "/v1"], &unset);
     assert!(code == 2 && fault.contains("base path `/v1` is taken"), "nothing else is wrong: {fault}");
     assert_eq!(coagent(home.path(), &["check"], &unset).0, 0);
