@@ -7,11 +7,14 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use lines::Lines;
 
 /// It logs what it cannot read, which is what people and models say to each other; we log the fault without it.
 const SILENCED: &str = "async_openai=off";
+/// The parts that are ours.
+const OWN: [&str; 2] = ["coagent_runtime", "coagent"];
 /// How long the end of the process waits for a reader of standard error.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -68,5 +71,36 @@ fn filter() -> Result<EnvFilter, BadFilter> {
     if given.trim().is_empty() {
         return Ok(EnvFilter::new("info"));
     }
+    if let Some(word) = given.split(',').map(str::trim).find(|directive| is_no_directive(directive)) {
+        let reason = format!(
+            "`{word}` is no level (error, warn, info, debug, trace or off); what is logged of a part is written \
+             part=level, such as hyper=debug"
+        );
+        return Err(BadFilter { given, reason });
+    }
     EnvFilter::builder().parse(&given).map_err(|error| BadFilter { given, reason: error.to_string() })
+}
+
+/// Whether it is a word that says neither how much is logged nor of what: a level with a slip of the pen would be the name
+/// of a part that does not exist, of which everything is logged, and of all others nothing.
+fn is_no_directive(directive: &str) -> bool {
+    let says_more = directive.contains(['=', '[', ']', '{', '}', '"']) || directive.contains("::");
+    !says_more && !directive.is_empty() && !OWN.contains(&directive) && directive.parse::<LevelFilter>().is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_no_directive;
+
+    #[test]
+    fn a_word_that_is_neither_a_level_nor_a_part_of_ours_is_no_directive() {
+        for good in
+            ["info", "WARN", "off", "2", "coagent_runtime", "coagent_runtime::store", "hyper=debug", "[run]", ""]
+        {
+            assert!(!is_no_directive(good), "{good}");
+        }
+        for bad in ["wran", "loud", "hyper"] {
+            assert!(is_no_directive(bad), "{bad}");
+        }
+    }
 }

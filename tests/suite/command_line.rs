@@ -55,6 +55,8 @@ fn whatever_cannot_be_used_is_said_in_one_line_with_exit_code_2() {
             &[("COAGENT_LOG", "info,runtime=loud")],
             "COAGENT_LOG `info,runtime=loud` is not a filter such as info",
         ),
+        (&["serve"], &[("COAGENT_LOG", "wran")], "`wran` is no level (error, warn, info, debug, trace or off)"),
+        (&["serve"], &[("COAGENT_LOG", "loud,coagent_runtime=debug")], "`loud` is no level"),
         (&["serve"], &[("COAGENT_LISTEN", "nowhere")], "listen address `nowhere`"),
         (&["serve"], &[("COAGENT_MAX_CONNECTIONS", "many")], "invalid value 'many'"),
         (&[], &[("COAGENT_MAX_CONNECTIONS", "many")], "invalid value 'many'"),
