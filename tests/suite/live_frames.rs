@@ -113,6 +113,7 @@ async fn what_is_no_frame_closes_the_socket_and_bad_fields_do_not() {
         (r#"{"type":"subscribe","channel":-1,"doc":"shared/a"}"#, "invalid_body"),
         (r#"{"type":"subscribe","channel":1}"#, "invalid_body"),
         (r#"{"type":"subscribe","channel":1,"doc":"Shared/a"}"#, "invalid_name"),
+        (r#"{"type":"subscribe","channel":1,"doc":"shared/.."}"#, "invalid_name"),
         (r#"{"type":"subscribe","channel":1,"doc":"nosuch/a"}"#, "unknown_type"),
         (r#"{"type":"subscribe","channel":1,"doc":"shared/none"}"#, "not_found"),
         (r#"{"type":"unsubscribe","channel":9}"#, "unsubscribed"),

@@ -17,7 +17,8 @@ pub struct DocumentName {
 }
 
 impl DocumentName {
-    /// A type of `^[a-z][a-z0-9_-]{0,63}$` and an id of 1 to 256 characters without control characters.
+    /// A type of `^[a-z][a-z0-9_-]{0,63}$` and an id of 1 to 256 characters without control characters, which is not one that
+    /// clients take out of a URL.
     pub fn new(kind: &str, id: &str) -> Result<Self, DocumentError> {
         let refused = |reason| Err(DocumentError::InvalidName { name: format!("{kind}/{id}"), reason });
         if !Self::is_kind(kind) {
@@ -25,6 +26,9 @@ impl DocumentName {
         }
         if id.is_empty() || id.chars().count() > ID_CHARACTERS || id.chars().any(char::is_control) {
             return refused("an id has 1 to 256 characters and no control characters");
+        }
+        if matches!(id, "." | "..") {
+            return refused("an id is not `.` or `..`, which clients take out of a URL");
         }
         Ok(Self { kind: kind.to_owned(), id: id.to_owned() })
     }
@@ -94,13 +98,27 @@ mod tests {
 
     #[test]
     fn a_name_is_a_type_and_an_id() {
-        for name in ["shared/a", "a/b/c", "agent/planner:t 1", "x0_-/é😀", &format!("t/{}", "é".repeat(256))] {
+        for name in
+            ["shared/a", "a/b/c", "agent/planner:t 1", "x0_-/é😀", "a/...", "a/./b", &format!("t/{}", "é".repeat(256))]
+        {
             assert_eq!(name.parse::<DocumentName>().expect(name).to_string(), name);
         }
         let long_type = format!("{}/x", "t".repeat(65));
         let long_id = format!("t/{}", "x".repeat(257));
         for name in [
-            "", "shared", "/x", "shared/", "Shared/x", "0/x", "a.b/x", "é/x", "t/a\nb", "t/\u{7f}", &long_type,
+            "",
+            "shared",
+            "/x",
+            "shared/",
+            "shared/.",
+            "shared/..",
+            "Shared/x",
+            "0/x",
+            "a.b/x",
+            "é/x",
+            "t/a\nb",
+            "t/\u{7f}",
+            &long_type,
             &long_id,
         ] {
             assert!(name.parse::<DocumentName>().is_err(), "{name}");
