@@ -101,7 +101,7 @@ impl Client {
         let member = |name: &str| problem[name].as_str().map(str::to_owned);
         let code = member("code").unwrap_or_else(|| status.as_u16().to_string());
         let mut detail = member("detail").unwrap_or_else(|| status.to_string());
-        for name in ["paths", "errors", "version"] {
+        for name in ["line", "paths", "errors", "version"] {
             if let Some(more) = problem.get(name) {
                 detail.push_str(&format!("; {name}: {more}"));
             }

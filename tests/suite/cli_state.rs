@@ -144,6 +144,8 @@ async fn what_one_server_exports_another_imports() {
     assert_eq!(done(&other, &["get", "shared/b", "--version", "1"], "").json(), json!({"title": "one"}));
     assert_eq!(state(&other.url, &["get", "task/t"], "").code, 1);
     assert_eq!(state(&other.url, &["import"], &all).code, 1, "some are there already");
+    let damaged = state(&other.url, &["import"], &format!("{}\n{{", all.lines().next().unwrap()));
+    assert!(damaged.code == 1 && damaged.err.contains("line: 2"), "{}", damaged.err);
     done(&other, &["import", "--existing", "skip"], &all);
     assert_eq!(done(&other, &["get", "task/t"], "").json()["title"], "two");
 }

@@ -291,6 +291,7 @@ async fn a_damaged_export_is_refused_with_its_line_and_leaves_no_half_document()
         (with(0, "{\"coagent\":\"documents\",\"format\":2}"), "format 1"),
         (lines[1..].join("\n"), "begins with its format"),
         (with(4, "{\"end\":{\"documents\":2,\"commits\":2}}"), "2 were announced"),
+        (with(4, "{\"end\":{\"documents\":1,\"commits\":3}}"), "2 commits came, 3 were announced"),
         (with(1, &lines[1].replace("shared/a", "nope/a")), "no type"),
     ];
     for (text, why) in cases {

@@ -72,6 +72,8 @@ pub struct Import<'d> {
     line: u64,
     current: Option<Current>,
     done: Imported,
+    /// Commits that came, those of documents that stay as they are among them.
+    commits: u64,
     is_complete: bool,
 }
 
@@ -121,12 +123,21 @@ struct Header {
 #[derive(Deserialize)]
 struct End {
     documents: u64,
+    commits: Option<u64>,
 }
 
 impl<'d> Documents<'d> {
     /// Begins an import; lines are given to it one by one.
     pub fn import(&'d self, existing: Existing) -> Import<'d> {
-        Import { documents: self, existing, line: 0, current: None, done: Imported::default(), is_complete: false }
+        Import {
+            documents: self,
+            existing,
+            line: 0,
+            current: None,
+            done: Imported::default(),
+            commits: 0,
+            is_complete: false,
+        }
     }
 }
 
@@ -181,6 +192,10 @@ impl Import<'_> {
                     let counted = format!("{stored} documents came, {} were announced", end.documents);
                     return Err(ImportError::Malformed(counted));
                 }
+                if let Some(announced) = end.commits.filter(|&announced| announced != self.commits) {
+                    let counted = format!("{} commits came, {announced} were announced", self.commits);
+                    return Err(ImportError::Malformed(counted));
+                }
                 self.is_complete = true;
                 Ok(())
             }
@@ -200,11 +215,12 @@ impl Import<'_> {
                 format!("`{name}` has {} commits of {}", restored.commits.len(), versions.saturating_sub(trimmed));
             return Err(ImportError::Malformed(counted));
         }
+        let commits = restored.commits.len() as u64;
+        self.commits += commits;
         if name.is_record() {
             self.done.skipped.push(name.to_string());
             return Ok(());
         }
-        let commits = restored.commits.len() as u64;
         let live = self.documents.live(&name)?;
         if !deleted && let Some(view) = self.documents.view(&name) {
             let errors = view.schema().faults(&body);
