@@ -32,7 +32,7 @@ pub(super) fn decide(document: &mut Document, mutation: Mutation<'_>, terms: &Te
     let parents = if creates_parents { Parents::Created } else { Parents::Required };
     let mut editor = Editor::begin(&mut document.body, limits, parents);
     let mut gate = Gate::new(terms.view, after_own(mutation.since()), is_body);
-    let mut added = Added::new(terms.view.filter(|_| !is_body), mutation.since());
+    let mut added = Added::new(terms.view.filter(|_| !is_body), after_own(mutation.since()));
     let carried_out = carry_out(&steps, &mut editor, (&mut gate, &mut added), terms);
     let united = match carried_out.and_then(|()| added.bring_together(&mut editor)) {
         Ok(united) => united,
