@@ -42,6 +42,7 @@ mod refused_definitions;
 mod remote_agent;
 mod remote_endpoints;
 mod resume;
+mod run_records;
 mod runs;
 mod sleeping_processes;
 mod standard_error;

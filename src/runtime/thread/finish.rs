@@ -47,7 +47,7 @@ impl Thread {
         let facts = RunFacts::new(start, status, self.state_version, self.position, &told);
         let counted = (&facts, &told, Some(meter.as_ref()));
         let mut along = AlongWith::end_of(life, counted, (&self.services.watchers, &self.name));
-        if !facts.status.is_failure() {
+        if !facts.status.is_failure() && self.has_asked() {
             Box::pin(self.end_wait(facts.start.answers, &mut along)).await;
         }
         let answers = self.transcript.results_in_between(self.runs.len());

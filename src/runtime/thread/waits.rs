@@ -14,6 +14,11 @@ impl Thread {
         along.asked = Some(life);
     }
 
+    /// Whether a run waits, as far as memory tells.
+    pub(super) fn has_asked(&self) -> bool {
+        waiting_run(&self.runs).is_some()
+    }
+
     /// The record of the run that waits. One that cannot be read is told of, and stays as it is.
     pub(super) async fn waiting_life(&self) -> Option<Box<Life>> {
         let note = waiting_run(&self.runs)?;
