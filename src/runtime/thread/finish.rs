@@ -5,13 +5,14 @@ use std::sync::Arc;
 use crate::agent::AgentError;
 use crate::store::CommitError;
 
-use super::actor::{Broken, Owed, RunNote, Thread};
+use super::actor::{Broken, Owed, Thread};
 use super::admit::Unstored;
 use super::append::Logged;
 use super::chunk::Chunk;
 use super::lifecycle::AlongWith;
 use super::live::Ending;
 use super::memory::Growth;
+use super::note::RunNote;
 use super::record::{RunFacts, RunRecord, RunStart};
 
 impl Thread {

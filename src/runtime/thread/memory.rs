@@ -10,7 +10,8 @@ use crate::agui::Message;
 use crate::json_text;
 use crate::store::Seq;
 
-use super::actor::{RunNote, Thread};
+use super::actor::Thread;
+use super::note::RunNote;
 use super::record::messages;
 
 /// Stored when the runs since the last one outgrow this, and twice the last one: what is written for it stays a part of

@@ -6,7 +6,7 @@ use crate::agent::AgentError;
 use crate::agui::{Interrupt, ResumeEntry, ResumeStatus};
 
 use super::super::clock;
-use super::actor::RunNote;
+use super::note::RunNote;
 
 /// What a thread remembers of an interrupt.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -12,10 +12,11 @@ use super::append::Logged;
 use super::chunk::Chunk;
 use super::journal::{self, Found, Journal, MOST_CRASHES};
 use super::lifecycle::AlongWith;
-use super::live::{Begun, Ending, LiveRun, Story};
+use super::live::{Begun, Ending, LiveRun};
 use super::load::PAGE;
 use super::record::{RunFacts, RunRecord, RunStart};
 use super::start::{client_tools, run_input};
+use super::story::Story;
 
 /// A frame of a log can be as large as the largest event.
 const FRAME_BYTES: usize = 64 << 20;

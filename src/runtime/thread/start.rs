@@ -24,11 +24,12 @@ use super::chunk::Chunk;
 use super::follow::Follow;
 use super::journal::{Asked, Journal};
 use super::lifecycle::AlongWith;
-use super::live::{Begun as LiveBegun, LiveRun, Story};
+use super::live::{Begun as LiveBegun, LiveRun};
 use super::old_questions::Command;
 use super::posted_state::{posted_state, state_rejected};
 use super::questions::{self, Waiting};
 use super::record::{RunStart, Written};
+use super::story::Story;
 use super::transcript::{Resolved, Terms};
 
 /// Why a run did not start.

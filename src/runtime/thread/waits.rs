@@ -1,8 +1,9 @@
 //! Runs that ended on questions: their lifecycle says `waiting` for as long as their thread waits.
 
 use super::super::runs::{Life, RunStatus, name_of};
-use super::actor::{RunNote, Thread};
+use super::actor::Thread;
 use super::lifecycle::AlongWith;
+use super::note::RunNote;
 
 impl Thread {
     /// With the end of a run that did not fail, which nobody remembers yet: what was open before it is asked no more. The
