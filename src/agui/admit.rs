@@ -6,6 +6,7 @@ mod chunks;
 mod close;
 mod error;
 mod open;
+mod pieces;
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,7 +21,8 @@ pub use error::SequenceError;
 /// The sequence of one run as far as it was let out.
 ///
 /// Promises about what `admit` and `close` push, each with its test below: chunks come out as START, CONTENT, END; every
-/// START has one END before the terminal; nothing follows a terminal; no message or call id is empty.
+/// START has one END before the terminal; nothing follows a terminal; no message or call id is empty; no event is streamed
+/// text of more than clients take.
 #[derive(Debug)]
 pub struct Admission {
     thread_id: String,
@@ -111,7 +113,7 @@ impl Admission {
             return Ok(());
         }
         if self.plainly_goes_on(&event) {
-            out.push(event);
+            pieces::push(event, out);
             return Ok(());
         }
         if event.is_terminal() {
@@ -162,7 +164,7 @@ impl Admission {
             Event::RunStarted(_) => self.started = true,
             mut event => {
                 self.follow(&mut event)?;
-                out.push(event);
+                pieces::push(event, out);
             }
         }
         Ok(())

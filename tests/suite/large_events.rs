@@ -48,6 +48,18 @@ async fn a_message_too_large_for_an_event_is_told_in_part_and_kept_whole() {
 }
 
 #[tokio::test]
+async fn a_text_too_large_for_an_event_is_told_in_several() {
+    let home = Home::with_agents(&[DEMO]);
+    let server = home.serve();
+    let word = "x".repeat(12 << 20);
+    let events = server.run_to_end("demo", &say("t", "u1", &word)).await;
+    let answer = |events: &[Value]| messages(events)[1]["content"] == format!("You said: {word}");
+    assert!(answer(&events), "the run tells all of it");
+    let server = server.crash_and_restart();
+    assert!(answer(&server.replay("demo", "t").await), "so does a replay");
+}
+
+#[tokio::test]
 async fn a_state_too_large_for_an_event_is_told_in_several() {
     let home = Home::with_agents(&[ECHO]);
     let server = home.serve();
