@@ -222,6 +222,32 @@ async fn a_single_route_client_gets_the_same_as_a_rest_client() {
 }
 
 #[tokio::test]
+async fn an_envelope_is_read_as_javascript_reads_it() {
+    let (_home, server) = demo();
+    let input = say("t", "u", "hello");
+    for (envelope, reaches) in [
+        (r#"{"method":"nothing","method":"info"}"#.to_owned(), "agents"),
+        (
+            format!(r#"{{"method":"agent/run","params":{{"agentId":"no","agentId":"demo"}},"body":1,"body":{input}}}"#),
+            "",
+        ),
+        (r#"{"method":"agent/stop","params":{"agentId":"demo","threadId":"cut \ud83d"}}"#.to_owned(), "stopped"),
+        (r#"{"method":"info","params":{"path":"\ud83d"},"note":"\ud83d"}"#.to_owned(), "agents"),
+    ] {
+        let request = server.http().post(server.copilotkit("")).header("content-type", "application/json");
+        let answer = request.body(envelope.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{envelope}");
+        if reaches.is_empty() {
+            assert_eq!(types(&EventStream::new(answer).rest().await).last(), Some(&"RUN_FINISHED"));
+        } else {
+            assert!(answer.json::<Value>().await.unwrap().get(reaches).is_some(), "{envelope}");
+        }
+    }
+    let misdirected = server.ask(Method::POST, "/foo", r#"{"method":"no","method":"info"}"#).await;
+    assert!(misdirected.1["code"].is_string(), "{misdirected:?}");
+}
+
+#[tokio::test]
 async fn an_envelope_that_misses_the_mount_is_told_where_to_go() {
     let (home, server) = demo();
     let code = "single_route_envelope_against_multi_route_runtime";

@@ -1,5 +1,7 @@
 //! The single-route form: one POST whose JSON says which call it is (docs/copilotkit.md §1).
 
+use std::collections::HashMap;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
@@ -8,28 +10,15 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::agui::read_json;
+
 use super::extract::json;
 use super::{Call, Problem};
 
+/// The members of an envelope or of its parameters, as JavaScript has them: of a name given twice the last counts.
 #[derive(Debug, Default, Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    method: Option<&'a RawValue>,
-    #[serde(borrow)]
-    params: Option<&'a RawValue>,
-    #[serde(borrow)]
-    body: Option<&'a RawValue>,
-}
-
-/// Only strings count; anything else is a missing parameter.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Params {
-    agent_id: serde_json::Value,
-    thread_id: serde_json::Value,
-    path: serde_json::Value,
-    http_method: serde_json::Value,
-}
+#[serde(transparent)]
+struct Members<'a>(#[serde(borrow)] HashMap<String, &'a RawValue>);
 
 /// The methods of envelopes.
 #[derive(Debug, Clone, Copy)]
@@ -87,40 +76,39 @@ pub(super) fn open(headers: &HeaderMap, bytes: &[u8]) -> Result<Enveloped, Probl
     }
     let payload: &RawValue = json(bytes).map_err(|_| refused("Invalid JSON payload"))?;
     // JSON that is no object names no method.
-    let envelope: Envelope<'_> = serde_json::from_str(payload.get()).unwrap_or_default();
-    let method: Option<String> = envelope.method.and_then(|method| serde_json::from_str(method.get()).ok());
-    let method = method.filter(|method| !method.is_empty()).ok_or_else(|| refused("Missing method field"))?;
-    let params: Params = envelope.params.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default();
+    let envelope = Members::of(payload);
+    let method = envelope.text("method").filter(|method| !method.is_empty());
+    let method = method.ok_or_else(|| refused("Missing method field"))?;
+    let params = envelope.get("params").map(Members::of).unwrap_or_default();
     let known = Known::of(&method).ok_or_else(|| refused(format!("Unsupported method '{method}'")))?;
     let call = match known {
         Known::Info => Call::Info,
-        Known::Run => Call::Run { agent: params.agent()?, body: required(envelope.body)? },
-        Known::Connect => Call::Connect { agent: params.agent()?, body: required(envelope.body)? },
-        Known::Suggest => Call::Suggest { agent: params.agent()?, body: required(envelope.body)? },
+        Known::Run => Call::Run { agent: params.required("agentId")?, body: required(envelope.get("body"))? },
+        Known::Connect => Call::Connect { agent: params.required("agentId")?, body: required(envelope.get("body"))? },
+        Known::Suggest => Call::Suggest { agent: params.required("agentId")?, body: required(envelope.get("body"))? },
         Known::Stop => {
-            let (agent, thread) = (params.agent()?, params.thread()?);
-            Call::Stop { agent, thread, body: body(envelope.body).unwrap_or_default() }
+            let (agent, thread) = (params.required("agentId")?, params.required("threadId")?);
+            Call::Stop { agent, thread, body: body(envelope.get("body")).unwrap_or_default() }
         }
         Known::Transcribe => {
-            Call::Transcribe { content_type: "application/json".to_owned(), body: required(envelope.body)? }
+            Call::Transcribe { content_type: "application/json".to_owned(), body: required(envelope.get("body"))? }
         }
         Known::InspectorMetadata => Call::InspectorMetadata,
         Known::InspectorLearning => Call::InspectorLearning,
-        Known::Resource => return resource(&params, envelope.body).map(Enveloped::Resource),
+        Known::Resource => return resource(&params, envelope.get("body")).map(Enveloped::Resource),
     };
     Ok(Enveloped::Call(call))
 }
 
 /// The method of a body that is an envelope and names a known one.
 pub(super) fn method(bytes: &[u8]) -> Option<String> {
-    let envelope: Envelope<'_> = json(bytes).ok()?;
-    let method: String = serde_json::from_str(envelope.method?.get()).ok()?;
+    let method = json::<Members<'_>>(bytes).ok()?.text("method")?;
     Known::of(&method).is_some().then_some(method)
 }
 
-fn resource(params: &Params, body_of: Option<&RawValue>) -> Result<Resource, Problem> {
-    let path = string(&params.path).ok_or_else(|| missing("path"))?;
-    let method = string(&params.http_method).ok_or_else(|| missing("httpMethod"))?;
+fn resource(params: &Members<'_>, body_of: Option<&RawValue>) -> Result<Resource, Problem> {
+    let path = params.required("path")?;
+    let method = params.required("httpMethod")?;
     // A second slash, either way round, would make the rest of it a host.
     if !path.starts_with('/') || path[1..].starts_with(['/', '\\']) {
         return Err(refused("Resource path must be Runtime-relative"));
@@ -142,18 +130,25 @@ impl Resource {
     }
 }
 
-impl Params {
-    fn agent(&self) -> Result<String, Problem> {
-        string(&self.agent_id).map(str::to_owned).ok_or_else(|| missing("agentId"))
+impl<'a> Members<'a> {
+    /// None of what is no object.
+    fn of(value: &'a RawValue) -> Self {
+        serde_json::from_str(value.get()).unwrap_or_default()
     }
 
-    fn thread(&self) -> Result<String, Problem> {
-        string(&self.thread_id).map(str::to_owned).ok_or_else(|| missing("threadId"))
+    fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.get(name).copied()
     }
-}
 
-fn string(value: &serde_json::Value) -> Option<&str> {
-    value.as_str().filter(|text| !text.trim().is_empty())
+    /// A member that is a string.
+    fn text(&self, name: &str) -> Option<String> {
+        read_json(self.get(name)?.get()).ok()
+    }
+
+    /// A parameter that has to be a string with something in it.
+    fn required(&self, name: &str) -> Result<String, Problem> {
+        self.text(name).filter(|text| !text.trim().is_empty()).ok_or_else(|| missing(name))
+    }
 }
 
 fn required(value: Option<&RawValue>) -> Result<Bytes, Problem> {
