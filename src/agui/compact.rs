@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use crate::agui::event::{Base, Event};
 
-/// How much text one joined delta holds: written with six characters for each byte it is still an event that clients
+/// How much text one delta holds: written with six characters for each byte it is still an event that clients
 /// take, which end a stream with one of more than 10 MiB (section 2.1).
-const MAX_DELTA_BYTES: usize = 1 << 20;
+pub(super) const MAX_DELTA_BYTES: usize = 1 << 20;
 /// How much metadata, for the same reason.
 const MAX_METADATA_BYTES: usize = 1 << 20;
 

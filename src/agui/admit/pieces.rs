@@ -3,19 +3,17 @@
 
 use std::mem;
 
+use crate::agui::compact::MAX_DELTA_BYTES;
 use crate::agui::event::Event;
-
-/// What one event holds of a text: written with six characters for each byte it still is an event that clients take.
-const MOST_BYTES: usize = 1 << 20;
 
 /// Pushes an event, or the pieces of it that a client takes. Only the first of them has its metadata and the provider's event.
 pub(super) fn push(mut event: Event, out: &mut Vec<Event>) {
-    let Some(text) = text_of(&mut event).filter(|text| text.len() > MOST_BYTES).map(mem::take) else {
+    let Some(text) = text_of(&mut event).filter(|text| text.len() > MAX_DELTA_BYTES).map(mem::take) else {
         return out.push(event);
     };
     let mut rest = text.as_str();
     while !rest.is_empty() {
-        let (piece, after) = rest.split_at(rest.floor_char_boundary(MOST_BYTES));
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(MAX_DELTA_BYTES));
         let mut part = event.clone();
         text_of(&mut part).expect("it is a piece of text as the whole is").push_str(piece);
         out.push(part);
@@ -44,7 +42,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_too_long_goes_out_in_pieces_that_end_between_characters() {
-        let text = format!("a{}", "é".repeat(MOST_BYTES));
+        let text = format!("a{}", "é".repeat(MAX_DELTA_BYTES));
         for mut event in [
             Event::text_content("m", text.as_str()),
             Event::reasoning_message_content("m", text.as_str()),
@@ -72,7 +70,7 @@ mod tests {
     #[test]
     fn what_fits_into_an_event_stays_one() {
         let mut out = Vec::new();
-        push(Event::text_content("m", "x".repeat(MOST_BYTES)), &mut out);
+        push(Event::text_content("m", "x".repeat(MAX_DELTA_BYTES)), &mut out);
         push(Event::text_content("m", ""), &mut out);
         assert_eq!(out.len(), 2);
     }
