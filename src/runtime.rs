@@ -255,11 +255,13 @@ impl Runtime {
         }
     }
 
-    /// Whether the live run of a thread is this agent's, whatever has become of its definition.
-    pub fn is_at_work(&self, principal: &Principal, agent: &str, thread_id: &str) -> bool {
-        let thread = thread_ref(principal, thread_id);
-        let live = thread.and_then(|thread| self.services.live_runs.on(&thread));
-        live.is_some_and(|run| run.start.agent == agent)
+    /// The agent of this id, as a thread knows it: one whose definition is gone is what it was for as long as its run is
+    /// live there.
+    pub fn agent_on(&self, principal: &Principal, agent: &str, thread_id: &str) -> Option<Arc<Hosted>> {
+        self.agents.find(agent).or_else(|| {
+            let live = self.services.live_runs.on(&thread_ref(principal, thread_id)?)?;
+            (live.start.agent == agent).then_some(live.agent)
+        })
     }
 
     /// Ends every live run as interrupted, durably, and lets none start any more. Streams end with their runs.

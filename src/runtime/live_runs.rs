@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use crate::access::Principal;
 use crate::agent::cause::CauseKind;
 
+use super::agents::Hosted;
 use super::thread::{RunStart, ThreadRef};
 
 /// Runs by the runtime's id of them.
@@ -34,6 +35,8 @@ struct Live {
 #[derive(Debug, Clone)]
 pub(crate) struct AtWork {
     pub(crate) start: Arc<RunStart>,
+    /// As it was defined when the run started.
+    pub(crate) agent: Arc<Hosted>,
     pub(crate) thread: ThreadRef,
 }
 
@@ -51,8 +54,8 @@ pub(crate) struct Entered {
 }
 
 impl LiveRuns {
-    pub(crate) fn enter(self: &Arc<Self>, start: &Arc<RunStart>, thread: &ThreadRef) -> Entered {
-        let run = AtWork { start: start.clone(), thread: thread.clone() };
+    pub(crate) fn enter(self: &Arc<Self>, start: &Arc<RunStart>, agent: &Arc<Hosted>, thread: &ThreadRef) -> Entered {
+        let run = AtWork { start: start.clone(), agent: Arc::clone(agent), thread: thread.clone() };
         let mut live = self.live();
         live.threads.insert(thread.clone());
         *live.of_agent.entry(start.agent.clone()).or_default() += 1;

@@ -107,7 +107,7 @@ impl Runtime {
     ) -> Result<Option<Value>, ReadError> {
         let name = thread_ref(principal, thread_id).ok_or(ReadError::InvalidThreadId)?;
         let Some(thread) = self.existing(principal, thread_id).await? else { return Ok(None) };
-        let asked = agent.and_then(|agent| self.agents.find(agent));
+        let asked = agent.and_then(|agent| self.agent_on(principal, agent, thread_id));
         if agent.is_some() && asked.is_none() {
             return Ok(None);
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::agents::DEMO;
 use crate::support::events::text;
+use crate::support::live::Socket;
 use crate::support::server::{Home, Server, say};
 use crate::support::upstream::{Upstream, events};
 
@@ -60,7 +61,7 @@ async fn until(server: &Server, id: &str, wanted: impl Fn(&Value) -> bool) -> Va
 }
 
 #[tokio::test]
-async fn a_run_whose_agent_is_removed_goes_on_and_can_be_stopped_under_its_name() {
+async fn a_run_whose_agent_is_removed_goes_on_and_can_be_followed_and_stopped_under_its_name() {
     let home = Home::with_agents(&[DEMO]);
     let server = home.serve_in_memory();
     let mut live = server.run("demo", &say("t", "u1", "slow")).await;
@@ -71,8 +72,18 @@ async fn a_run_whose_agent_is_removed_goes_on_and_can_be_stopped_under_its_name(
     for strange in ["/agent/nobody/stop/t", "/agent/demo/stop/another"] {
         assert_eq!(server.post(strange, &json!({})).await.status(), 404, "{strange}");
     }
-    assert_eq!(server.stop("demo", "t").await["stopped"], true);
-    live.until("RUN_FINISHED").await;
+    let mut again = server.connect("demo", "t").await;
+    again.until("TEXT_MESSAGE_CONTENT").await;
+    assert_eq!(server.get("/threads/t/state?agentId=demo").await["state"], json!({}));
+    let mut socket = Socket::open(&server, "tab").await;
+    socket.say(&json!({"type": "follow", "channel": 1, "thread": "t", "agent": "demo"})).await;
+    socket.until("event").await;
+    socket.say(&json!({"type": "stop", "thread": "t", "agent": "demo"})).await;
+    for stream in [&mut live, &mut again] {
+        stream.until("RUN_FINISHED").await;
+    }
+    let connect = json!({"threadId": "t", "runId": "r", "messages": []});
+    assert_eq!(server.post("/agent/demo/connect", &connect).await.status(), 404, "it is at nothing any more");
     assert_eq!(server.post("/agent/demo/stop/t", &json!({})).await.status(), 404, "it is at nothing any more");
 }
 

@@ -156,7 +156,7 @@ impl Thread {
         self.state_version = state_version;
         let asked = run_input(&self.name.id, &start, input, context, Vec::new());
         let life = self.life_of(&start).await?;
-        let entered = self.services.live_runs.enter(&started, &self.name);
+        let entered = self.services.live_runs.enter(&started, &agent, &self.name);
         let meter = Arc::default();
         let work = self.work(&agent, asked, past, &meter, None);
         self.take_start(&start);

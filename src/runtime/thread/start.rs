@@ -159,7 +159,7 @@ impl Thread {
         along.show(&self.services);
 
         let asked = run_input(&self.name.id, &start, input, resolved.context, headers);
-        let entered = self.services.live_runs.enter(&start, &self.name);
+        let entered = self.services.live_runs.enter(&start, &agent, &self.name);
         let meter = Arc::default();
         let work = self.work(&agent, asked, Past::default(), &meter, too_long);
         let begun = LiveBegun { start, agent, document, snapshot, life: along.life, meter, entered };

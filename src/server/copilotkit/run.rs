@@ -24,8 +24,10 @@ pub(super) fn suggest(mount: &Mount, agent: &str, headers: &HeaderMap, body: &[u
 }
 
 pub(super) async fn connect(mount: &Mount, agent: &str, headers: &HeaderMap, body: &[u8]) -> Answer {
-    let agent = find(mount, agent)?;
-    let input = read(body)?;
+    let (principal, input) = (Principal::local(), read(body));
+    let known = input.as_ref().ok().and_then(|input| mount.runtime.agent_on(&principal, agent, &input.thread_id));
+    let agent = known.map_or_else(|| find(mount, agent), Ok)?;
+    let input = input?;
     let tap = mount.debug_feed.as_ref().map(|feed| feed.tap(&agent, &input));
     let last_event_id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let from = match (last_event_id, ClientProps::of(&input).from_run) {
@@ -34,7 +36,7 @@ pub(super) async fn connect(mount: &Mount, agent: &str, headers: &HeaderMap, bod
         (None, None) => ReplayFrom::Beginning,
     };
     let connect = Connect {
-        principal: Principal::local(),
+        principal,
         agent,
         dialect: input.dialect(),
         thread_id: input.thread_id,

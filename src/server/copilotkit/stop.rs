@@ -13,8 +13,7 @@ use super::{Answer, Problem};
 pub(super) async fn answer(runtime: &Runtime, agent: &str, thread: &str, body: &[u8]) -> Answer {
     let run_id = run_id(body)?;
     let principal = Principal::local();
-    // An agent whose definition has gone meanwhile is known by what it is at.
-    if runtime.agents().find(agent).is_none() && !runtime.is_at_work(&principal, agent, thread) {
+    if runtime.agent_on(&principal, agent, thread).is_none() {
         return Err(Problem::agent_not_found(agent));
     }
     let outcome = runtime.stop(&principal, thread, run_id.as_deref()).await?;

@@ -18,7 +18,8 @@ use super::told::{self, Told};
 
 impl<S> Session<S> {
     pub(super) async fn start_run(&mut self, channel: u64, agent: &str, input: &[u8]) {
-        let Some(agent) = self.agent_for(channel, agent) else { return };
+        let found = self.runtime.agents().find(agent);
+        let Some(agent) = self.expect_agent(channel, agent, found) else { return };
         let input = match RunAgentInput::read(input) {
             Ok(input) => input,
             Err(error) => return self.complain("invalid_body", &error.to_string(), Some(channel)),
@@ -40,7 +41,8 @@ impl<S> Session<S> {
 
     /// Sees a thread from its beginning, or from where the client was cut, to the end of its live run.
     pub(super) async fn follow(&mut self, channel: u64, thread_id: String, agent: &str, after: Option<String>) {
-        let Some(agent) = self.agent_for(channel, agent) else { return };
+        let found = self.runtime.agent_on(&self.principal, agent, &thread_id);
+        let Some(agent) = self.expect_agent(channel, agent, found) else { return };
         let connect = Connect {
             principal: self.principal.clone(),
             agent,
@@ -58,7 +60,7 @@ impl<S> Session<S> {
     }
 
     pub(super) async fn stop_run(&mut self, thread: &str, agent: &str, run_id: Option<String>) {
-        if self.runtime.agents().find(agent).is_none() {
+        if self.runtime.agent_on(&self.principal, agent, thread).is_none() {
             return self.complain("not_found", &format!("agent `{agent}` does not exist"), None);
         }
         match self.runtime.stop(&self.principal, thread, run_id.as_deref()).await {
@@ -70,12 +72,12 @@ impl<S> Session<S> {
         }
     }
 
-    fn agent_for(&mut self, channel: u64, agent: &str) -> Option<Arc<Hosted>> {
+    /// Complains where there is no such agent, or no room for the channel.
+    fn expect_agent(&mut self, channel: u64, agent: &str, found: Option<Arc<Hosted>>) -> Option<Arc<Hosted>> {
         if self.is_full(channel) {
             self.complain("overloaded", "this socket has as many channels as it may", Some(channel));
             return None;
         }
-        let found = self.runtime.agents().find(agent);
         if found.is_none() {
             self.complain("not_found", &format!("agent `{agent}` does not exist"), Some(channel));
         }
