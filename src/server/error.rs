@@ -17,6 +17,9 @@ use crate::runtime::{KeepingError, ReadError, StartError};
 
 pub(super) use transcription::NotTranscribed;
 
+/// Routes that refuse as [`problem`]s.
+const PROBLEMS_BELOW: [&str; 2] = ["/v1/", "/hooks/"];
+
 /// An answer that is not a success.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -114,10 +117,24 @@ impl Problem {
     }
 }
 
-/// What a connection gets that there is no room for, before anything is read of it.
-pub(super) const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 93\r\n\r\n\
-{\"error\":\"Service unavailable\",\"code\":\"overloaded\",\"message\":\"too many connections are open\"}";
+/// What a connection gets that there is no room for; `start` is how what it sends begins.
+pub(super) fn no_room(start: &[u8]) -> String {
+    const TOO_MANY: &str = "too many connections are open";
+    let target = start.splitn(3, |&byte| byte == b' ').nth(1).unwrap_or_default();
+    let is_told_problems = PROBLEMS_BELOW.iter().any(|path| target.starts_with(path.as_bytes()));
+    let (content_type, body) = if is_told_problems {
+        (problem::CONTENT_TYPE, problem::Problem::new(problem::Code::Overloaded, TOO_MANY).body())
+    } else {
+        let unavailable = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable");
+        ("application/json", Value::Object(unavailable.with("code", "overloaded").with("message", TOO_MANY).body))
+    };
+    let body = body.to_string();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {content_type}\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
 
 /// As CopilotKit's runtime says it, in words.
 pub(super) fn debug_feed_is_off() -> Response {

@@ -34,6 +34,10 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Being told that there is no room takes no longer than this.
 const REFUSAL_WITHIN: Duration = Duration::from_secs(1);
+/// One that says nothing for so long is told so whatever it is going to ask for.
+const SILENT_FOR: Duration = Duration::from_millis(500);
+/// As much of a request as tells which route it is for.
+const REQUEST_LINE: usize = 64;
 /// A connection that is silent for this long is probed.
 const PROBE_AFTER: Duration = Duration::from_secs(15);
 /// After the stop of the streams, connections get this long to finish.
@@ -147,9 +151,12 @@ async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// Says that there is no room. What the client sends is read, so that closing does not take the answer back.
+/// Says that there is no room, in the words of what is asked for. What the client sends is read, so that closing does not
+/// take the answer back.
 async fn refuse(mut stream: TcpStream) -> io::Result<()> {
-    stream.write_all(error::NO_ROOM).await?;
+    let mut start = [0; REQUEST_LINE];
+    let seen = tokio::time::timeout(SILENT_FOR, stream.peek(&mut start)).await.unwrap_or(Ok(0))?;
+    stream.write_all(error::no_room(&start[..seen]).as_bytes()).await?;
     stream.shutdown().await?;
     let mut rest = [0; 4096];
     while stream.read(&mut rest).await? > 0 {}

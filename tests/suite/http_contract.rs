@@ -497,7 +497,21 @@ async fn more_connections_than_the_server_takes_are_refused_and_told_so() {
     }];
     let (status, body) =
         HalfSent::announced(&server, "POST", "/agent/demo/run", &say("c", "u", "hello")).await.answer().await;
-    assert_eq!((status, &body["code"]), (503, &json!("overloaded")));
+    assert_eq!((status, &body["code"], &body["error"]), (503, &json!("overloaded"), &json!("Service unavailable")));
+    let refused = reqwest::get(format!("{}/v1/state/shared/a", server.url)).await.expect("an answer");
+    let headers = refused.headers().clone();
+    assert_eq!((refused.status().as_u16(), headers["retry-after"].as_bytes()), (503, &b"1"[..]));
+    assert_eq!(headers["content-type"], "application/problem+json");
+    let problem: Value = refused.json().await.expect("a problem");
+    assert_eq!(
+        (&problem["type"], &problem["status"], &problem["code"], &problem["detail"]),
+        (
+            &json!("urn:coagent:problem:overloaded"),
+            &json!(503),
+            &json!("overloaded"),
+            &json!("too many connections are open")
+        )
+    );
     for connection in held {
         let (status, _) = connection.finish().await;
         assert_eq!(status, 200, "who has a place is served");

@@ -56,8 +56,12 @@ pub(in crate::server) enum Code {
     BudgetExceeded,
     RateLimited,
     Unavailable,
+    Overloaded,
     StorageFull,
 }
+
+/// RFC 9457 §3.
+pub(in crate::server) const CONTENT_TYPE: &str = "application/problem+json";
 
 impl Code {
     /// Status, code and title.
@@ -108,6 +112,7 @@ impl Code {
             Self::BudgetExceeded => (S::TOO_MANY_REQUESTS, "budget_exceeded", "The agent has used up its day"),
             Self::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "Too much at once"),
             Self::Unavailable => (S::SERVICE_UNAVAILABLE, "unavailable", "The store does not answer"),
+            Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded", "The server takes no more at once"),
             Self::StorageFull => (S::INSUFFICIENT_STORAGE, "storage_full", "The disk is full"),
         }
     }
@@ -392,7 +397,7 @@ impl IntoResponse for Problem {
         let body = self.body();
         let mut response = (status, Json(body)).into_response();
         response.headers_mut().extend(self.headers);
-        let problem = HeaderValue::from_static("application/problem+json");
+        let problem = HeaderValue::from_static(CONTENT_TYPE);
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
         response
     }
