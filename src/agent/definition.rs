@@ -63,7 +63,7 @@ pub use tools::{
     Tools,
 };
 pub use trigger::{Idempotency, Outcome, Overlap, StateTrigger, Trigger, TriggerKind, TriggerThread, Verify, Webhook};
-pub(crate) use types::TypeSource;
+pub(crate) use types::{TypeSource, problem_in_schema};
 
 /// The longest id of an agent, in characters.
 const MAX_ID: usize = 64;

@@ -3,6 +3,7 @@
 mod check;
 mod cycles;
 mod models;
+mod secrets;
 mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -146,6 +147,7 @@ impl Loaded {
         };
         self.broken.extend(bad.iter().map(sketch));
         self.warnings.extend(check::marked_in_vain(&self.definitions).into_iter().map(Warning::At));
+        self.warnings.extend(secrets::at_risk(&self.types, &self.definitions).into_iter().map(Warning::At));
         self.warnings.extend(cycles::cycles(&self.definitions).into_iter().map(Warning::Cycle));
         self.problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     }

@@ -122,15 +122,25 @@ pub(crate) fn pairs(from: &[Value], to: &[Value]) -> Vec<(usize, usize)> {
 
 /// [`pairs`], where elements with keys may also have changed places.
 pub(crate) fn matches(from: &[Value], to: &[Value]) -> Vec<(usize, usize)> {
-    let Some((from, to)) = shared_keys(from, to) else { return pairs(from, to) };
+    shared_keys(from, to).map_or_else(|| pairs(from, to), by_key)
+}
+
+/// [`matches`], where elements are said to be told apart by this member; where they are not, as if nothing were said.
+pub(crate) fn matches_by(key: &str, from: &[Value], to: &[Value]) -> Vec<(usize, usize)> {
+    keys(key, from).zip(keys(key, to)).map_or_else(|| matches(from, to), by_key)
+}
+
+fn by_key((from, to): (Vec<&str>, Vec<&str>)) -> Vec<(usize, usize)> {
     let places: BTreeMap<&str, usize> = to.into_iter().zip(0..).collect();
     from.into_iter().enumerate().filter_map(|(index, key)| Some((index, *places.get(key)?))).collect()
 }
 
 fn shared_keys<'v>(from: &'v [Value], to: &'v [Value]) -> Option<(Vec<&'v str>, Vec<&'v str>)> {
-    let keys =
-        |name: &str, elements: &'v [Value]| unique_keys(elements.iter().map(|element| element.get(name)?.as_str()));
     KEY_MEMBERS.into_iter().find_map(|name| Some((keys(name, from)?, keys(name, to)?)))
+}
+
+fn keys<'v>(name: &str, elements: &'v [Value]) -> Option<Vec<&'v str>> {
+    unique_keys(elements.iter().map(|element| element.get(name)?.as_str()))
 }
 
 #[cfg(test)]

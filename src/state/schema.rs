@@ -6,6 +6,7 @@
 mod check;
 mod compile;
 mod settle;
+mod unkeyed;
 mod view;
 
 use std::collections::BTreeMap;
@@ -138,7 +139,11 @@ impl Schema {
 
     /// The member that names the elements of the list at `path`.
     pub fn key_at(&self, path: &Pointer) -> Option<&str> {
-        match self.rule_at(path)? {
+        self.key_of(&self.places_at(path))
+    }
+
+    fn key_of(&self, places: &[PlaceId]) -> Option<&str> {
+        match places.iter().find_map(|&id| self.place(id).says.rule.as_ref())? {
             Rule::List(key) => Some(key),
             _ => None,
         }

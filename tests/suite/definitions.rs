@@ -524,3 +524,36 @@ fn a_second_default_is_warned_of() {
     assert_eq!(code, 0);
     assert_eq!(said, ["b.yaml:1:10: warning: agent `a` is the default already", "3 agents, no errors"]);
 }
+
+#[test]
+fn secrets_in_lists_whose_elements_cannot_be_told_apart_are_warned_of() {
+    let list = |list: &str, element: &str| {
+        format!(
+            "schema:\n  properties:\n    safe: {{ x-secret: true }}\n    accounts:\n      type: array\n      {list}\n      \
+             items: {{ $ref: \"#/$defs/account\" }}\n  $defs:\n    account:\n      properties:\n        {element}\n        \
+             login: {{ properties: {{ password: {{ x-secret: true }} }} }}\n"
+        )
+    };
+    let warned = |said: &[String]| -> Vec<String> {
+        let warnings = said.iter().filter(|line| line.contains(": warning: "));
+        warnings.map(|line| line.split(" hold something").next().expect("a line").to_owned()).collect()
+    };
+    let agent = ("a.yaml", "agent: { kind: native, name: planner }\nstate: { schema: bank }\n");
+    let (merge, name) = ("x-merge: list:name", "name: { type: string }");
+    for (list_says, element, is_warned_of) in [
+        ("minItems: 0", name, true),
+        ("x-merge: append", name, true),
+        (merge, name, false),
+        ("minItems: 0", "id: { type: string }", false),
+        ("x-secret: true", name, false),
+    ] {
+        let file = list(list_says, element);
+        let (code, said) = check(&[("_types/bank.yaml", &file), agent], &[]);
+        assert_eq!(code, 0, "{said:#?}");
+        let expected = "_types/bank.yaml:5:7: warning: the elements of this list".to_owned();
+        assert_eq!(warned(&said), if is_warned_of { vec![expected] } else { Vec::new() }, "{list_says} {element}");
+    }
+    let own = "agent: { kind: native, name: planner }\nstate:\n  schema:\n    items: { properties: { pin: { x-secret: true } } }\n";
+    let (_, said) = check(&[("a.yaml", own)], &[]);
+    assert_eq!(warned(&said).len(), 1, "{said:#?}");
+}

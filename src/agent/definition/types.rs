@@ -9,10 +9,11 @@ use super::fields::Place;
 use super::placeholder::{self, Surroundings};
 use super::problem::Problem;
 use super::reader::{Fields, Reader};
-use super::source::read_text;
+use super::source::{read_text, read_tree};
 use super::tree::{Format, Node, Shape};
 use crate::agent::types::{Durability, Put, Retention, TypeSpec};
 use crate::state::limits::Limits;
+use crate::state::pointer::Pointer;
 use crate::state::schema::Schema;
 
 /// A file that declares the type `name`.
@@ -73,6 +74,15 @@ impl TypeSource {
             Some(spec) if reader.problems.is_empty() => Ok(spec),
             _ => Err(reader.problems),
         }
+    }
+}
+
+/// Something about the subschema at `pointer` of the schema in the file of a type.
+pub(crate) fn problem_in_schema(file: &Path, pointer: &Pointer, message: String) -> Problem {
+    let problem = Problem::of_file(file, message);
+    match read_tree(file) {
+        Ok(root) => problem.at(root.find("schema").below(pointer).0.at),
+        Err(_) => problem,
     }
 }
 

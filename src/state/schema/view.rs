@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{PlaceId, Schema};
-use crate::state::diff::matches;
+use crate::state::diff::{matches, matches_by};
 use crate::state::document::{Commit, Conflict};
 use crate::state::patch::Operation;
 use crate::state::pointer::Pointer;
@@ -217,13 +217,15 @@ impl View {
                 Value::Object(new)
             }
             (Value::Array(old), Value::Array(mut new)) => {
+                let key = self.schema.key_of(&sight.places);
                 let sight = self.element(sight);
                 if !sight.may_read() {
                     return Value::Array(if new.is_empty() { old.clone() } else { new });
                 }
                 if self.hides(&sight) {
                     let shown: Vec<Value> = old.iter().map(|old| self.shown(&sight, old).into_owned()).collect();
-                    for (i, j) in matches(&shown, &new) {
+                    let same = key.map_or_else(|| matches(&shown, &new), |key| matches_by(key, &shown, &new));
+                    for (i, j) in same {
                         new[j] = self.kept(&sight, &old[i], new[j].take());
                     }
                 }

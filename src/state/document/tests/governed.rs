@@ -322,6 +322,17 @@ fn who_cannot_see_a_place_does_not_delete_it() {
 }
 
 #[test]
+fn elements_keep_what_is_hidden_by_the_key_that_their_list_names() {
+    let items = json!({"properties": {"pin": {"x-secret": true}}});
+    let schema = schema(json!({"properties": {"users": {"x-merge": "list:name", "items": items}}}));
+    let bob = schema.view(&Reader { names: &["user:bob"], secrets: false });
+    let base = json!({"users": [{"name": "u", "pin": 1}, {"name": "v", "pin": 2}, {"name": "w", "pin": 3}]});
+    let edited = json!({"users": [{"name": "w"}, {"name": "u", "age": 4}]});
+    let then = json!({"users": [{"name": "w", "pin": 3}, {"name": "u", "age": 4, "pin": 1}]});
+    check(&bob, &base, &json!([]), Own::Rewrite(edited), Ok(then), &[]);
+}
+
+#[test]
 fn what_a_writer_may_not_write_is_refused_in_every_form() {
     let schema = guarded();
     let bob = schema.view(&Reader { names: &["user:bob"], secrets: false });
