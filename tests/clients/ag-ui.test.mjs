@@ -74,6 +74,21 @@ for (const [version, { HttpAgent }] of Object.entries({ "0.0.59": legacy, "1.0.0
     assert.deepEqual((await reload(agent.threadId)).messages, agent.messages);
   });
 
+  test(`${version}: a page whose past was asked again is told to forget it, and shown the thread as it is`, async () => {
+    const agent = open();
+    await say(agent, "hello");
+    const runs = await (await fetch(new URL(`/v1/runs?thread=${agent.threadId}`, here.url()))).json();
+    const fromRun = runs.items[0].run_id;
+    const before = agent.messages;
+    agent.setMessages(before.slice(0, 1));
+    await agent.runAgent();
+    assert.notDeepEqual(agent.messages, before);
+    const page = open(agent.threadId, "connect");
+    page.setMessages(before);
+    await page.runAgent({ forwardedProps: { coagent: { fromRun } } });
+    assert.deepEqual(page.messages, agent.messages);
+  });
+
   test(`${version}: a second reader follows a live run from its beginning to its end`, async () => {
     const agent = open();
     const running = say(agent, "slow please");

@@ -87,7 +87,11 @@ impl Thread {
                 replay.preface.extend(forgotten);
                 replay.unsent = unsent;
             }
-            Place::Anew => replay.preface.push_back(frame(&Event::messages_snapshot(Vec::new()))),
+            Place::Anew => replay.preface.push_back(match request.from {
+                // Who names an event takes streams that begin in the middle of a run.
+                ReplayFrom::Event(_) => frame(&Event::messages_snapshot(Vec::new())),
+                ReplayFrom::Beginning | ReplayFrom::Run(_) => held::forgetting(&request, Vec::new()),
+            }),
             Place::FromRun(run) => replay.next = run,
             Place::Inside { run, position } => {
                 replay.next = run + 1;

@@ -31,15 +31,23 @@ impl Thread {
         let greeting = held[..first].to_vec();
         let unsent: Vec<_> =
             held[last..].iter().filter(|it| it.role() == Role::User && !is_known(it)).cloned().collect();
-        let run = |messages: Vec<Message>, snapshot: Option<Event>| {
-            let opened = opening(&request.thread_id, &request.run_id, None, messages);
-            let ended = Event::run_finished(request.thread_id.as_str(), request.run_id.as_str());
-            let told: Vec<_> = std::iter::once(opened).chain(snapshot).chain([ended]).collect();
-            Chunk::told(&told, request.dialect, Encoding::Sse)
-        };
         Held {
-            forgotten: Some(run(Vec::new(), Some(Event::messages_snapshot(echoed(greeting))))),
-            unsent: (!unsent.is_empty()).then(|| run(unsent, None)),
+            forgotten: Some(forgetting(request, greeting)),
+            unsent: (!unsent.is_empty()).then(|| run(request, unsent, None)),
         }
     }
+}
+
+/// A client that is told this has these messages and no others. In a run, because nothing else may begin a stream: the
+/// published clients end it with `First event must be 'RUN_STARTED'`.
+pub(super) fn forgetting(request: &Connect, but: Vec<Message>) -> Bytes {
+    run(request, Vec::new(), Some(Event::messages_snapshot(echoed(but))))
+}
+
+/// A run that is not stored.
+fn run(request: &Connect, messages: Vec<Message>, snapshot: Option<Event>) -> Bytes {
+    let opened = opening(&request.thread_id, &request.run_id, None, messages);
+    let ended = Event::run_finished(request.thread_id.as_str(), request.run_id.as_str());
+    let told: Vec<_> = std::iter::once(opened).chain(snapshot).chain([ended]).collect();
+    Chunk::told(&told, request.dialect, Encoding::Sse)
 }
